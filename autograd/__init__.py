@@ -1,0 +1,36 @@
+"""A minimal reverse-mode automatic differentiation engine on NumPy and CuPy.
+
+    from autograd import Tensor, grad, exp
+
+    x = Tensor([0.0, 1.0], requires_grad=True)
+    grad(exp(-x * x).sum(), x)
+
+Read `primitive`, `tensor` and `sweep`, in that order: they are the engine. `ops` holds every
+primitive with its derivative, `nn` and `optim` the layers and the optimisers, `check` the
+numerical check of any gradient.
+"""
+
+from autograd.tensor import Tensor  # isort: skip -- the others are written in terms of it
+from autograd import check, nn, optim
+from autograd.array import Array, namespace, to_device
+from autograd.ops import *  # noqa: F403
+from autograd.ops import __all__ as _ops
+from autograd.primitive import PRIMITIVES, detect_nan, no_grad, primitive
+from autograd.sweep import backward, grad
+
+__all__ = [
+    "PRIMITIVES",
+    "Array",
+    "Tensor",
+    "backward",
+    "check",
+    "detect_nan",
+    "grad",
+    "namespace",
+    "nn",
+    "no_grad",
+    "optim",
+    "primitive",
+    "to_device",
+    *_ops,
+]

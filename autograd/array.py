@@ -1,0 +1,47 @@
+"""NumPy or CuPy: which one owns an array, and how to move between them."""
+
+import sys
+from typing import Any
+
+import numpy as np
+
+Array = Any
+"""A `numpy.ndarray` or a `cupy.ndarray`; CuPy need not be installed to say so."""
+
+Axis = int | tuple[int, ...] | None
+"""The axes of a reduction; None is all of them."""
+
+DEVICES = ("cpu", "cuda")
+
+
+def namespace(array: Array) -> Any:
+    """The module, `numpy` or `cupy`, whose functions take `array`."""
+    cupy = sys.modules.get("cupy")  # an array of CuPy's exists only where CuPy was imported
+    return cupy if cupy is not None and isinstance(array, cupy.ndarray) else np
+
+
+def as_array(value: Any) -> Array:
+    """`value` as an array: lists, numbers and NumPy's scalars become NumPy arrays."""
+    if isinstance(value, np.ndarray) or hasattr(value, "__cuda_array_interface__"):
+        return value
+    return np.asarray(value)
+
+
+def to_device(array: Array, device: str) -> Array:
+    """`array` in the memory of `device`, "cpu" or "cuda"; itself if it is there already.
+
+    Raises ValueError for another name, RuntimeError where there is no CuPy or no GPU.
+    """
+    if device == "cpu":
+        return np.asarray(array) if namespace(array) is np else array.get()
+    if device != "cuda":
+        raise ValueError(f"unknown device {device!r}: choose one of {', '.join(DEVICES)}")
+    try:
+        import cupy
+
+        cupy.cuda.runtime.getDevice()
+    except ImportError as error:
+        raise RuntimeError("device cuda needs CuPy, which is not installed; use cpu") from error
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise RuntimeError(f"device cuda: no usable GPU ({error}); use cpu") from error
+    return cupy.asarray(array)

@@ -1,0 +1,270 @@
+"""Layers: parameters by name, and the function that uses them.
+
+The layouts and the default initialisation are PyTorch's, so weights move over unchanged. Every
+layer that starts from random numbers takes the generator that makes them.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from autograd import ops
+from autograd.array import to_device
+from autograd.tensor import Tensor
+
+Pair = int | tuple[int, int]
+
+
+class Module:
+    """Something with parameters. Its Tensors, and those of its Modules, have dotted names.
+
+    A Tensor that requires a gradient is a parameter; one that does not is a buffer, which is
+    saved with the parameters but not trained.
+    """
+
+    training = True
+
+    def forward(self, *args: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} defines no forward")
+
+    def __call__(self, *args: Any) -> Any:
+        return self.forward(*args)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every parameter and buffer, in the order of their definition."""
+        found = {}
+        for name, value in _members(self):
+            if isinstance(value, Tensor):
+                found[name] = value
+            else:
+                found |= {f"{name}.{inner}": tensor for inner, tensor in value.tensors().items()}
+        return found
+
+    def parameters(self) -> dict[str, Tensor]:
+        return {name: tensor for name, tensor in self.tensors().items() if tensor.requires_grad}
+
+    def zero_grad(self) -> None:
+        for parameter in self.parameters().values():
+            parameter.grad = None
+
+    def train(self, training: bool = True) -> None:
+        """Switch to training, or with False to evaluation: for BatchNorm and Dropout."""
+        self.training = training
+        for _, value in _members(self):
+            if isinstance(value, Module):
+                value.train(training)
+
+    def to(self, device: str) -> None:
+        """Move every parameter and buffer to `device`, "cpu" or "cuda"."""
+        for tensor in self.tensors().values():
+            tensor.data = to_device(tensor.data, device)
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {name: tensor.numpy() for name, tensor in self.tensors().items()}
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Copy arrays into the Tensors of the same names; nothing is changed if one is wrong.
+
+        Raises ValueError for an array that is missing, unknown, or of another shape.
+        """
+        tensors = self.tensors()
+        if missing := sorted(tensors.keys() - state.keys()):
+            raise ValueError(f"missing {', '.join(missing)}")
+        if unknown := sorted(state.keys() - tensors.keys()):
+            raise ValueError(f"unknown {', '.join(unknown)}")
+        for name, tensor in tensors.items():
+            if state[name].shape != tensor.shape:
+                raise ValueError(f"{name} is {state[name].shape}, not {tensor.shape}")
+        for name, tensor in tensors.items():
+            tensor.data[...] = state[name]
+
+
+def _members(module: Module) -> Iterator[tuple[str, "Tensor | Module"]]:
+    for name, value in vars(module).items():
+        if isinstance(value, Tensor | Module):
+            yield name, value
+        elif isinstance(value, list | tuple):
+            for i, item in enumerate(value):
+                if isinstance(item, Tensor | Module):
+                    yield f"{name}.{i}", item
+
+
+def parameter(values: Any) -> Tensor:
+    """A float32 Tensor that requires a gradient."""
+    return Tensor(np.array(values, dtype=np.float32), requires_grad=True)
+
+
+def _uniform(rng: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> Tensor:
+    """U(-1/sqrt(fan_in), 1/sqrt(fan_in)): PyTorch's default for weights and biases."""
+    bound = 1 / math.sqrt(fan_in)
+    return parameter(rng.uniform(-bound, bound, shape))
+
+
+class Linear(Module):
+    """y = x W^T + b: (..., inputs) to (..., outputs)."""
+
+    def __init__(self, inputs: int, outputs: int, rng: np.random.Generator):
+        self.weight = _uniform(rng, (outputs, inputs), inputs)
+        self.bias = _uniform(rng, (outputs,), inputs)
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.linear(x, self.weight, self.bias)
+
+
+class Conv2d(Module):
+    """(N, inputs, H, W) to (N, outputs, OH, OW)."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel_size: int,
+        rng: np.random.Generator,
+        stride: Pair = 1,
+        padding: Pair = 0,
+        dilation: Pair = 1,
+    ):
+        fan_in = inputs * kernel_size**2
+        self.weight = _uniform(rng, (outputs, inputs, kernel_size, kernel_size), fan_in)
+        self.bias = _uniform(rng, (outputs,), fan_in)
+        self.stride, self.padding, self.dilation = stride, padding, dilation
+
+    def forward(self, x: Any) -> Tensor:
+        y = ops.conv2d(
+            x, self.weight, stride=self.stride, padding=self.padding, dilation=self.dilation
+        )
+        return y + self.bias.reshape(1, -1, 1, 1)
+
+
+class ConvTranspose2d(Module):
+    """The adjoint of a Conv2d from outputs to inputs, used forwards: it enlarges by `stride`.
+
+    OH = (H - 1) stride - 2 padding + kernel_size + output_padding.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel_size: int,
+        rng: np.random.Generator,
+        stride: int = 1,
+        padding: int = 0,
+        output_padding: int = 0,
+    ):
+        fan_in = outputs * kernel_size**2  # as PyTorch counts it for this layout
+        self.weight = _uniform(rng, (inputs, outputs, kernel_size, kernel_size), fan_in)
+        self.bias = _uniform(rng, (outputs,), fan_in)
+        self.stride, self.padding = stride, padding
+        self.grown = kernel_size - 2 * padding + output_padding
+
+    def forward(self, x: Any) -> Tensor:
+        height, width = ((n - 1) * self.stride + self.grown for n in x.shape[2:])
+        y = ops.conv2d_input_grad(
+            x,
+            self.weight,
+            input_size=(height, width),
+            stride=self.stride,
+            padding=self.padding,
+        )
+        return y + self.bias.reshape(1, -1, 1, 1)
+
+
+class Embedding(Module):
+    """Integers of any shape to vectors: (...) to (..., features)."""
+
+    def __init__(self, entries: int, features: int, rng: np.random.Generator):
+        self.weight = parameter(rng.standard_normal((entries, features)))
+
+    def forward(self, indices: Any) -> Tensor:
+        return ops.embedding(self.weight, indices)
+
+
+class BatchNorm(Module):
+    """Normalise each feature, axis 1, over the batch and all positions (Ioffe & Szegedy 2015).
+
+    In evaluation it uses running averages of the mean and of the unbiased variance.
+    """
+
+    def __init__(self, features: int, momentum: float = 0.1, eps: float = 1e-5):
+        self.weight, self.bias = parameter(np.ones(features)), parameter(np.zeros(features))
+        self.running_mean = Tensor(np.zeros(features, dtype=np.float32))
+        self.running_var = Tensor(np.ones(features, dtype=np.float32))
+        self.momentum, self.eps = momentum, eps
+
+    def forward(self, x: Any) -> Tensor:
+        features = (1, -1, *[1] * (x.ndim - 2))
+        if self.training:
+            axes = (0, *range(2, x.ndim))
+            mean, var = ops.mean(x, axes, keepdims=True), ops.var(x, axes, keepdims=True)
+            n = x.size // mean.size
+            self._average(self.running_mean, mean)
+            self._average(self.running_var, var * (n / max(n - 1, 1)))
+        else:
+            mean, var = self.running_mean.reshape(*features), self.running_var.reshape(*features)
+        normal = (x - mean) / ops.sqrt(var + self.eps)
+        return normal * self.weight.reshape(*features) + self.bias.reshape(*features)
+
+    def _average(self, running: Tensor, value: Tensor) -> None:
+        running.data += self.momentum * (value.data.reshape(-1) - running.data)
+
+
+class LayerNorm(Module):
+    """Normalise the last axis of each example (Ba et al. 2016)."""
+
+    def __init__(self, features: int, eps: float = 1e-5):
+        self.weight, self.bias = parameter(np.ones(features)), parameter(np.zeros(features))
+        self.eps = eps
+
+    def forward(self, x: Any) -> Tensor:
+        return _standardise(x, -1, self.eps) * self.weight + self.bias
+
+
+class GroupNorm(Module):
+    """Normalise groups of channels, axis 1, of each example (Wu & He 2018)."""
+
+    def __init__(self, groups: int, channels: int, eps: float = 1e-5):
+        if channels % groups:
+            raise ValueError(f"{channels} channels do not divide into {groups} groups")
+        self.weight, self.bias = parameter(np.ones(channels)), parameter(np.zeros(channels))
+        self.groups, self.eps = groups, eps
+
+    def forward(self, x: Any) -> Tensor:
+        grouped = ops.reshape(x, shape=(x.shape[0], self.groups, -1))
+        normal = _standardise(grouped, -1, self.eps).reshape(*x.shape)
+        features = (1, -1, *[1] * (x.ndim - 2))
+        return normal * self.weight.reshape(*features) + self.bias.reshape(*features)
+
+
+def _standardise(x: Any, axis: int, eps: float) -> Tensor:
+    centred = x - ops.mean(x, axis, keepdims=True)
+    return centred / ops.sqrt(ops.mean(centred * centred, axis, keepdims=True) + eps)
+
+
+class Dropout(Module):
+    """In training, zero each element with probability `rate` and scale the rest to the same mean."""
+
+    def __init__(self, rate: float, rng: np.random.Generator):
+        if not 0 <= rate < 1:
+            raise ValueError(f"a dropout rate is in [0, 1), not {rate}")
+        self.rate, self.rng = rate, rng
+
+    def forward(self, x: Any) -> Any:
+        if not self.training or self.rate == 0:
+            return x
+        kept = self.rng.random(x.shape) >= self.rate
+        return x * (kept.astype(x.dtype) / (1 - self.rate))
+
+
+class Sequential(Module):
+    """One step after another: Modules, or functions such as `relu`."""
+
+    def __init__(self, *steps: Callable):
+        self.steps = steps
+
+    def forward(self, x: Any) -> Any:
+        for step in self.steps:
+            x = step(x)
+        return x

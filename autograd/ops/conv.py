@@ -1,0 +1,97 @@
+"""Convolution, pooling and upsampling of images (N, C, H, W).
+
+The three primitives of a convolution are closed under differentiation: each is bilinear, and its
+rules are the other two. `kernels` computes them and documents their shapes.
+"""
+
+from typing import Any
+
+import kernels
+from autograd.ops.reduce import max, mean
+from autograd.ops.shape import broadcast_to, reshape
+from autograd.primitive import primitive
+
+
+@primitive
+def conv2d(x, w, *, stride=1, padding=0, dilation=1):
+    return kernels.conv2d(x, w, stride, padding, dilation)
+
+
+@primitive
+def conv2d_input_grad(g, w, *, input_size, stride=1, padding=0, dilation=1):
+    return kernels.conv2d_input_grad(g, w, input_size, stride, padding, dilation)
+
+
+@primitive
+def conv2d_weight_grad(x, g, *, kernel_size, stride=1, padding=0, dilation=1):
+    return kernels.conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation)
+
+
+conv2d.rule(
+    x=lambda g, w, x_shape, stride, padding, dilation: conv2d_input_grad(
+        g, w, input_size=x_shape[2:], stride=stride, padding=padding, dilation=dilation
+    ),
+    w=lambda g, x, w_shape, stride, padding, dilation: conv2d_weight_grad(
+        x, g, kernel_size=w_shape[2:], stride=stride, padding=padding, dilation=dilation
+    ),
+)
+# In the two below the cotangent is called h, since g is an input.
+conv2d_input_grad.rule(
+    g=lambda h, w, stride, padding, dilation: conv2d(
+        h, w, stride=stride, padding=padding, dilation=dilation
+    ),
+    w=lambda h, g, w_shape, stride, padding, dilation: conv2d_weight_grad(
+        h, g, kernel_size=w_shape[2:], stride=stride, padding=padding, dilation=dilation
+    ),
+)
+conv2d_weight_grad.rule(
+    x=lambda h, g, x_shape, stride, padding, dilation: conv2d_input_grad(
+        g, h, input_size=x_shape[2:], stride=stride, padding=padding, dilation=dilation
+    ),
+    g=lambda h, x, stride, padding, dilation: conv2d(
+        x, h, stride=stride, padding=padding, dilation=dilation
+    ),
+)
+
+
+@primitive
+def unfold(x, *, kernel_size, stride=1, padding=0, dilation=1):
+    """The window that each output of a convolution sees: (N, C, OH, OW, KH, KW)."""
+    return kernels.unfold(x, kernel_size, stride, padding, dilation)
+
+
+@primitive
+def fold(windows, *, input_size, stride=1, padding=0, dilation=1):
+    """The adjoint of `unfold`: each window added back where it was."""
+    return kernels.fold(windows, input_size, stride, padding, dilation)
+
+
+unfold.rule(
+    x=lambda g, x_shape, stride, padding, dilation: fold(
+        g, input_size=x_shape[2:], stride=stride, padding=padding, dilation=dilation
+    )
+)
+fold.rule(
+    windows=lambda g, windows_shape, stride, padding, dilation: unfold(
+        g, kernel_size=windows_shape[4:], stride=stride, padding=padding, dilation=dilation
+    )
+)
+
+
+def max_pool2d(x: Any, kernel_size: Any, stride: Any = None) -> Any:
+    """The largest of each window; `stride` is the window's size unless given."""
+    windows = unfold(x, kernel_size=kernel_size, stride=stride or kernel_size)
+    return max(windows, axis=(4, 5))
+
+
+def avg_pool2d(x: Any, kernel_size: Any, stride: Any = None) -> Any:
+    """The mean of each window; `stride` is the window's size unless given."""
+    windows = unfold(x, kernel_size=kernel_size, stride=stride or kernel_size)
+    return mean(windows, axis=(4, 5))
+
+
+def upsample_nearest(x: Any, factor: int) -> Any:
+    """Each pixel repeated `factor` times in both directions."""
+    n, c, h, w = x.shape
+    blocks = broadcast_to(reshape(x, shape=(n, c, h, 1, w, 1)), shape=(n, c, h, factor, w, factor))
+    return reshape(blocks, shape=(n, c, h * factor, w * factor))

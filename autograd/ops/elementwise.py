@@ -1,0 +1,175 @@
+"""Functions of each element, with broadcasting."""
+
+from typing import Any
+
+from autograd.array import Array, namespace
+from autograd.primitive import bare, primitive
+
+
+@primitive
+def add(x, y):
+    return x + y
+
+
+add.rule(x=lambda g: g, y=lambda g: g)
+
+
+@primitive
+def sub(x, y):
+    return x - y
+
+
+sub.rule(x=lambda g: g, y=lambda g: -g)
+
+
+@primitive
+def mul(x, y):
+    return x * y
+
+
+mul.rule(x=lambda g, y: g * y, y=lambda g, x: g * x)
+
+
+@primitive
+def div(x, y):
+    return x / y
+
+
+div.rule(x=lambda g, y: g / y, y=lambda g, y, ans: -g * ans / y)
+
+
+@primitive
+def neg(x):
+    return -x
+
+
+neg.rule(x=lambda g: -g)
+
+
+@primitive
+def power(x, y):
+    return x**y
+
+
+def _power_x(g, x, y):
+    """g y x^(y-1), and 0 where y = 0: there x^(y-1) is infinite at x = 0, and is not asked for."""
+    base = where((x == 0) & (y == 0), 1.0, x)
+    return g * y * base ** (y - 1)
+
+
+def _power_y(g, x, ans):
+    """g x^y log x, and 0 at x = 0, the limit for y > 0."""
+    return g * ans * log(where(x == 0, 1.0, x))
+
+
+power.rule(x=_power_x, y=_power_y)
+
+
+@primitive
+def exp(x):
+    return namespace(x).exp(x)
+
+
+exp.rule(x=lambda g, ans: g * ans)
+
+
+@primitive
+def log(x):
+    return namespace(x).log(x)
+
+
+log.rule(x=lambda g, x: g / x)
+
+
+@primitive
+def sqrt(x):
+    return namespace(x).sqrt(x)
+
+
+sqrt.rule(x=lambda g, ans: g / (2 * ans))
+
+
+@primitive
+def sin(x):
+    return namespace(x).sin(x)
+
+
+sin.rule(x=lambda g, x: g * cos(x))
+
+
+@primitive
+def cos(x):
+    return namespace(x).cos(x)
+
+
+cos.rule(x=lambda g, x: -g * sin(x))
+
+
+@primitive
+def tanh(x):
+    return namespace(x).tanh(x)
+
+
+tanh.rule(x=lambda g, ans: g * (1 - ans * ans))
+
+
+@primitive
+def abs(x):
+    return namespace(x).abs(x)
+
+
+abs.rule(x=lambda g, x: g * sign(x))
+
+
+def sign(x: Any) -> Array:
+    """-1, 0 or 1: a constant array, since its derivative is zero wherever there is one."""
+    x = bare(x)
+    return namespace(x).sign(x)
+
+
+@primitive
+def maximum(x, y):
+    return namespace(x).maximum(x, y)
+
+
+def _share_of_larger(g, x, y):
+    """g where x is the larger, half of it where x = y: the two shares sum to one."""
+    return where(x == y, g / 2, where(x > y, g, 0.0))
+
+
+maximum.rule(
+    x=lambda g, x, y: _share_of_larger(g, x, y),
+    y=lambda g, x, y: _share_of_larger(g, y, x),
+)
+
+
+def minimum(x, y):
+    return -maximum(-x, -y)
+
+
+@primitive
+def clip(x, *, low, high):
+    """x held between low and high; the derivative at an edge is 1."""
+    return namespace(x).clip(x, low, high)
+
+
+clip.rule(x=lambda g, x, low, high: g * ((x >= low) & (x <= high)))
+
+
+@primitive
+def where(condition, x, y):
+    return namespace(condition).where(condition, x, y)
+
+
+where.rule(
+    x=lambda g, condition: where(condition, g, 0.0),
+    y=lambda g, condition: where(condition, 0.0, g),
+)
+
+
+@primitive
+def astype(x, *, dtype):
+    return x.astype(dtype)
+
+
+astype.rule(x=lambda g: g)  # the sweep casts it back

@@ -1,0 +1,48 @@
+"""Picking elements, and putting them back."""
+
+from typing import Any
+
+import numpy as np
+
+from autograd.array import namespace
+from autograd.primitive import bare, primitive
+
+
+@primitive
+def getitem(x, *, index):
+    """x[index], as NumPy has it: slices, integers, boolean masks and arrays of integers."""
+    return x[index]
+
+
+@primitive
+def scatter_add(x, *, index, shape):
+    """Zeros of `shape` with `x` added at `index`: a repeated index receives the sum."""
+    xp = namespace(x)
+    out = xp.zeros(shape, x.dtype)
+    if _is_basic(index):
+        out[index] = x
+    elif xp is np:
+        np.add.at(out, index, x)
+    else:
+        import cupyx
+
+        cupyx.scatter_add(out, index, x)
+    return out
+
+
+getitem.rule(x=lambda g, x_shape, index: scatter_add(g, index=index, shape=x_shape))
+scatter_add.rule(x=lambda g, index: getitem(g, index=index))
+
+
+def _is_basic(index: Any) -> bool:
+    """Whether `index` names each element at most once, for which assignment is enough."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(p is None or p is ... or isinstance(p, int | slice) for p in parts)
+
+
+def embedding(weight: Any, indices: Any) -> Any:
+    """Rows of `weight` (V, D) by integer `indices` of any shape: the result is (*indices, D)."""
+    indices = bare(indices)
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"embedding indices must be integers, not {indices.dtype}")
+    return getitem(weight, index=indices)

@@ -1,0 +1,107 @@
+"""Functions whose textbook form overflows, cancels or divides by zero, written so they do not."""
+
+from typing import Any
+
+import numpy as np
+
+from autograd.array import namespace
+from autograd.ops.elementwise import exp, where
+from autograd.ops.reduce import max, restore, sum
+from autograd.primitive import bare, primitive
+
+
+@primitive
+def sigmoid(x):
+    """1 / (1 + e^-x), as e^min(x, 0) / (1 + e^-|x|): no exponent is ever positive."""
+    xp = namespace(x)
+    return xp.exp(xp.minimum(x, 0)) / (1 + xp.exp(-xp.abs(x)))
+
+
+sigmoid.rule(x=lambda g, ans: g * ans * (1 - ans))
+
+
+@primitive
+def softplus(x):
+    """log(1 + e^x), as max(x, 0) + log(1 + e^-|x|)."""
+    xp = namespace(x)
+    return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+
+
+softplus.rule(x=lambda g, x: g * sigmoid(x))
+
+
+def log_sigmoid(x: Any) -> Any:
+    return -softplus(-x)
+
+
+@primitive
+def bce_with_logits(logits, targets):
+    """The binary cross-entropy -t log s(l) - (1 - t) log(1 - s(l)), in nats, element by element.
+
+    Equal to softplus(l) - l t, since log s(l) = l - softplus(l) and log(1 - s(l)) = -softplus(l).
+    For targets of 0 and 1 it is the negative log-likelihood of a Bernoulli variable.
+    """
+    return softplus(logits) - logits * targets
+
+
+bce_with_logits.rule(
+    logits=lambda g, logits, targets: g * (sigmoid(logits) - targets),
+    targets=lambda g, logits: -g * logits,
+)
+
+
+@primitive
+def logsumexp(x, *, axis=None, keepdims=False):
+    """log(sum e^x), as m + log(sum e^(x - m)) with m the largest x, or 0 if that is infinite."""
+    xp = namespace(x)
+    m = x.max(axis=axis, keepdims=True)
+    m = xp.where(xp.isfinite(m), m, xp.zeros_like(m))
+    total = xp.exp(x - m).sum(axis=axis, keepdims=True)
+    with np.errstate(divide="ignore"):  # log 0 = -inf is the answer where every x is -inf
+        ans = m + xp.log(total)
+    return ans if keepdims else ans.squeeze(axis)
+
+
+def _logsumexp_x(g, x, ans, axis):
+    """g softmax(x) = g e^(x - ans); 0 where ans is -inf, and with it every x."""
+    ans = restore(ans, x.shape, axis)
+    return restore(g, x.shape, axis) * exp(x - where(ans == -np.inf, 0.0, ans))
+
+
+logsumexp.rule(x=_logsumexp_x)
+
+
+@primitive
+def log_softmax(x, *, axis=-1):
+    """x - logsumexp(x); all -inf stays all -inf."""
+    total = logsumexp(x, axis=axis, keepdims=True)
+    return x - namespace(x).where(total == -np.inf, 0.0, total)
+
+
+def _log_softmax_x(g, ans, axis):
+    """g - softmax(x) sum(g); 0 where every x is -inf."""
+    g = where(max(bare(ans), axis=axis, keepdims=True) == -np.inf, 0.0, g)
+    return g - exp(ans) * sum(g, axis=axis, keepdims=True)
+
+
+log_softmax.rule(x=_log_softmax_x)
+
+
+def softmax(x: Any, axis: int = -1) -> Any:
+    return exp(log_softmax(x, axis=axis))
+
+
+@primitive
+def norm(x, *, axis=None, keepdims=False):
+    """The Euclidean norm; its gradient at x = 0 is 0, of the first and of the second order."""
+    return namespace(x).sqrt((x * x).sum(axis=axis, keepdims=keepdims))
+
+
+def _norm_x(g, x, ans, axis):
+    """g x / |x|, and 0 where |x| = 0."""
+    ans = restore(ans, x.shape, axis)
+    zero = bare(ans) == 0
+    return restore(g, x.shape, axis) * where(zero, 0.0, x / where(zero, 1.0, ans))
+
+
+norm.rule(x=_norm_x)

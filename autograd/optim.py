@@ -1,0 +1,217 @@
+"""Optimisers: what to do with a gradient.
+
+The parameters are updated where they are, in blocks that fit a processor's cache, so a step reads
+memory once and allocates next to nothing. The state has the dtype of its parameter. A learning
+rate is a number, or a schedule: a function from the step, counted from 0, to a number.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+
+from autograd.array import Array, namespace
+from autograd.tensor import Tensor
+
+Schedule = Callable[[int], float]
+BLOCK = 32_768
+
+
+class Optimizer:
+    """Parameters, the arrays that accompany each (`slots`), and a count of the steps taken."""
+
+    slots: tuple[str, ...] = ()
+
+    def __init__(self, parameters: Mapping[str, Tensor], learning_rate: float | Schedule):
+        self.parameters = parameters
+        self.schedule = learning_rate if callable(learning_rate) else lambda step: learning_rate
+        self.steps = 0
+        self._state = {
+            f"{slot}.{name}": namespace(parameter.data).zeros_like(parameter.data)
+            for slot in self.slots
+            for name, parameter in parameters.items()
+        }
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient."""
+        rate = self.schedule(self.steps)
+        self.steps += 1
+        for name, parameter in self.parameters.items():
+            if parameter.grad is None:
+                continue
+            slots = [self._state[f"{slot}.{name}"] for slot in self.slots]
+            for block in _blocks(parameter.data, parameter.grad.data, *slots):
+                self.update(rate, *block)
+
+    def update(self, rate: float, p: Array, g: Array, *slots: Array) -> None:
+        """Change `p` and `slots` in place by the gradient `g`, which is not to be written to."""
+        raise NotImplementedError
+
+    def state(self) -> dict[str, Array]:
+        return self._state | {"steps": np.array(self.steps)}
+
+    def load_state(self, state: Mapping[str, Array]) -> None:
+        """Copy what `state()` gave. Raises ValueError for an array missing or of another shape."""
+        for name, array in self.state().items():
+            if name not in state or state[name].shape != array.shape:
+                raise ValueError(f"missing {name} of shape {array.shape}")
+        for name, array in self._state.items():
+            array[...] = state[name]
+        self.steps = int(state["steps"])
+
+
+def _blocks(*arrays: Array) -> Iterator[list[Array]]:
+    """The arrays, flat, in pieces of the same elements."""
+    flat = [array.reshape(-1) for array in arrays]
+    for start in range(0, flat[0].size, BLOCK):
+        yield [array[start : start + BLOCK] for array in flat]
+
+
+class SGD(Optimizer):
+    """v <- momentum v + g;  p <- p - rate v."""
+
+    slots = ("velocity",)
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Tensor],
+        learning_rate: float | Schedule,
+        momentum: float = 0.0,
+    ):
+        super().__init__(parameters, learning_rate)
+        self.momentum = momentum
+
+    def update(self, rate, p, g, v):
+        v *= self.momentum
+        v += g
+        p -= rate * v
+
+
+class RMSprop(Optimizer):
+    """s <- decay s + (1 - decay) g^2;  p <- p - rate g / (sqrt(s) + eps)."""
+
+    slots = ("square",)
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Tensor],
+        learning_rate: float | Schedule = 1e-3,
+        decay: float = 0.99,
+        eps: float = 1e-8,
+    ):
+        super().__init__(parameters, learning_rate)
+        self.decay, self.eps = decay, eps
+
+    def update(self, rate, p, g, s):
+        s *= self.decay
+        s += (1 - self.decay) * g * g
+        p -= rate * g / (s**0.5 + self.eps)
+
+
+class Adam(Optimizer):
+    """Adam (Kingma & Ba 2015, algorithm 1), and with `weight_decay` AdamW.
+
+    m <- b1 m + (1 - b1) g;  s <- b2 s + (1 - b2) g^2;
+    p <- p - rate (m / (1 - b1^t)) / (sqrt(s / (1 - b2^t)) + eps)
+    """
+
+    slots = ("mean", "square")
+    weight_decay = 0.0
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Tensor],
+        learning_rate: float | Schedule = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+    ):
+        super().__init__(parameters, learning_rate)
+        self.betas, self.eps = betas, eps
+
+    def update(self, rate, p, g, m, s):
+        xp = namespace(p)
+        b1, b2 = self.betas
+        scratch = g * (1 - b1)
+        m *= b1
+        m += scratch
+        xp.multiply(g, g, out=scratch)
+        scratch *= 1 - b2
+        s *= b2
+        s += scratch
+        xp.sqrt(s, out=scratch)
+        scratch /= math.sqrt(1 - b2**self.steps)
+        scratch += self.eps
+        xp.divide(m, scratch, out=scratch)
+        scratch *= rate / (1 - b1**self.steps)
+        if self.weight_decay:
+            p *= 1 - rate * self.weight_decay
+        p -= scratch
+
+
+class AdamW(Adam):
+    """Adam with p <- (1 - rate weight_decay) p apart from the gradient (Loshchilov & Hutter 2019)."""
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Tensor],
+        learning_rate: float | Schedule = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ):
+        super().__init__(parameters, learning_rate, betas, eps)
+        self.weight_decay = weight_decay
+
+
+def linear_schedule(start: float, end: float, steps: int) -> Schedule:
+    """From `start` at step 0 to `end` at `steps`, and `end` from there on."""
+    return lambda step: start + (end - start) * min(step / steps, 1.0)
+
+
+def cosine_schedule(start: float, end: float, steps: int) -> Schedule:
+    """Half a cosine from `start` at step 0 to `end` at `steps` (Loshchilov & Hutter 2017, eq. 5)."""
+    return lambda step: end + (start - end) * (1 + math.cos(math.pi * min(step / steps, 1.0))) / 2
+
+
+def warmup(schedule: Schedule, steps: int) -> Schedule:
+    """`schedule`, scaled from 1/steps up to 1 over the first `steps` steps."""
+    return lambda step: schedule(step) * min((step + 1) / steps, 1.0)
+
+
+def clip_gradients(parameters: Mapping[str, Tensor], max_norm: float) -> float:
+    """Scale all gradients together so that their joint norm is at most `max_norm`.
+
+    Returns the norm before. The gradients are replaced, not written to: others may hold them.
+    """
+    grads = [p.grad for p in parameters.values() if p.grad is not None]
+    total = math.sqrt(sum(float((g.data * g.data).sum(dtype=np.float64)) for g in grads))
+    if total > max_norm:
+        for grad in grads:
+            grad.data = grad.data * (max_norm / total)
+    return total
+
+
+class EMA:
+    """The exponential moving average of parameters: a <- decay a + (1 - decay) p."""
+
+    def __init__(self, parameters: Mapping[str, Tensor], decay: float = 0.999):
+        self.parameters, self.decay = parameters, decay
+        self.average = {name: p.data.copy() for name, p in parameters.items()}
+
+    def update(self) -> None:
+        for name, average in self.average.items():
+            average *= self.decay
+            average += (1 - self.decay) * self.parameters[name].data
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Within the block the parameters are their averages; afterwards they are as before."""
+        before = {name: p.data for name, p in self.parameters.items()}
+        for name, p in self.parameters.items():
+            p.data = self.average[name].copy()
+        try:
+            yield
+        finally:
+            for name, p in self.parameters.items():
+                p.data = before[name]

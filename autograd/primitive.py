@@ -1,0 +1,158 @@
+"""@primitive: a forward function on arrays, and one rule per argument.
+
+    @primitive
+    def mul(x, y):
+        return x * y
+
+    mul.rule(x=lambda g, y: g * y, y=lambda g, x: g * x)
+
+A rule is the vector-Jacobian product (vjp) of one argument: given `g`, the cotangent of the
+answer, it returns the cotangent of that argument. It names what else it needs: an input (`x`),
+the answer (`ans`), a keyword argument (`axis`), or only the shape of an input (`x_shape`). What
+no rule names is not kept. An argument without a rule has no derivative.
+
+Called with arrays, a primitive returns an array and records nothing; with a Tensor among its
+inputs it returns a Tensor and records a node. So the same rule runs at NumPy's speed when a sweep
+feeds it arrays, and is differentiable itself when the sweep feeds it Tensors.
+
+A rule need not undo broadcasting or casts: the sweep does, in one place.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from operator import itemgetter
+from typing import Any
+
+from autograd.array import namespace
+from autograd.tensor import Node, Tensor, bare, caller, source_line
+
+PRIMITIVES: dict[str, "Primitive"] = {}
+"""Every primitive by name: the table that the tests walk."""
+
+recording = True
+detecting_nan = False
+
+
+class Primitive:
+    """A differentiable function: `forward` on arrays, and `rules`, one for each input."""
+
+    def __init__(self, forward: Callable):
+        self.forward = forward
+        self.name = forward.__name__
+        self.__doc__ = forward.__doc__
+        parameters = inspect.signature(forward).parameters.values()
+        self.inputs = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
+        self.keywords = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        self.rule()
+        PRIMITIVES[self.name] = self
+
+    def rule(self, **rules: Callable) -> None:
+        """Declare the vjp of each argument, and from their parameters what a node keeps."""
+        shapes = [f"{name}_shape" for name in self.inputs]
+        available = [*self.inputs, "ans", *self.keywords, *shapes]
+        needs = {name: list(inspect.signature(rule).parameters)[1:] for name, rule in rules.items()}
+        for name, needed in needs.items():
+            if name not in self.inputs or not set(needed) <= set(available):
+                raise TypeError(
+                    f"{self.name}: the rule for {name!r} asks for {needed}; rules are for "
+                    f"{self.inputs} and may name {available}"
+                )
+        kept = [name for name in available if any(name in needed for needed in needs.values())]
+        self.keep = picker([available.index(name) for name in kept])
+        self.needs_only_values = all(name in (*self.inputs, "ans") for name in kept)
+        self.ans_position = kept.index("ans") if "ans" in kept else None
+        self.rules = [
+            (rules[name], picker([kept.index(n) for n in needs[name]])) if name in rules else None
+            for name in self.inputs
+        ]
+
+    def __call__(self, *inputs: Any, **keywords: Any) -> Any:
+        if Tensor not in map(type, inputs):
+            return self.forward(*inputs, **keywords)
+        arrays = [x.data if type(x) is Tensor else x for x in inputs]
+        try:
+            ans = self.forward(*arrays, **keywords)
+        except (ValueError, IndexError) as error:
+            raise type(error)(f"{self.name} of {_describe(arrays)}: {error}") from error
+        if detecting_nan:
+            self._refuse_nan(ans, arrays)
+        out = Tensor(ans)
+        if recording:
+            parents = [x.node if type(x) is Tensor else None for x in inputs]
+            if any(parents):
+                values = (*inputs, out.data)
+                if not self.needs_only_values:
+                    values += (*(self.keywords | keywords).values(), *map(_shape, arrays))
+                out.node = Node(out.data, self, parents, self.keep(values))
+        return out
+
+    def _refuse_nan(self, ans: Any, arrays: Sequence) -> None:
+        if _has_nan(ans):
+            came_in = [name for name, x in zip(self.inputs, arrays) if _has_nan(x)]
+            raise FloatingPointError(
+                f"{self.name} of {_describe(arrays)} at {source_line(caller())}: "
+                + (f"its input {came_in[0]!r} is already NaN" if came_in else "made the first NaN")
+            )
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}{inspect.signature(self.forward)}>"
+
+
+primitive = Primitive
+
+
+def picker(positions: Sequence[int]) -> Callable[[Sequence], tuple]:
+    """A function that takes these positions out of a sequence, as a tuple."""
+    match positions:
+        case []:
+            return lambda values: ()
+        case [i]:
+            return lambda values: (values[i],)
+        case _:
+            return itemgetter(*positions)
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Record nothing: for evaluation, and for updating parameters. Also a decorator."""
+    global recording
+    before, recording = recording, False
+    try:
+        yield
+    finally:
+        recording = before
+
+
+@contextmanager
+def detect_nan() -> Iterator[None]:
+    """Raise FloatingPointError at the first NaN, forward or backward.
+
+    The message names the primitive and the source line that called it. Every answer is scanned,
+    so this is for finding a fault, not for training.
+    """
+    global detecting_nan
+    before, detecting_nan = detecting_nan, True
+    try:
+        yield
+    finally:
+        detecting_nan = before
+
+
+def refuse_nan_cotangent(g: Any, d: Any, node: Node) -> None:
+    """Refuse a NaN cotangent `d` that a rule of `node` made of a sound `g`."""
+    if _has_nan(d) and not _has_nan(g):
+        raise FloatingPointError(f"the first NaN was made by the gradient of {node}")
+
+
+def _has_nan(value: Any) -> bool:
+    value = bare(value)
+    return bool(namespace(value).isnan(value).any())
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    return getattr(value, "shape", ())
+
+
+def _describe(arrays: Sequence) -> str:
+    return " and ".join(f"{getattr(x, 'dtype', type(x).__name__)}{_shape(x)}" for x in arrays)

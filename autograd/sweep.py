@@ -1,0 +1,162 @@
+"""grad() and backward(): one pass over the graph in reverse order of creation.
+
+The chain rule: if y = f(x) and the loss has cotangent g with respect to y, then it has the
+cotangent J_f(x)^T g with respect to x, which is what a rule computes. A value that is used more
+than once receives the sum of the cotangents of its uses.
+"""
+
+from collections.abc import Container, Sequence
+from heapq import heappop, heappush
+from operator import attrgetter
+from typing import Any, TypeVar
+
+from autograd import primitive
+from autograd.array import Array, namespace
+from autograd.ops import astype, sum_to
+from autograd.tensor import Node, Tensor, bare
+
+Cotangents = dict[Node, Any]
+Inputs = TypeVar("Inputs", Tensor, Sequence[Tensor])
+
+
+def grad(
+    outputs: Tensor,
+    inputs: Inputs,
+    cotangent: Tensor | Array | None = None,
+    create_graph: bool = False,
+) -> Inputs:
+    """The gradient of `outputs` with respect to each of `inputs`, in their shapes and dtypes.
+
+    `cotangent`, of the shape of `outputs`, weighs its elements; a scalar needs none. With
+    `create_graph` the gradients are recorded, so they can be differentiated again, and the graph
+    of `outputs` is kept; without, it is freed. An input that `outputs` does not depend on has
+    gradient zero. Raises ValueError for a Tensor that records nothing and for a wrong cotangent,
+    RuntimeError for a graph that was freed.
+    """
+    wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    for x in wanted:
+        if x.node is None:
+            raise ValueError(
+                f"no gradient with respect to a Tensor of shape {x.shape} that records nothing: "
+                "make it with requires_grad=True, outside no_grad(), and do not detach it"
+            )
+    nodes = [x.node for x in wanted if x.node is not None]
+    root, seed = _seed(outputs, cotangent, create_graph)
+    cotangents = _sweep(root, seed, nodes, _path(root, nodes), create_graph)
+    gradients = [
+        _tensor(cotangents[node])
+        if node in cotangents
+        else Tensor(namespace(x.data).zeros_like(x.data))
+        for x, node in zip(wanted, nodes)
+    ]
+    return gradients[0] if isinstance(inputs, Tensor) else gradients
+
+
+def backward(output: Tensor, cotangent: Tensor | Array | None = None) -> None:
+    """Add the gradient of `output` to the `grad` of every leaf that it depends on."""
+    root, seed = _seed(output, cotangent, False)
+    for leaf, g in _sweep(root, seed, (), None, False).items():
+        leaf.grad = Tensor(g if leaf.grad is None else leaf.grad.data + g)
+
+
+def _seed(output: Tensor, cotangent: Any, create_graph: bool) -> tuple[Node, Any]:
+    """The node of `output`, and the cotangent that the sweep starts from there."""
+    if output.node is None:
+        raise ValueError(
+            f"a Tensor of shape {output.shape} that records nothing has no gradient: it was "
+            "detached, made under no_grad(), or made of constants only"
+        )
+    if cotangent is None:
+        if output.size != 1:
+            raise ValueError(
+                f"a gradient of a Tensor of shape {output.shape} ({output.node}) needs a "
+                "cotangent of that shape; reduce it to a scalar, x.sum(), or pass one"
+            )
+        cotangent = namespace(output.data).ones_like(output.data)
+    if cotangent.shape != output.shape:
+        raise ValueError(f"cotangent of shape {cotangent.shape} for {output.node}")
+    if cotangent.dtype != output.dtype:
+        cotangent = astype(cotangent, dtype=output.dtype)
+    return output.node, _tensor(cotangent) if create_graph else bare(cotangent)
+
+
+def _sweep(
+    root: Node,
+    seed: Any,
+    wanted: Container[Node],
+    path: Container[Node] | None,
+    create_graph: bool,
+) -> Cotangents:
+    """Carry `seed` from `root` down, newest node first; return the cotangents of leaves and `wanted`.
+
+    A node is taken when all that was made of it has been, so its cotangent is complete. Only the
+    nodes on `path` are visited; None visits all. Without `create_graph` the rules are given
+    arrays and return arrays, and a node lets go of what it kept as soon as it has been used.
+    """
+    cotangents = {root: seed}
+    pending = [(-root.order, root)]
+    found = {}
+    while pending:
+        _, node = heappop(pending)
+        g = cotangents.pop(node)
+        if node.primitive is None or node in wanted:
+            found[node] = g
+        if node.primitive is None:
+            continue
+        if node.saved is None:
+            raise RuntimeError(
+                f"the graph was freed by an earlier sweep: {node}; "
+                "pass create_graph=True to the earlier grad() to keep it"
+            )
+        saved = _recorded(node) if create_graph else [bare(value) for value in node.saved]
+        for parent, rule in zip(node.parents, node.primitive.rules):
+            if parent is None or rule is None or (path is not None and parent not in path):
+                continue
+            vjp, pick = rule
+            d = vjp(g, *pick(saved))
+            if primitive.detecting_nan:
+                primitive.refuse_nan_cotangent(g, d, node)
+            if d.shape != parent.shape:
+                d = sum_to(d, shape=parent.shape)
+            if d.dtype != parent.dtype:
+                d = astype(d, dtype=parent.dtype)
+            if parent in cotangents:
+                cotangents[parent] = cotangents[parent] + d
+            else:
+                cotangents[parent] = d
+                heappush(pending, (-parent.order, parent))
+        if not create_graph:
+            node.saved = None
+    return found
+
+
+def _recorded(node: Node) -> Sequence:
+    """What the rules of `node` asked for, to be differentiated in its turn."""
+    saved = list(node.saved or ())
+    position = node.primitive.ans_position
+    if position is not None:  # the answer is kept bare: a Tensor would be a cycle through its node
+        saved[position] = Tensor(saved[position], node=node)
+    return saved
+
+
+def _path(root: Node, inputs: Sequence[Node]) -> set[Node]:
+    """The nodes from which `root` is made and which are made from `inputs`, these included.
+
+    Nothing older than the oldest input can be made from one.
+    """
+    oldest = min(node.order for node in inputs)
+    ancestors, stack = {root}, [root]
+    while stack:
+        for parent in stack.pop().parents:
+            if parent is not None and parent.order >= oldest and parent not in ancestors:
+                ancestors.add(parent)
+                stack.append(parent)
+    path = set(inputs)
+    for node in sorted(ancestors, key=attrgetter("order")):
+        if not path.isdisjoint(node.parents):
+            path.add(node)
+    return path
+
+
+def _tensor(value: Any) -> Tensor:
+    return value if isinstance(value, Tensor) else Tensor(value)

@@ -1,0 +1,1 @@
+"""Two-dimensional convolution (cross-correlation, as every framework has it)."""

@@ -1,0 +1,113 @@
+"""Convolution as the textbook writes it, in NumPy.
+
+    y[n, o, i, j] = sum over c, a, b of x[n, c, i s + a d - p, j s + b d - p] w[o, c, a, b]
+
+with stride s, padding p (zeros) and dilation d, each an int or a pair (rows, columns). x is
+(N, C, H, W), w is (O, C, KH, KW), y is (N, O, OH, OW) with OH = (H + 2p - d (KH - 1) - 1) // s + 1.
+
+`unfold` shows the window that each output sees, and `fold` is its adjoint. The trilinear form
+<g, conv2d(x, w)> has two other readings, which are the gradients of the first:
+<conv2d_input_grad(g, w), x> and <conv2d_weight_grad(x, g), w>.
+"""
+
+import numpy as np
+
+Pair = int | tuple[int, int]
+
+
+def pair(value: Pair) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else value
+
+
+def output_size(
+    input_size: tuple[int, int], kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> tuple[int, int]:
+    """(OH, OW). Raises ValueError if no window fits, naming the sizes."""
+    options = zip(input_size, *map(pair, (kernel_size, stride, padding, dilation)))
+    rows, columns = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in options)
+    if rows < 1 or columns < 1:
+        raise ValueError(
+            f"no {pair(kernel_size)} window with dilation {pair(dilation)} fits an image of "
+            f"{tuple(input_size)} with padding {pair(padding)}"
+        )
+    return rows, columns
+
+
+def unfold(
+    x: np.ndarray, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1
+) -> np.ndarray:
+    """The windows of x: (N, C, H, W) to (N, C, OH, OW, KH, KW), a view where padding is 0."""
+    output_size(x.shape[2:], kernel_size, stride, padding, dilation)
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = map(pair, (kernel_size, stride, padding, dilation))
+    if ph or pw:
+        x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
+    extent = (dh * (kh - 1) + 1, dw * (kw - 1) + 1)
+    windows = np.lib.stride_tricks.sliding_window_view(x, extent, axis=(2, 3))
+    return windows[:, :, ::sh, ::sw, ::dh, ::dw]
+
+
+def fold(
+    windows: np.ndarray,
+    input_size: tuple[int, int],
+    stride: Pair = 1,
+    padding: Pair = 0,
+    dilation: Pair = 1,
+) -> np.ndarray:
+    """Add each window back where it was: (N, C, OH, OW, KH, KW) to (N, C, H, W)."""
+    n, c, rows, columns, kh, kw = windows.shape
+    (sh, sw), (ph, pw), (dh, dw) = map(pair, (stride, padding, dilation))
+    height, width = input_size
+    x = np.zeros((n, c, height + 2 * ph, width + 2 * pw), windows.dtype)
+    for a in range(kh):
+        for b in range(kw):
+            top, left = a * dh, b * dw
+            x[:, :, top : top + sh * rows : sh, left : left + sw * columns : sw] += windows[
+                ..., a, b
+            ]
+    return x[:, :, ph : ph + height, pw : pw + width]
+
+
+def conv2d(
+    x: np.ndarray, w: np.ndarray, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1
+) -> np.ndarray:
+    """(N, C, H, W) and (O, C, KH, KW) to (N, O, OH, OW). Raises ValueError on other shapes."""
+    if x.ndim != 4 or w.ndim != 4 or x.shape[1] != w.shape[1]:
+        raise ValueError(
+            f"conv2d takes x (N, C, H, W) and w (O, C, KH, KW), not {x.shape} and {w.shape}"
+        )
+    windows = unfold(x, w.shape[2:], stride, padding, dilation)
+    return np.tensordot(windows, w, ((1, 4, 5), (1, 2, 3))).transpose(0, 3, 1, 2)
+
+
+def conv2d_input_grad(
+    g: np.ndarray,
+    w: np.ndarray,
+    input_size: tuple[int, int],
+    stride: Pair = 1,
+    padding: Pair = 0,
+    dilation: Pair = 1,
+) -> np.ndarray:
+    """(N, O, OH, OW) and (O, C, KH, KW) to (N, C, H, W): also the transposed convolution."""
+    expected = output_size(input_size, w.shape[2:], stride, padding, dilation)
+    if g.ndim != 4 or g.shape[1] != w.shape[0] or g.shape[2:] != expected:
+        raise ValueError(
+            f"conv2d_input_grad of g {g.shape} and w {w.shape}: for an input of "
+            f"{tuple(input_size)}, g must be (N, {w.shape[0]}, {expected[0]}, {expected[1]})"
+        )
+    windows = np.tensordot(g, w, ((1,), (0,))).transpose(0, 3, 1, 2, 4, 5)
+    return fold(windows, input_size, stride, padding, dilation)
+
+
+def conv2d_weight_grad(
+    x: np.ndarray,
+    g: np.ndarray,
+    kernel_size: tuple[int, int],
+    stride: Pair = 1,
+    padding: Pair = 0,
+    dilation: Pair = 1,
+) -> np.ndarray:
+    """(N, C, H, W) and (N, O, OH, OW) to (O, C, KH, KW)."""
+    windows = unfold(x, kernel_size, stride, padding, dilation)
+    if windows.shape[2:4] != g.shape[2:] or len(x) != len(g):
+        raise ValueError(f"conv2d_weight_grad of x {x.shape}: g is {g.shape}, not a result of it")
+    return np.tensordot(g, windows, ((0, 2, 3), (0, 2, 3)))
