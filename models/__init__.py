@@ -1,0 +1,1 @@
+"""Generative models written by hand on `autograd`, one file per family."""
