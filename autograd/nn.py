@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from autograd import ops
-from autograd.array import to_device
+from autograd.array import namespace, to_device
 from autograd.tensor import Tensor
 
 Pair = int | tuple[int, int]
@@ -78,7 +78,7 @@ class Module:
             if state[name].shape != tensor.shape:
                 raise ValueError(f"{name} is {state[name].shape}, not {tensor.shape}")
         for name, tensor in tensors.items():
-            tensor.data[...] = state[name]
+            tensor.data[...] = namespace(tensor.data).asarray(state[name])
 
 
 def _members(module: Module) -> Iterator[tuple[str, "Tensor | Module"]]:
@@ -244,7 +244,7 @@ def _standardise(x: Any, axis: int, eps: float) -> Tensor:
 
 
 class Dropout(Module):
-    """In training, zero each element with probability `rate` and scale the rest to the same mean."""
+    """In training, zero a share `rate` of the elements and scale the rest to the same mean."""
 
     def __init__(self, rate: float, rng: np.random.Generator):
         if not 0 <= rate < 1:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from autograd.array import Array, namespace
+from autograd.array import Array, namespace, to_device
 from autograd.tensor import Tensor
 
 Schedule = Callable[[int], float]
@@ -48,16 +48,17 @@ class Optimizer:
         """Change `p` and `slots` in place by the gradient `g`, which is not to be written to."""
         raise NotImplementedError
 
-    def state(self) -> dict[str, Array]:
-        return self._state | {"steps": np.array(self.steps)}
+    def state(self) -> dict[str, np.ndarray]:
+        arrays = {name: to_device(array, "cpu") for name, array in self._state.items()}
+        return arrays | {"steps": np.array(self.steps)}
 
-    def load_state(self, state: Mapping[str, Array]) -> None:
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Copy what `state()` gave. Raises ValueError for an array missing or of another shape."""
         for name, array in self.state().items():
             if name not in state or state[name].shape != array.shape:
                 raise ValueError(f"missing {name} of shape {array.shape}")
         for name, array in self._state.items():
-            array[...] = state[name]
+            array[...] = namespace(array).asarray(state[name])
         self.steps = int(state["steps"])
 
 
@@ -150,7 +151,7 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with p <- (1 - rate weight_decay) p apart from the gradient (Loshchilov & Hutter 2019)."""
+    """Adam, and p <- (1 - rate weight_decay) p apart from it (Loshchilov & Hutter 2019)."""
 
     def __init__(
         self,
@@ -170,7 +171,7 @@ def linear_schedule(start: float, end: float, steps: int) -> Schedule:
 
 
 def cosine_schedule(start: float, end: float, steps: int) -> Schedule:
-    """Half a cosine from `start` at step 0 to `end` at `steps` (Loshchilov & Hutter 2017, eq. 5)."""
+    """Half a cosine from `start` at 0 to `end` at `steps` (Loshchilov & Hutter 2017, eq. 5)."""
     return lambda step: end + (start - end) * (1 + math.cos(math.pi * min(step / steps, 1.0))) / 2
 
 
@@ -184,11 +185,11 @@ def clip_gradients(parameters: Mapping[str, Tensor], max_norm: float) -> float:
 
     Returns the norm before. The gradients are replaced, not written to: others may hold them.
     """
-    grads = [p.grad for p in parameters.values() if p.grad is not None]
-    total = math.sqrt(sum(float((g.data * g.data).sum(dtype=np.float64)) for g in grads))
+    grads = {name: p.grad.data for name, p in parameters.items() if p.grad is not None}
+    total = math.sqrt(sum(float((g * g).sum(dtype=np.float64)) for g in grads.values()))
     if total > max_norm:
-        for grad in grads:
-            grad.data = grad.data * (max_norm / total)
+        for name, g in grads.items():
+            parameters[name].grad = Tensor(g * (max_norm / total))
     return total
 
 

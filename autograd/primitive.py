@@ -35,7 +35,10 @@ detecting_nan = False
 
 
 class Primitive:
-    """A differentiable function: `forward` on arrays, and `rules`, one for each input."""
+    """A differentiable function: `forward` on arrays, and `vjps`, a rule for each input.
+
+    `rules` has for each input the rule and what picks its arguments from what a node keeps.
+    """
 
     def __init__(self, forward: Callable):
         self.forward = forward
@@ -47,11 +50,12 @@ class Primitive:
         self.rule()
         PRIMITIVES[self.name] = self
 
-    def rule(self, **rules: Callable) -> None:
+    def rule(self, **vjps: Callable) -> None:
         """Declare the vjp of each argument, and from their parameters what a node keeps."""
+        self.vjps = vjps
         shapes = [f"{name}_shape" for name in self.inputs]
         available = [*self.inputs, "ans", *self.keywords, *shapes]
-        needs = {name: list(inspect.signature(rule).parameters)[1:] for name, rule in rules.items()}
+        needs = {name: list(inspect.signature(vjp).parameters)[1:] for name, vjp in vjps.items()}
         for name, needed in needs.items():
             if name not in self.inputs or not set(needed) <= set(available):
                 raise TypeError(
@@ -60,10 +64,10 @@ class Primitive:
                 )
         kept = [name for name in available if any(name in needed for needed in needs.values())]
         self.keep = picker([available.index(name) for name in kept])
-        self.needs_only_values = all(name in (*self.inputs, "ans") for name in kept)
+        self.keeps_values_only = all(name in (*self.inputs, "ans") for name in kept)
         self.ans_position = kept.index("ans") if "ans" in kept else None
         self.rules = [
-            (rules[name], picker([kept.index(n) for n in needs[name]])) if name in rules else None
+            (vjps[name], picker([kept.index(n) for n in needs[name]])) if name in vjps else None
             for name in self.inputs
         ]
 
@@ -82,7 +86,7 @@ class Primitive:
             parents = [x.node if type(x) is Tensor else None for x in inputs]
             if any(parents):
                 values = (*inputs, out.data)
-                if not self.needs_only_values:
+                if not self.keeps_values_only:
                     values += (*(self.keywords | keywords).values(), *map(_shape, arrays))
                 out.node = Node(out.data, self, parents, self.keep(values))
         return out

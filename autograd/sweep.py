@@ -42,11 +42,9 @@ def grad(
             )
     nodes = [x.node for x in wanted if x.node is not None]
     root, seed = _seed(outputs, cotangent, create_graph)
-    cotangents = _sweep(root, seed, nodes, _path(root, nodes), create_graph)
+    found = _sweep(root, seed, set(nodes), _path(root, nodes), create_graph)
     gradients = [
-        _tensor(cotangents[node])
-        if node in cotangents
-        else Tensor(namespace(x.data).zeros_like(x.data))
+        _tensor(found[node] if node in found else namespace(x.data).zeros_like(x.data))
         for x, node in zip(wanted, nodes)
     ]
     return gradients[0] if isinstance(inputs, Tensor) else gradients
@@ -87,7 +85,7 @@ def _sweep(
     path: Container[Node] | None,
     create_graph: bool,
 ) -> Cotangents:
-    """Carry `seed` from `root` down, newest node first; return the cotangents of leaves and `wanted`.
+    """Carry `seed` down from `root`, newest node first, to the leaves and to `wanted`.
 
     A node is taken when all that was made of it has been, so its cotangent is complete. Only the
     nodes on `path` are visited; None visits all. Without `create_graph` the rules are given

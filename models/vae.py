@@ -10,25 +10,32 @@ reconstruction = -E_q[log p(x|z)] >= 0 for discrete x. Mind the sign: the often 
 `-(reconstruction + KL)` is the ELBO, and minimising it makes the model worse.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.decomposition import PCA
 
 from autograd import (
+    Array,
     Tensor,
     bce_with_logits,
     exp,
     logsumexp,
+    namespace,
     nn,
     no_grad,
     relu,
     reparameterize,
     sigmoid,
     tanh,
+    to_device,
 )
-from models.data import BINARISATIONS
+from models import figures
+from models.data import BINARISATIONS, Dataset
 from models.errors import UsageError
 
 ACTIVATIONS = {"relu": relu, "tanh": tanh}
@@ -161,7 +168,7 @@ class VAE(nn.Module):
     def terms(self, x: Any, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """The reconstruction, with one sample of z, and the KL: (N,) each, in nats."""
         mu, logvar = self.encode(x)
-        z = reparameterize(mu, logvar, _normal(rng, mu.shape))
+        z = reparameterize(mu, logvar, self._normal(rng, mu.shape))
         return self.reconstruction(x, z), kl_from_standard_normal(mu, logvar)
 
     def beta_at(self, epoch: float) -> float:
@@ -181,10 +188,10 @@ class VAE(nn.Module):
         return reconstruction + beta * kl, parts
 
     @no_grad()
-    def bound(self, x: np.ndarray, rng: np.random.Generator, samples: int = 1) -> dict[str, float]:
+    def bound(self, x: Array, rng: np.random.Generator, samples: int = 1) -> dict[str, float]:
         """-ELBO with its parts, nats per image, mean over images (N, pixels) and samples of z."""
         repeated = [self.terms(x, rng) for _ in range(samples)]
-        reconstruction, kl = (np.mean([t.data for t in terms]) for terms in zip(*repeated))
+        reconstruction, kl = (np.mean([t.numpy() for t in terms]) for terms in zip(*repeated))
         return {
             "negative_elbo": float(reconstruction + kl),
             "reconstruction": float(reconstruction),
@@ -192,7 +199,7 @@ class VAE(nn.Module):
         }
 
     @no_grad()
-    def log_prob(self, x: np.ndarray, rng: np.random.Generator, samples: int) -> np.ndarray:
+    def log_prob(self, x: Array, rng: np.random.Generator, samples: int) -> np.ndarray:
         """A lower bound of log p(x) in nats, (N,), that rises to it with `samples`.
 
             log 1/k sum_i p(x|z_i) p(z_i) / q(z_i|x),  z_i ~ q(z|x)        (Burda et al., eq. 8)
@@ -202,27 +209,34 @@ class VAE(nn.Module):
         mu, logvar = self.encode(x)
         log_sum = np.full(len(x), -np.inf)
         for done in range(0, samples, CHUNK):
-            eps = _normal(rng, (min(CHUNK, samples - done), *mu.shape))
+            eps = self._normal(rng, (min(CHUNK, samples - done), *mu.shape))
             z = reparameterize(mu, logvar, eps)
             # log p(z) - log q(z|x): the constants cancel, and (z - mu) / sigma is eps.
             log_ratio = 0.5 * (eps * eps + logvar - z * z).sum(axis=-1)
             log_w = log_ratio - self.reconstruction(x, z)
-            log_sum = np.logaddexp(log_sum, logsumexp(log_w, axis=0).data)
+            log_sum = np.logaddexp(log_sum, logsumexp(log_w, axis=0).numpy())
         return log_sum - math.log(samples)
 
     @no_grad()
-    def images(self, z: np.ndarray) -> np.ndarray:
+    def images(self, z: Array) -> np.ndarray:
         """The mean of p(x|z) as an image in [0, 1]: (N, latent) to (N, height, width)."""
-        output = self.decode(z.astype(np.float32))
+        output = self.decode(self._array(z))
         mean = sigmoid(output) if self.settings.decoder == "bernoulli" else output
         return mean.numpy().clip(0, 1).reshape(-1, *self.shape)
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Images (n, height, width) in [0, 1]: the means of p(x|z) for z ~ N(0, I)."""
-        return self.images(_normal(rng, (n, self.settings.latent)))
+        return self.images(self._normal(rng, (n, self.settings.latent)))
+
+    def _normal(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+        return self._array(rng.standard_normal(shape, dtype=np.float32))
+
+    def _array(self, values: Any) -> Array:
+        """As float32, where the model is."""
+        return namespace(self.output.bias.data).asarray(values, dtype=np.float32)
 
 
-CHUNK = 16
+CHUNK = 16  # importance samples at a time
 
 
 def kl_from_standard_normal(mu: Any, logvar: Any) -> Tensor:
@@ -263,10 +277,64 @@ def _perceptron(
 ) -> nn.Sequential:
     """Linear layers between these widths, each followed by the activation."""
     steps = []
-    for inputs, outputs in zip(widths, widths[1:]):
+    for inputs, outputs in itertools.pairwise(widths):
         steps += [nn.Linear(inputs, outputs, rng), ACTIVATIONS[activation]]
     return nn.Sequential(*steps)
 
 
-def _normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    return rng.standard_normal(shape, dtype=np.float32)
+def draw(
+    model: VAE, data: Dataset, test: Array, directory: Path, rng: np.random.Generator
+) -> list[Path]:
+    """Reconstructions, samples, interpolations and the latent plane; returns the files' paths.
+
+    `test` (N, pixels) is what the model is shown of the test images of `data`, on its device.
+    """
+    directory_of = {name: directory / f"{name}.png" for name in PICTURES}
+    with no_grad():
+        mu = model.encode(test)[0].numpy()
+    shown = to_device(test[:12], "cpu").reshape(-1, *model.shape)
+    how = data.describe(model.settings.binarisation)
+    figures.rows(
+        [data.test[:12] / (data.levels - 1), shown, model.images(mu[:12])],
+        ["image", "shown", "mean of\np(x|z)"],
+        f"{data.name}, {how}: test images and their reconstructions",
+        directory_of["reconstructions"],
+    )
+    figures.rows(
+        np.split(model.sample(60, rng), 5),
+        [""] * 5,
+        f"Means of p(x|z), z ~ N(0, I), {data.name}",
+        directory_of["samples"],
+    )
+    pairs = [(mu[i], mu[j]) for i, j in ((0, 1), (2, 3), (4, 5))]
+    paths = [path(a, b, 12) for a, b in pairs for path in (lerp, slerp)]
+    figures.rows(
+        [model.images(path) for path in paths],
+        ["linear", "spherical"] * len(pairs),
+        "Between the posterior means of two test images",
+        directory_of["interpolations"],
+    )
+    _draw_latent_plane(model, data, mu, directory_of["latent_plane"])
+    return list(directory_of.values())
+
+
+PICTURES = ("reconstructions", "samples", "interpolations", "latent_plane")
+
+
+def _draw_latent_plane(model: VAE, data: Dataset, mu: np.ndarray, path: Path) -> None:
+    """The plane of a two-dimensional z, or else that of the posterior means' greatest variance."""
+    latent = mu.shape[1]
+    if latent > 2:
+        pca = PCA(2).fit(mu)
+        origin, axes = pca.mean_, pca.components_
+        names = ("first principal axis of $\\mu$", "second principal axis of $\\mu$")
+    else:
+        origin, axes = np.zeros(latent), np.eye(2, latent)
+        names = ("$z_1$", "$z_2$")
+    points = (mu - origin) @ axes.T
+    reach = float(np.quantile(np.abs(points), 0.995)) * 1.1
+    across = np.linspace(-reach, reach, 15)
+    grid = np.stack(np.meshgrid(across, across[::-1]), axis=-1).reshape(-1, 2)
+    images = model.images(origin + grid @ axes).reshape(15, 15, *model.shape)
+    extent = (-reach, reach, -reach, reach)
+    figures.latent_plane(points, data.test_labels, images, extent, names, path)

@@ -1,0 +1,265 @@
+"""The command line: `chainrule train | sample | evaluate`."""
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from autograd.array import DEVICES
+from models import figures, vae
+from models.data import DATASETS
+from models.errors import Failure, UsageError
+from models.training import Config, Run
+
+MODELS = ("vae",)
+
+EXAMPLES = """examples:
+  chainrule train vae                                  the 8x8 digits, in under a minute
+  chainrule train vae --data binarized-mnist --out runs/mnist
+  chainrule train vae --set latent=2 --set beta=4      other settings (chainrule train --help)
+  chainrule train vae --resume runs/mnist --epochs 80  go on where it stopped
+  chainrule sample runs/mnist -n 100 --out samples.png
+  chainrule evaluate runs/mnist --json
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """One line and status 2 for a mistake, instead of the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit status: 0, 1 for a failure, 2 for wrong usage."""
+    try:
+        options = _parser().parse_args(arguments)
+        options.command(options)
+    except Failure as failure:
+        print(f"chainrule: {failure}", file=sys.stderr)
+        return failure.status
+    except (OSError, RuntimeError) as error:  # a full disk, no GPU
+        print(f"chainrule: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("chainrule: interrupted; --resume goes on from the last epoch", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="chainrule",
+        description="Train and look at generative models written on an autograd engine of our own.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
+
+    train = commands.add_parser(
+        "train",
+        help="train a model; leaves numbers, pictures and a checkpoint in a directory",
+        epilog=_settings_help(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    train.add_argument("model", metavar="MODEL", help=f"one of: {', '.join(MODELS)}")
+    train.add_argument(
+        "--data", metavar="D", help=f"one of: {', '.join(DATASETS)} (default: digits)"
+    )
+    train.add_argument(
+        "--data-dir",
+        metavar="DIR",
+        help="folder that has the data's files; without it (and without $CHAINRULE_DATA) they are "
+        "downloaded once; digits needs neither",
+    )
+    length = train.add_mutually_exclusive_group()
+    length.add_argument("--epochs", type=_positive, metavar="N", help="passes over the data")
+    length.add_argument("--steps", type=_positive, metavar="N", help="training steps in all")
+    train.add_argument("--seed", type=_seed, metavar="S", help="of every random choice (default 0)")
+    train.add_argument("--device", choices=DEVICES, default="cpu", help="default: cpu")
+    train.add_argument(
+        "--out", type=Path, metavar="DIR", help="a new directory (default: in runs/)"
+    )
+    train.add_argument(
+        "--resume", type=Path, metavar="DIR", help="go on with a run, with the settings it has"
+    )
+    train.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting of the model, listed below; may be repeated",
+    )
+    train.set_defaults(command=_train)
+
+    sample = commands.add_parser("sample", help="draw samples from a trained model")
+    sample.add_argument("directory", type=Path, metavar="DIR", help="of a run")
+    sample.add_argument("-n", type=_positive, default=64, metavar="N", help="how many (default 64)")
+    sample.add_argument("--out", type=Path, metavar="F.png", help="default: DIR/sample.png")
+    sample.add_argument("--seed", type=_seed, default=0, metavar="S", help="default: 0")
+    sample.set_defaults(command=_sample)
+
+    evaluate = commands.add_parser("evaluate", help="test a trained model, in nats per image")
+    evaluate.add_argument("directory", type=Path, metavar="DIR", help="of a run")
+    evaluate.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    evaluate.set_defaults(command=_evaluate)
+    for command in (sample, evaluate):
+        command.add_argument(
+            "--data-dir", metavar="DIR", help="where the data's files are now, if they have moved"
+        )
+    return parser
+
+
+def _settings_help() -> str:
+    lines = ["settings of vae (--set KEY=VALUE) and their defaults, by data set where it differs:"]
+    for field in dataclasses.fields(vae.Settings):
+        others = [
+            f"{_shown(getattr(settings, field.name))} for {data}"
+            for data, settings in vae.DEFAULTS.items()
+            if getattr(settings, field.name) != field.default
+        ]
+        lines.append(f"  {field.name:20} {'; '.join([_shown(field.default), *others])}")
+    return "\n".join(lines)
+
+
+def _shown(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
+def _train(options: argparse.Namespace) -> None:
+    if options.model not in MODELS:
+        raise UsageError(f"unknown model {options.model!r}: choose one of {', '.join(MODELS)}")
+    run = _resumed(options) if options.resume else _new(options)
+    run.train()
+    _report(run.evaluate())
+    print("pictures:")
+    for path in run.draw():
+        print(f"  {path}")
+
+
+def _new(options: argparse.Namespace) -> Run:
+    data = options.data or "digits"
+    if data not in DATASETS:
+        raise UsageError(f"unknown data set {data!r}: choose one of {', '.join(DATASETS)}")
+    settings = _with(vae.DEFAULTS.get(data, vae.Settings()), options.set)
+    if options.epochs:
+        settings = dataclasses.replace(settings, epochs=options.epochs)
+    config = Config(
+        settings,
+        model=options.model,
+        data=data,
+        data_dir=options.data_dir,
+        seed=options.seed or 0,
+        device=options.device,
+        steps=options.steps,
+    )
+    name = f"{options.model}-{data}-{datetime.now():%Y%m%d-%H%M%S}"
+    return Run.create(config, options.out or Path("runs") / name)
+
+
+def _resumed(options: argparse.Namespace) -> Run:
+    fixed = {"--data": options.data, "--seed": options.seed, "--out": options.out}
+    fixed["--set"] = options.set or None
+    if given := [flag for flag, value in fixed.items() if value is not None]:
+        raise UsageError(f"--resume keeps the run's own settings: leave out {', '.join(given)}")
+    config = Config.read(options.resume)
+    changes: dict[str, Any] = {"device": options.device}
+    if options.data_dir:
+        changes["data_dir"] = options.data_dir
+    if options.steps:
+        changes["steps"] = options.steps
+    if options.epochs:
+        changes["steps"] = None
+        changes["settings"] = dataclasses.replace(config.settings, epochs=options.epochs)
+    run = Run.open(options.resume, **changes)
+    if run.step >= run.total_steps:
+        raise UsageError(
+            f"{options.resume} is finished, at step {run.step:,} of {run.total_steps:,}: "
+            "to go on, ask for more with --epochs or --steps"
+        )
+    run.config.write(options.resume)
+    return run
+
+
+def _with(settings: vae.Settings, assignments: Sequence[str]) -> vae.Settings:
+    """`settings` with each KEY=VALUE. Raises UsageError for an unknown key or a wrong value."""
+    changes: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        current = getattr(settings, key, None)
+        if not equals or current is None:
+            known = ", ".join(field.name for field in dataclasses.fields(settings))
+            raise UsageError(f"--set {assignment}: not KEY=VALUE with a KEY of {known}")
+        try:
+            if isinstance(current, tuple):
+                changes[key] = tuple(int(width) for width in text.split(","))
+            else:
+                changes[key] = type(current)(text)
+        except ValueError as error:
+            kind = "whole numbers with commas" if isinstance(current, tuple) else type(current)
+            raise UsageError(f"--set {assignment}: {text!r} is not {kind}") from error
+    return dataclasses.replace(settings, **changes)
+
+
+def _sample(options: argparse.Namespace) -> None:
+    run = _opened(options)
+    path = options.out or options.directory / "sample.png"
+    images = run.model.sample(options.n, np.random.default_rng(options.seed))
+    title = f"{options.n} samples, seed {options.seed}: {run.config.model}, {run.config.data}"
+    figures.rows([images], [""], title, path, columns=min(options.n, 12))
+    print(path)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    result = _opened(options).evaluate()
+    if options.json:
+        print(json.dumps(result, indent=2))
+    else:
+        _report(result)
+
+
+def _opened(options: argparse.Namespace) -> Run:
+    return Run.open(
+        options.directory, **({"data_dir": options.data_dir} if options.data_dir else {})
+    )
+
+
+def _report(result: dict[str, Any]) -> None:
+    bits = result["negative_elbo"] / result["pixels"] / np.log(2)
+    print(
+        f"\n{result['model']} on {result['data']}, {result['binarisation']}: "
+        f"mean over {result['test_images']:,} test images, in nats per image\n"
+        f"  -ELBO               {result['negative_elbo']:8.2f}   ({bits:.3f} bits/dim)\n"
+        f"    reconstruction    {result['reconstruction']:8.2f}\n"
+        f"    KL(q(z|x)||p(z))  {result['kl']:8.2f}\n"
+        f"  -log p(x), at most  {result['nll']:8.2f}   "
+        f"({result['importance_samples']} importance samples)\n"
+        f"  factorised model    {result['factorised_nll']:8.2f}   "
+        f"(the baseline; beaten by {result['factorised_nll'] - result['negative_elbo']:.2f})"
+    )
+
+
+def run() -> NoReturn:
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()
