@@ -50,31 +50,36 @@ def gradients(
 ) -> None:
     """Check the derivatives of `f` at `args`, up to `order`, against central differences.
 
-    `f` takes Tensors and returns one, of any shape; `args` are arrays, checked in float64. The
-    function checked is s(x) = <w, f(x)> with random weights w, and for the next order
-    <v, grad s(x)> with random v. It is compared along one random direction, and element by
-    element only to name the fault. The difference is the fourth-order stencil
+    `f` takes Tensors and returns one, of any shape; `args` are arrays, checked in float64. What
+    is compared is the derivative of <w, f(x)> with random weights w, along one random direction,
+    and element by element only to name a fault; for the next order, that of the gradients. The
+    difference is the fourth-order stencil
 
         s'(t) = (s(t - 2h) - 8 s(t - h) + 8 s(t + h) - s(t + 2h)) / 12h + O(h^4),
 
     whose error at h = 1e-4 is the rounding of s, about 1e-12 |s|; `tolerance` is relative to the
-    size of the numbers, so it leaves room for what cancels inside f. Raises GradientError.
+    size of the numbers, so it leaves room for what cancels inside f. Weights and inner products
+    stay outside the engine, whose rules are not to vouch for themselves. Raises GradientError.
     """
     arrays = [np.array(bare(arg), dtype=np.float64) for arg in args]
     rng = np.random.default_rng(seed)
-    weights = rng.standard_normal(f(*map(Tensor, arrays)).shape)
 
-    def scalar(*xs: Tensor) -> Tensor:
-        return (f(*xs) * weights).sum()
+    def outputs(*xs: Tensor) -> list[Tensor]:
+        return [f(*xs)]
 
     for k in range(1, order + 1):
-        _compare(scalar, arrays, k, step, tolerance, rng)
-        scalar = _directional_derivative(scalar, [rng.standard_normal(x.shape) for x in arrays])
+        weights = [rng.standard_normal(y.shape) for y in outputs(*map(_leaf, arrays))]
+        _compare(outputs, arrays, weights, k, step, tolerance, rng)
+        outputs = _gradients_of(outputs, weights)
+
+
+Outputs = Callable[..., list[Tensor]]
 
 
 def _compare(
-    scalar: Callable[..., Tensor],
+    outputs: Outputs,
     arrays: list[np.ndarray],
+    weights: list[np.ndarray],
     order: int,
     step: float,
     tolerance: float,
@@ -83,17 +88,28 @@ def _compare(
     def difference(directions: Sequence[np.ndarray]) -> tuple[float, float]:
         """The derivative along `directions`, and the size of the numbers it is made of."""
         values = [
-            scalar(*(_leaf(x + k * step * d) for x, d in zip(arrays, directions))).item()
+            inner(outputs(*(_leaf(x + k * step * d) for x, d in zip(arrays, directions))), weights)
             for k in (-2, -1, 1, 2)
         ]
         derivative = float(np.dot((1, -8, 8, -1), values)) / (12 * step)
         return derivative, 1 + np.abs(values).max() + np.abs(derivative)
 
-    derivatives = [g.data for g in _gradients(scalar, [_leaf(x) for x in arrays], False)]
+    def inner(ys: Sequence[Tensor], ws: Sequence[np.ndarray]) -> float:
+        return sum(float((y.data * w).sum()) for y, w in zip(ys, ws))
+
+    leaves = [_leaf(x) for x in arrays]
+    ys = outputs(*leaves)
+    derivatives = [np.zeros_like(x) for x in arrays]
+    for i, (y, w) in enumerate(zip(ys, weights)):
+        # The graphs of the outputs overlap, so only the last sweep may free them. For the first
+        # order that is the only one: it feeds arrays to the rules, as training does.
+        found = grad(y, leaves, w, create_graph=i + 1 < len(ys))
+        derivatives = [d + g.data for d, g in zip(derivatives, found)]
+
     directions = [rng.standard_normal(x.shape) for x in arrays]
     expected, size = difference(directions)
-    found = sum(float((g * d).sum()) for g, d in zip(derivatives, directions))
-    if abs(found - expected) <= tolerance * size:
+    along = sum(float((g * d).sum()) for g, d in zip(derivatives, directions))
+    if abs(along - expected) <= tolerance * size:
         return
 
     def fault(argument: int, index: tuple[int, ...]) -> GradientError:
@@ -105,6 +121,16 @@ def _compare(
     elements = [(i, index) for i, x in enumerate(arrays) for index in np.ndindex(x.shape)]
     faults = [fault(*element) for element in elements]
     raise max(faults, key=lambda e: np.nan_to_num(abs(e.derivative - e.difference), nan=np.inf))
+
+
+def _gradients_of(outputs: Outputs, weights: list[np.ndarray]) -> Outputs:
+    """The gradients of each weighted output, one after the other."""
+
+    def gradients(*xs: Tensor) -> list[Tensor]:
+        ys = outputs(*xs)
+        return [g for y, w in zip(ys, weights) for g in grad(y, xs, w, create_graph=True)]
+
+    return gradients
 
 
 def adjoint(f: Callable[..., Tensor], *args: Any, order: int = 1, seed: int = 0) -> None:
@@ -142,23 +168,6 @@ def _vjp_of(f: Callable[..., Tensor], leaves: list[Tensor], i: int) -> Callable[
 
 def _without(args: Sequence, i: int) -> list:
     return [*args[:i], *args[i + 1 :]]
-
-
-def _directional_derivative(
-    scalar: Callable[..., Tensor], directions: list[np.ndarray]
-) -> Callable[..., Tensor]:
-    def derivative(*xs: Tensor) -> Tensor:
-        gs = _gradients(scalar, xs, True)
-        return sum(((g * d).sum() for g, d in zip(gs, directions)), Tensor(np.zeros(())))
-
-    return derivative
-
-
-def _gradients(scalar: Callable, xs: Sequence[Tensor], create_graph: bool) -> Sequence[Tensor]:
-    s = scalar(*xs)
-    if not s.requires_grad:  # s does not depend on xs: the derivative of something linear
-        return [Tensor(np.zeros_like(x.data)) for x in xs]
-    return grad(s, xs, create_graph=create_graph)
 
 
 def _leaf(array: np.ndarray) -> Tensor:

@@ -103,7 +103,9 @@ class Primitive:
         return f"<primitive {self.name}{inspect.signature(self.forward)}>"
 
 
-primitive = Primitive
+def primitive(forward: Callable) -> Primitive:
+    """Declare a primitive by its forward function; `.rule` then declares its derivative."""
+    return Primitive(forward)
 
 
 def picker(positions: Sequence[int]) -> Callable[[Sequence], tuple]:

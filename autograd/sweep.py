@@ -8,7 +8,7 @@ than once receives the sum of the cotangents of its uses.
 from collections.abc import Container, Sequence
 from heapq import heappop, heappush
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, overload
 
 from autograd import primitive
 from autograd.array import Array, namespace
@@ -16,21 +16,29 @@ from autograd.ops import astype, sum_to
 from autograd.tensor import Node, Tensor, bare
 
 Cotangents = dict[Node, Any]
-Inputs = TypeVar("Inputs", Tensor, Sequence[Tensor])
+Cotangent = Tensor | Array | None
 
 
+@overload
+def grad(
+    outputs: Tensor, inputs: Tensor, cotangent: Cotangent = ..., create_graph: bool = ...
+) -> Tensor: ...
+@overload
+def grad(
+    outputs: Tensor, inputs: Sequence[Tensor], cotangent: Cotangent = ..., create_graph: bool = ...
+) -> list[Tensor]: ...
 def grad(
     outputs: Tensor,
-    inputs: Inputs,
-    cotangent: Tensor | Array | None = None,
+    inputs: Tensor | Sequence[Tensor],
+    cotangent: Cotangent = None,
     create_graph: bool = False,
-) -> Inputs:
+) -> Tensor | list[Tensor]:
     """The gradient of `outputs` with respect to each of `inputs`, in their shapes and dtypes.
 
     `cotangent`, of the shape of `outputs`, weighs its elements; a scalar needs none. With
     `create_graph` the gradients are recorded, so they can be differentiated again, and the graph
-    of `outputs` is kept; without, it is freed. An input that `outputs` does not depend on has
-    gradient zero. Raises ValueError for a Tensor that records nothing and for a wrong cotangent,
+    of `outputs` is kept; without, it is freed. The gradient with respect to an input that
+    `outputs` does not depend on is zero. Raises ValueError for a Tensor that records nothing and for a wrong cotangent,
     RuntimeError for a graph that was freed.
     """
     wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
@@ -47,10 +55,14 @@ def grad(
         _tensor(found[node] if node in found else namespace(x.data).zeros_like(x.data))
         for x, node in zip(wanted, nodes)
     ]
+    if create_graph:  # a constant gradient is recorded too: its own derivative is zero, no error
+        gradients = [
+            g if g.requires_grad else Tensor(g.data, requires_grad=True) for g in gradients
+        ]
     return gradients[0] if isinstance(inputs, Tensor) else gradients
 
 
-def backward(output: Tensor, cotangent: Tensor | Array | None = None) -> None:
+def backward(output: Tensor, cotangent: Cotangent = None) -> None:
     """Add the gradient of `output` to the `grad` of every leaf that it depends on."""
     root, seed = _seed(output, cotangent, False)
     for leaf, g in _sweep(root, seed, (), None, False).items():

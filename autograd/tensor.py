@@ -197,10 +197,10 @@ class Tensor:
     def __rmatmul__(self, other: Any) -> "Tensor":
         return ops.matmul(other, self)
 
-    def __eq__(self, other: Any) -> Array:  # type: ignore[override]
+    def __eq__(self, other: Any) -> Array:
         return self.data == bare(other)
 
-    def __ne__(self, other: Any) -> Array:  # type: ignore[override]
+    def __ne__(self, other: Any) -> Array:
         return self.data != bare(other)
 
     def __lt__(self, other: Any) -> Array:

@@ -12,6 +12,7 @@ reconstruction = -E_q[log p(x|z)] >= 0 for discrete x. Mind the sign: the often 
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,8 @@ DEFAULTS = {
         activation="tanh",
         binarisation="fixed",
         batch=100,
-        final_learning_rate=1e-4,
+        learning_rate=2e-3,
+        final_learning_rate=1e-5,
         epochs=60,
     ),
 }
@@ -276,7 +278,7 @@ def _perceptron(
     widths: tuple[int, ...], activation: str, rng: np.random.Generator
 ) -> nn.Sequential:
     """Linear layers between these widths, each followed by the activation."""
-    steps = []
+    steps: list[Callable] = []
     for inputs, outputs in itertools.pairwise(widths):
         steps += [nn.Linear(inputs, outputs, rng), ACTIVATIONS[activation]]
     return nn.Sequential(*steps)

@@ -1,0 +1,334 @@
+"""For every primitive, ways to call it: what the tests of its derivative draw from.
+
+A case is a function of a `Sampler`, from which it draws shapes, options and values, and returns
+a function of Tensors and the float64 arrays to call it with. Values keep away from kinks, where
+there is no derivative to compare with; `test_numerics` says what happens there.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+import autograd as ag
+
+Case = Callable[["Sampler"], tuple[Callable, list[np.ndarray]]]
+
+
+class Sampler:
+    """Shapes and options from Hypothesis, which shrinks them; values from a seeded generator."""
+
+    def __init__(self, draw: Callable):
+        self.draw = draw
+        self.rng = np.random.default_rng(draw(st.integers(0, 999)))
+
+    def choose(self, *options: Any) -> Any:
+        return self.draw(st.sampled_from(options))
+
+    def integer(self, low: int, high: int) -> int:
+        return self.draw(st.integers(low, high))
+
+    def shape(self, low: int = 0, high: int = 3, smallest: int = 0) -> tuple[int, ...]:
+        """From 0-d to 3-d, with empty ones among them."""
+        return tuple(self.draw(st.lists(st.integers(smallest, 3), min_size=low, max_size=high)))
+
+    def broadcastable(self, count: int) -> list[tuple[int, ...]]:
+        """Shapes that broadcast together: axes made 1, and leading axes left out."""
+        whole = self.shape()
+        return [
+            tuple(self.choose(1, n) for n in whole)[self.integer(0, len(whole)) :]
+            for _ in range(count)
+        ]
+
+    def axis(self, ndim: int) -> Any:
+        axes = list(range(-ndim, ndim))
+        several = [tuple(range(k)) for k in range(1, ndim + 1)]
+        return self.choose(None, *axes, *several)
+
+    def normal(self, shape: tuple[int, ...]) -> np.ndarray:
+        return self.rng.standard_normal(shape)
+
+    def positive(self, shape: tuple[int, ...]) -> np.ndarray:
+        return self.rng.uniform(0.5, 2, shape)
+
+    def nonzero(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Away from 0 and from +-1, on both sides of each."""
+        size = self.rng.choice([0.2, 1.2], shape) + self.rng.uniform(0, 0.6, shape)
+        return self.rng.choice([-1, 1], shape) * size
+
+    def distinct(self, shape: tuple[int, ...]) -> np.ndarray:
+        """No two closer than 0.25."""
+        return self.rng.permutation(int(np.prod(shape))).reshape(shape) * 0.25 - 1.0
+
+
+CASES: dict[str, list[Case]] = {}
+
+
+def case(*names: str) -> Callable[[Callable], Callable]:
+    """Declare a case of these primitives: the decorated function gets the primitive first."""
+
+    def declare(function: Callable) -> Callable:
+        for name in names:
+            one = ag.PRIMITIVES[name]
+            CASES.setdefault(name, []).append(lambda s, one=one: function(one, s))
+        return function
+
+    return declare
+
+
+@case("neg", "exp", "sin", "cos", "tanh", "sigmoid", "softplus")
+def anywhere(primitive, s):
+    return primitive, [s.normal(s.shape())]
+
+
+@case("log", "sqrt")
+def positive(primitive, s):
+    return primitive, [s.positive(s.shape())]
+
+
+@case("abs", "relu", "leaky_relu")
+def away_from_zero(primitive, s):
+    return primitive, [s.nonzero(s.shape())]
+
+
+@case("clip")
+def away_from_edges(clip, s):
+    return lambda x: clip(x, low=-1.0, high=1.0), [s.nonzero(s.shape())]
+
+
+@case("add", "sub", "mul")
+def broadcast(primitive, s):
+    return primitive, [s.normal(shape) for shape in s.broadcastable(2)]
+
+
+@case("add", "mul")
+def with_itself(primitive, s):
+    return lambda x: primitive(x, x), [s.normal(s.shape())]
+
+
+@case("sub", "mul", "div")
+def with_a_number(primitive, s):
+    return lambda x: primitive(3.0, x), [s.positive(s.shape())]
+
+
+@case("div")
+def quotient(div, s):
+    a, b = s.broadcastable(2)
+    return div, [s.normal(a), s.nonzero(b)]
+
+
+@case("maximum")
+def apart(maximum, s):
+    a, b = s.broadcastable(2)
+    return maximum, [
+        s.rng.integers(-4, 4, a) * 0.5,
+        s.rng.integers(-4, 4, b) * 0.5 + 0.25,
+    ]
+
+
+@case("power")
+def both_vary(power, s):
+    a, b = s.broadcastable(2)
+    return power, [s.positive(a), s.normal(b)]
+
+
+@case("power")
+def literal_exponent(power, s):
+    exponent = s.choose(0, 1, 2, 3, -1, 0.5)
+    return lambda x: power(x, exponent), [s.positive(s.shape())]
+
+
+@case("where")
+def mixed(where, s):
+    condition, a, b = s.broadcastable(3)
+    chosen = s.normal(condition) > 0
+    return lambda x, y: where(chosen, x, y), [s.normal(a), s.normal(b)]
+
+
+@case("astype")
+def same_dtype(astype, s):
+    return lambda x: astype(x, dtype=x.dtype), [s.normal(s.shape())]
+
+
+@case("reshape")
+def flat(reshape, s):
+    return lambda x: reshape(x, shape=(x.size, 1)), [s.normal(s.shape())]
+
+
+@case("transpose")
+def permuted(transpose, s):
+    shape = s.shape()
+    axes = s.choose(None, s.draw(st.permutations(range(len(shape)))))
+    return lambda x: transpose(x, axes=axes), [s.normal(shape)]
+
+
+@case("broadcast_to")
+def stretched(broadcast_to, s):
+    (shape,) = s.broadcastable(1)
+    whole = (2, *(3 if n == 1 else n for n in shape))
+    return lambda x: broadcast_to(x, shape=whole), [s.normal(shape)]
+
+
+@case("sum_to")
+def summed_to(sum_to, s):
+    shape = s.shape()
+    kept = tuple(s.choose(1, n) for n in shape)[s.integer(0, len(shape)) :]
+    return lambda x: sum_to(x, shape=kept), [s.normal(shape)]
+
+
+@case("join")
+def two_parts(join, s):
+    shape = s.shape(low=1)
+    axis = s.integer(-len(shape), len(shape) - 1)
+    other = list(shape)
+    other[axis] = s.integer(0, 3)
+    return lambda x, y: join(x, y, axis=axis), [s.normal(shape), s.normal(tuple(other))]
+
+
+@case("pad")
+def some_sides(pad, s):
+    shape = s.shape(low=1)
+    widths = [(s.integer(0, 2), s.integer(0, 2)) for _ in shape]
+    return lambda x: pad(x, widths=widths), [s.normal(shape)]
+
+
+@case("sum")
+def over_axes(sum, s):
+    shape = s.shape()
+    axis, keepdims = s.axis(len(shape)), s.choose(False, True)
+    return lambda x: sum(x, axis=axis, keepdims=keepdims), [s.normal(shape)]
+
+
+@case("prod")
+def zeros_among_them(prod, s):
+    shape = s.shape(high=2)
+    axis, keepdims = s.axis(len(shape)), s.choose(False, True)
+    values = s.normal(shape) * (s.rng.random(shape) > 0.2)
+    return lambda x: prod(x, axis=axis, keepdims=keepdims), [values]
+
+
+@case("max")
+def without_ties(max, s):
+    shape = s.shape(smallest=1)
+    axis, keepdims = s.axis(len(shape)), s.choose(False, True)
+    return lambda x: max(x, axis=axis, keepdims=keepdims), [s.distinct(shape)]
+
+
+@case("logsumexp")
+def of_any_size(logsumexp, s):
+    shape = s.shape(smallest=1)
+    axis, keepdims = s.axis(len(shape)), s.choose(False, True)
+    return lambda x: logsumexp(x, axis=axis, keepdims=keepdims), [s.normal(shape)]
+
+
+@case("norm")
+def away_from_the_origin(norm, s):
+    shape = s.shape(smallest=1)
+    axis, keepdims = s.axis(len(shape)), s.choose(False, True)
+    return lambda x: norm(x, axis=axis, keepdims=keepdims), [s.nonzero(shape)]
+
+
+@case("log_softmax")
+def along_an_axis(log_softmax, s):
+    shape = s.shape(low=1, smallest=1)
+    axis = s.integer(-len(shape), len(shape) - 1)
+    return lambda x: log_softmax(x, axis=axis), [s.normal(shape)]
+
+
+@case("getitem")
+def picked(getitem, s):
+    shape = s.shape(low=2, smallest=1)
+    n, m = shape[:2]
+    index = s.choose(
+        0,
+        (slice(None), -1),
+        (Ellipsis, None, slice(None, None, -1)),
+        s.rng.integers(0, n, (2, 3)),  # some twice
+        (s.rng.integers(0, n, 4), s.rng.integers(0, m, 4)),
+        s.normal(shape) > 0,
+    )
+    return lambda x: getitem(x, index=index), [s.normal(shape)]
+
+
+@case("scatter_add")
+def put_back(scatter_add, s):
+    shape = s.shape(low=1, smallest=1)
+    index = s.choose(slice(None, None, 2), s.rng.integers(0, shape[0], 5))
+    values = s.normal(np.empty(shape)[index].shape)
+    return lambda x: scatter_add(x, index=index, shape=shape), [values]
+
+
+@case("matmul")
+def matrices_and_vectors(matmul, s):
+    k = s.integer(0, 3)
+    batch, other = s.broadcastable(2)
+    left = s.choose((k,), (2, k), (*batch, 2, k))
+    right = s.choose((k,), (k, 3), (*other, k, 3))
+    return matmul, [s.normal(left), s.normal(right)]
+
+
+@case("linear")
+def affine(linear, s):
+    inputs, outputs = s.integer(1, 3), s.integer(1, 3)
+    arrays = [s.normal((*s.shape(high=2), inputs)), s.normal((outputs, inputs))]
+    return linear, [*arrays, s.normal((outputs,))]
+
+
+@case("bce_with_logits", "reparameterize")
+def together(primitive, s):
+    return primitive, [s.normal(shape) for shape in s.broadcastable(len(primitive.inputs))]
+
+
+def geometry(s: Sampler) -> tuple[dict[str, Any], tuple[int, int], tuple[int, int]]:
+    """Stride, padding and dilation, a kernel, and an image that it fits."""
+    options = {
+        "stride": s.choose(1, 2, (1, 2)),
+        "padding": s.choose(0, 1, (2, 0)),
+        "dilation": s.choose(1, 2),
+    }
+    return options, s.choose((1, 1), (2, 3), (3, 3)), s.choose((5, 6), (7, 5))
+
+
+@case("conv2d")
+def convolved(conv2d, s):
+    options, kernel_size, size = geometry(s)
+    arrays = [s.normal((2, 2, *size)), s.normal((3, 2, *kernel_size))]
+    return lambda x, w: conv2d(x, w, **options), arrays
+
+
+@case("conv2d_input_grad")
+def transposed(conv2d_input_grad, s):
+    options, kernel_size, size = geometry(s)
+    w = s.normal((3, 2, *kernel_size))
+    g = s.normal(ag.conv2d(np.zeros((2, 2, *size)), w, **options).shape)
+    return lambda g, w: conv2d_input_grad(g, w, input_size=size, **options), [g, w]
+
+
+@case("conv2d_weight_grad")
+def correlated(conv2d_weight_grad, s):
+    options, kernel_size, size = geometry(s)
+    x = s.normal((2, 2, *size))
+    g = s.normal(ag.conv2d(x, np.zeros((3, 2, *kernel_size)), **options).shape)
+    return lambda x, g: conv2d_weight_grad(x, g, kernel_size=kernel_size, **options), [x, g]
+
+
+@case("unfold")
+def windows(unfold, s):
+    options, kernel_size, size = geometry(s)
+    return lambda x: unfold(x, kernel_size=kernel_size, **options), [s.normal((1, 2, *size))]
+
+
+@case("fold")
+def windows_back(fold, s):
+    options, kernel_size, size = geometry(s)
+    shape = ag.unfold(np.zeros((1, 2, *size)), kernel_size=kernel_size, **options).shape
+    return lambda x: fold(x, input_size=size, **options), [s.normal(shape)]
+
+
+MULTILINEAR = [
+    *("neg", "sum", "sum_to", "broadcast_to", "reshape", "transpose", "pad", "astype", "getitem"),
+    *("scatter_add", "mul", "matmul", "unfold", "fold"),
+    *("conv2d", "conv2d_input_grad", "conv2d_weight_grad"),
+]
+"""Linear in each argument, so that the adjoint identity holds."""

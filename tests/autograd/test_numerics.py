@@ -1,0 +1,172 @@
+"""Where the textbook formula overflows, cancels or has no derivative: what each must do there."""
+
+import numpy as np
+import pytest
+
+import autograd as ag
+from autograd import Tensor, check, grad
+
+INF = np.inf
+
+
+def derivatives(f, x, order):
+    """The first `order` derivatives of f, an elementwise function or a sum, at the array x."""
+    x = Tensor(np.array(x, dtype=np.float64), requires_grad=True)
+    y, found = f(x), []
+    for _ in range(order):
+        y = grad(y.sum(), x, create_graph=True)
+        found.append(y.data)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("what", "f", "x", "expected"),
+    [
+        ("max shares among ties", ag.max, [1.0, 3.0, 3.0, 3.0], [0, 1 / 3, 1 / 3, 1 / 3]),
+        ("min shares among ties", ag.min, [1.0, 1.0, 2.0], [0.5, 0.5, 0]),
+        ("maximum halves a tie", lambda x: ag.maximum(x, 1.0), [0.0, 1.0, 2.0], [0, 0.5, 1]),
+        ("minimum halves a tie", lambda x: ag.minimum(x, 1.0), [0.0, 1.0, 2.0], [1, 0.5, 0]),
+        ("maximum with itself", lambda x: ag.maximum(x, x), [0.0, 1.0], [1, 1]),
+        ("abs at 0", ag.abs, [-2.0, 0.0, 2.0], [-1, 0, 1]),
+        ("relu at 0", ag.relu, [-2.0, 0.0, 2.0], [0, 0, 1]),
+        ("edges of clip", lambda x: ag.clip(x, low=0, high=1), [-1.0, 0, 1, 2], [0, 1, 1, 0]),
+        ("x^0 at 0", lambda x: x**0, [0.0, 2.0], [0, 0]),
+        ("x^1 at 0", lambda x: x**1, [0.0, 2.0], [1, 1]),
+        ("x^2 at 0", lambda x: x**2, [0.0, 2.0], [0, 4]),
+        ("y^x at y = 0", lambda x: 0.0**x, [1.0, 2.0], [0, 0]),
+        ("prod with a zero", ag.prod, [0.0, 2.0, 3.0], [6, 0, 0]),
+        ("prod with two", ag.prod, [0.0, 0.0, 3.0], [0, 0, 0]),
+        ("norm at 0", ag.norm, [0.0, 0.0], [0, 0]),
+        ("softplus far out", ag.softplus, [-1e4, 0.0, 1e4], [0, 0.5, 1]),
+        ("sigmoid far out", ag.sigmoid, [-1e4, 0.0, 1e4], [0, 0.25, 0]),
+        ("log-sigmoid far out", ag.log_sigmoid, [-1e4, 0.0, 1e4], [1, 0.5, 0]),
+        ("BCE far out", lambda x: ag.bce_with_logits(x, 1.0), [-1e4, 0.0, 1e4], [-1, -0.5, 0]),
+        ("logsumexp of -inf", ag.logsumexp, [-INF, -INF], [0, 0]),
+        ("logsumexp with one -inf", ag.logsumexp, [-INF, 0.0], [0, 1]),
+        ("logsumexp of large", ag.logsumexp, [1e4, 1e4], [0.5, 0.5]),
+        ("log-softmax of -inf", ag.log_softmax, [-INF, -INF], [0, 0]),
+        ("log-softmax of large", ag.log_softmax, [1e4, 1e4], [0, 0]),
+    ],
+)  # fmt: skip
+def test_first_derivative_and_a_finite_second(what, f, x, expected):
+    first, second = derivatives(f, x, 2)
+    np.testing.assert_allclose(first, expected, atol=1e-12)
+    assert np.isfinite(second).all()
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "expected"),
+    [
+        (ag.softplus, [-1e4, 1e4], [0, 1e4]),
+        (ag.log_sigmoid, [-1e4, 1e4], [-1e4, 0]),
+        (lambda x: ag.bce_with_logits(x, 0.0), [-1e4, 1e4], [0, 1e4]),
+        (ag.logsumexp, [-INF, -INF], -INF),
+        (ag.logsumexp, [INF, 0.0], INF),
+        (ag.logsumexp, [1e4, 1e4], 1e4 + np.log(2)),
+        (ag.log_softmax, [-INF, -INF], [-INF, -INF]),
+        (lambda x: ag.log_softmax(x, axis=0), [1e4, 0.0], [0, -1e4]),
+        (ag.softmax, [1e4, -1e4], [1, 0]),
+        (ag.sigmoid, [-800.0, 800.0], [0, 1]),
+        (ag.sum, [], 0),
+        (ag.prod, [], 1),
+        (ag.var, [1e8, 1e8 + 2], 1),  # E[x^2] - E[x]^2 would give 0 or 2
+    ],
+)
+def test_values(f, x, expected):
+    np.testing.assert_allclose(f(np.array(x, dtype=np.float64)), expected, rtol=1e-12)
+
+
+def test_sigmoid_keeps_its_relative_precision():
+    x = np.float32([-80, -40, -20])
+    np.testing.assert_allclose(ag.sigmoid(x), np.exp(x.astype(np.float64)), rtol=1e-6)
+
+
+def test_sqrt_at_zero_has_an_infinite_derivative():
+    with np.errstate(divide="ignore"):
+        (first,) = derivatives(ag.sqrt, [0.0, 4.0], 1)
+    np.testing.assert_array_equal(first, [INF, 0.25])
+
+
+def test_gradient_of_the_norm_of_a_gradient_at_zero_is_zero():
+    """The gradient penalty of WGAN-GP, for a critic that is flat somewhere."""
+    first, second = derivatives(lambda x: ag.norm(x, axis=1), [[0.0, 0.0], [3.0, 4.0]], 2)
+    np.testing.assert_array_equal(first, [[0, 0], [0.6, 0.8]])
+    np.testing.assert_array_equal(second[0], [0, 0])
+
+
+def test_empty_sum_has_a_gradient_of_its_shape():
+    x = Tensor(np.empty((0, 3)), requires_grad=True)
+    assert grad(x.sum(), x).shape == (0, 3)
+
+
+@pytest.mark.parametrize("f", [ag.max, ag.logsumexp])
+def test_extreme_of_nothing_is_an_error(f):
+    with pytest.raises(ValueError, match=r"(max|logsumexp) of float64\(0,\): zero-size array"):
+        f(Tensor(np.empty(0)))
+
+
+def test_a_repeated_index_accumulates():
+    x = Tensor(np.zeros((3, 2)), requires_grad=True)
+    y = ag.embedding(x, np.array([[0, 2], [2, 2]]))
+    assert y.shape == (2, 2, 2)
+    np.testing.assert_array_equal(grad(y.sum(), x).data, [[1, 1], [0, 0], [3, 3]])
+
+
+def test_embedding_wants_integers():
+    with pytest.raises(TypeError, match="integers, not float64"):
+        ag.embedding(Tensor(np.zeros((3, 2))), np.array([0.5]))
+
+
+def test_nan_passes_through():
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(ag.relu(Tensor([np.nan, 1.0])).data[0])
+        assert np.isnan(ag.max(Tensor([np.nan, 1.0])).data)
+
+
+@pytest.mark.parametrize(
+    ("promoted", "dtype"),
+    [
+        (lambda x: 2.0 * x + 1 - x / 3, np.float32),
+        (lambda x: x**2.5 + 2**x, np.float32),
+        (lambda x: ag.maximum(x, 0.5) + ag.where(x > 0, x, 1.0), np.float32),
+        (lambda x: ag.mean(x) + ag.var(x), np.float32),
+        (lambda x: x * np.float64(2), np.float64),  # NumPy's own rule: its scalars have a dtype
+        (lambda x: x + np.zeros(3), np.float64),
+    ],
+)
+def test_python_numbers_never_promote_and_a_gradient_has_its_inputs_dtype(promoted, dtype):
+    x = Tensor(np.float32([0.5, 1.0, 2.0]), requires_grad=True)
+    y = promoted(x)
+    assert y.dtype == dtype
+    assert grad(y.sum(), x).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("f", "shape"),
+    [
+        (lambda x: ag.max_pool2d(x, 2), (1, 2, 4, 6)),
+        (lambda x: ag.max_pool2d(x, 3, stride=1), (1, 2, 5, 5)),
+        (lambda x: ag.avg_pool2d(x, 2), (1, 2, 5, 5)),
+        (lambda x: ag.upsample_nearest(x, 3), (1, 2, 2, 3)),
+        (ag.silu, (5,)),
+        (ag.gelu, (5,)),
+        (ag.log_sigmoid, (5,)),
+        (ag.softmax, (2, 3)),
+        (lambda x: ag.mean(x, axis=(0, 2)), (2, 3, 4)),
+        (lambda x: ag.var(x, axis=1, keepdims=True), (2, 3)),
+        (lambda x: ag.min(x, axis=0), (3, 2)),
+        (lambda x: ag.stack([x, x * x, ag.exp(x)]), (2, 2)),
+        (lambda x: ag.concatenate([x, x * x, ag.exp(x)], axis=1), (2, 2)),
+        (ag.flatten, (2, 3, 2)),
+        (lambda w: ag.embedding(w, np.array([0, 1, 0])), (2, 3)),
+        (lambda x: ag.minimum(x, 0.3 - x), (7,)),
+    ],
+)
+def test_derivatives_of_what_is_made_of_primitives(f, shape):
+    check.gradients(f, np.random.default_rng(3).standard_normal(shape), order=3)
+
+
+def test_upsampling_and_pooling_undo_each_other():
+    x = np.random.default_rng(0).standard_normal((2, 3, 4, 5))
+    for pool in (ag.avg_pool2d, ag.max_pool2d):
+        np.testing.assert_allclose(pool(ag.upsample_nearest(x, 2), 2), x)
