@@ -52,7 +52,6 @@ class Primitive:
 
     def rule(self, **vjps: Callable) -> None:
         """Declare the vjp of each argument, and from their parameters what a node keeps."""
-        self.vjps = vjps
         shapes = [f"{name}_shape" for name in self.inputs]
         available = [*self.inputs, "ans", *self.keywords, *shapes]
         needs = {name: list(inspect.signature(vjp).parameters)[1:] for name, vjp in vjps.items()}
@@ -62,6 +61,7 @@ class Primitive:
                     f"{self.name}: the rule for {name!r} asks for {needed}; rules are for "
                     f"{self.inputs} and may name {available}"
                 )
+        self.vjps = vjps
         kept = [name for name in available if any(name in needed for needed in needs.values())]
         self.keep = picker([available.index(name) for name in kept])
         self.keeps_values_only = all(name in (*self.inputs, "ans") for name in kept)

@@ -38,8 +38,8 @@ def grad(
     `cotangent`, of the shape of `outputs`, weighs its elements; a scalar needs none. With
     `create_graph` the gradients are recorded, so they can be differentiated again, and the graph
     of `outputs` is kept; without, it is freed. The gradient with respect to an input that
-    `outputs` does not depend on is zero. Raises ValueError for a Tensor that records nothing and for a wrong cotangent,
-    RuntimeError for a graph that was freed.
+    `outputs` does not depend on is zero. Raises ValueError for a Tensor that records nothing and
+    for a cotangent of another shape, RuntimeError for a graph that was freed.
     """
     wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     for x in wanted:

@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -208,15 +208,21 @@ def _with(settings: vae.Settings, assignments: Sequence[str]) -> vae.Settings:
         if not equals or current is None:
             known = ", ".join(field.name for field in dataclasses.fields(settings))
             raise UsageError(f"--set {assignment}: not KEY=VALUE with a KEY of {known}")
+        parse, kind = KINDS[type(current)]
         try:
-            if isinstance(current, tuple):
-                changes[key] = tuple(int(width) for width in text.split(","))
-            else:
-                changes[key] = type(current)(text)
+            changes[key] = parse(text)
         except ValueError as error:
-            kind = "whole numbers with commas" if isinstance(current, tuple) else type(current)
             raise UsageError(f"--set {assignment}: {text!r} is not {kind}") from error
     return dataclasses.replace(settings, **changes)
+
+
+KINDS: dict[type, tuple[Callable[[str], Any], str]] = {
+    int: (int, "a whole number"),
+    float: (float, "a number"),
+    str: (str, "text"),
+    tuple: (lambda text: tuple(map(int, text.split(","))), "whole numbers with commas between"),
+}
+"""How the text of a setting is read, by the type of its default."""
 
 
 def _sample(options: argparse.Namespace) -> None:

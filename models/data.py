@@ -10,7 +10,10 @@ so what is shown is one of three, and every reported nat says which:
 
 import gzip
 import hashlib
+import math
 import os
+import struct
+import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -167,17 +170,20 @@ def read_idx(path: Path, source: Source) -> np.ndarray:
     if axes == 0:
         raise Failure(f"{path} is not an IDX file of unsigned bytes; fetch it again")
     start = 4 + 4 * axes
-    shape = tuple(int(n) for n in np.frombuffer(content[4:start], ">u4"))
-    if len(content) != start + np.prod(shape):
+    shape = struct.unpack(f">{axes}I", content[4:start].ljust(4 * axes, b"\0"))
+    if len(content) != start + math.prod(shape):
         raise Failure(
             f"{path} is truncated: {len(content):,} bytes, and its header {shape} needs "
-            f"{start + int(np.prod(shape)):,}; fetch it again"
+            f"{start + math.prod(shape):,}; fetch it again"
         )
     if source.content_md5:
         _check_md5(path, content, source.content_md5)
     elif zipped and source.gzip_md5:
         _check_md5(path, raw, source.gzip_md5)
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+UNREADABLE = (ValueError, KeyError, OSError, EOFError, zlib.error, zipfile.BadZipFile)
 
 
 def _binarized_mnist(name: str, data_dir: Path | None) -> Dataset:
@@ -191,11 +197,11 @@ def _binarized_mnist(name: str, data_dir: Path | None) -> Dataset:
         path = archive or _find(name, source.file, data_dir) or _download(name, source.file, None)
         try:
             if archive:
-                with np.load(archive, allow_pickle=False) as arrays:
-                    packed = arrays[part]
+                with archive.open("rb") as file:
+                    packed = np.load(file, allow_pickle=False)[part]
             else:
                 packed = np.packbits(np.loadtxt(path, dtype=np.uint8), axis=1)
-        except (ValueError, KeyError, OSError, EOFError, zlib.error) as error:
+        except UNREADABLE as error:
             raise Failure(f"{path} cannot be read ({error}); fetch it again") from error
         _check_md5(path, packed.tobytes(), source.content_md5 or "")
         parts[part] = np.unpackbits(packed, axis=1).reshape(-1, 28, 28)

@@ -187,7 +187,8 @@ class Run:
         rng = self.config.rng(_BATCH, self.step)
         shown = self.data.observe(images, self.settings.binarisation, rng)
         x = to_device(shown, self.config.device)
-        loss, parts = self.model.loss(x, rng, self.step / self.steps_per_epoch)
+        with np.errstate(over="ignore", invalid="ignore"):  # the loss will show it
+            loss, parts = self.model.loss(x, rng, self.step / self.steps_per_epoch)
         if not math.isfinite(loss.item()):
             raise Failure(
                 f"the loss is {loss.item()} at step {self.step}: try a smaller learning_rate than "

@@ -68,7 +68,7 @@ class Settings:
             if value not in choices:
                 raise UsageError(f"{name}={value}: choose one of {', '.join(choices)}")
         for name in ("latent", "batch", "epochs", "learning_rate"):
-            if getattr(self, name) <= 0:
+            if not getattr(self, name) > 0:
                 raise UsageError(f"{name}={getattr(self, name)}: must be greater than 0")
         for name in ("beta", "anneal_epochs", "final_learning_rate"):
             if not getattr(self, name) >= 0:
@@ -259,19 +259,19 @@ def slerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
     """The great arc from a to b (Shoemake 1985; White 2016), its length going from |a| to |b|.
 
     Draws of N(0, I) lie near a sphere of radius sqrt(latent); a straight line cuts through its
-    inside, where the decoder has seen little. Opposite or equal directions have no single arc,
-    and get the line.
+    inside, where the decoder has seen little. Where there is no single arc (equal or opposite
+    directions, or a point at the origin) it is the line.
     """
-    length = np.linalg.norm(a), np.linalg.norm(b)
-    cosine = np.clip(a @ b / (length[0] * length[1] + 1e-12), -1, 1)
-    omega = np.arccos(cosine)
+    norm_a, norm_b = np.linalg.norm(a), np.linalg.norm(b)
+    if min(norm_a, norm_b) == 0:
+        return lerp(a, b, steps)
+    unit_a, unit_b = a / norm_a, b / norm_b
+    omega = np.arccos(np.clip(unit_a @ unit_b, -1, 1))
     if np.sin(omega) < 1e-6:
         return lerp(a, b, steps)
     t = np.linspace(0, 1, steps)[:, None]
-    direction = (
-        np.sin((1 - t) * omega) * a / length[0] + np.sin(t * omega) * b / length[1]
-    ) / np.sin(omega)
-    return direction * ((1 - t) * length[0] + t * length[1])
+    direction = (np.sin((1 - t) * omega) * unit_a + np.sin(t * omega) * unit_b) / np.sin(omega)
+    return direction * ((1 - t) * norm_a + t * norm_b)
 
 
 def _perceptron(

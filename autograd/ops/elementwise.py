@@ -94,14 +94,12 @@ def sin(x):
     return namespace(x).sin(x)
 
 
-sin.rule(x=lambda g, x: g * cos(x))
-
-
 @primitive
 def cos(x):
     return namespace(x).cos(x)
 
 
+sin.rule(x=lambda g, x: g * cos(x))
 cos.rule(x=lambda g, x: -g * sin(x))
 
 

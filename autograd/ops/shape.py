@@ -40,9 +40,6 @@ def broadcast_to(x, *, shape):
     return namespace(x).broadcast_to(x, shape)
 
 
-broadcast_to.rule(x=lambda g, x_shape: sum_to(g, shape=x_shape))
-
-
 @primitive
 def sum_to(x, *, shape):
     """Sum away the axes along which an array of `shape` was broadcast to the shape of `x`."""
@@ -51,6 +48,7 @@ def sum_to(x, *, shape):
     return x.sum(axis=(*range(leading), *stretched)).reshape(shape)
 
 
+broadcast_to.rule(x=lambda g, x_shape: sum_to(g, shape=x_shape))
 sum_to.rule(x=lambda g, x_shape: broadcast_to(g, shape=x_shape))
 
 

@@ -1,0 +1,331 @@
+"""The command line and the runs that it makes: what they leave, resume and refuse."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from models import checkpoint
+from models.cli import main
+from models.errors import Failure
+from models.training import Run
+
+TINY = ["--set", "hidden=8", "--set", "latent=3", "--set", "batch=500"]
+PICTURES = {"reconstructions", "samples", "interpolations", "latent_plane", "curves"}
+
+
+def train(directory, *options):
+    return main(["train", "vae", *TINY, "--out", str(directory), *options])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of three epochs of three steps, which tests read and do not change."""
+    directory = tmp_path_factory.mktemp("runs") / "run"
+    assert train(directory, "--epochs", "3") == 0
+    return directory
+
+
+@pytest.fixture
+def copy(run, tmp_path):
+    """A run of one's own to spoil."""
+    directory = tmp_path / "copy"
+    directory.mkdir()
+    for path in run.iterdir():
+        (directory / path.name).write_bytes(path.read_bytes())
+    return directory
+
+
+def lines(directory):
+    return [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_run_leaves_its_numbers_settings_and_pictures(run):
+    assert {path.stem for path in run.glob("*.png")} == PICTURES
+    assert not list(run.glob("*.unfinished"))
+    train_lines = [line for line in lines(run) if "test" not in line]
+    assert [line["step"] for line in train_lines] == list(range(1, 10))
+    for line in train_lines:
+        assert line["loss"] == pytest.approx(line["reconstruction"] + line["kl"], rel=1e-5)
+        assert line["seconds"] > 0
+    assert [line["step"] for line in lines(run) if "test" in line] == [3, 6, 9]
+    config = json.loads((run / "config.json").read_text())
+    assert config["settings"]["hidden"] == [8]
+    assert config["seed"] == 0
+    assert config["data_checksum"].startswith("8f26b2bd9d")
+    assert {"python", "numpy"} <= set(config["versions"])
+
+
+def test_the_report_says_nats_binarisation_and_baseline(tmp_path, capsys):
+    assert train(tmp_path / "run", "--steps", "2") == 0
+    out = capsys.readouterr().out
+    assert "fixed binarisation (pixel > 1/2): mean over 297 test images, in nats per image" in out
+    assert "factorised model       24.01" in out
+    assert str(tmp_path / "run" / "samples.png") in out
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--set", "decoder=gaussian", "--set", "binarisation=none"],
+        ["--set", "binarisation=dynamic", "--set", "anneal_epochs=1"],
+        ["--set", "latent=2", "--set", "activation=tanh", "--seed", "5"],
+        ["--set", "latent=1"],
+        ["--set", "hidden=8,7,6"],
+    ],
+)
+def test_other_settings_train_evaluate_and_draw(tmp_path, options, capsys):
+    assert train(tmp_path / "run", "--steps", "2", *options) == 0
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path / "run"), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["nll"] <= result["negative_elbo"] < 300
+
+
+def test_the_same_seed_gives_the_same_run_and_another_does_not(run, tmp_path):
+    assert train(tmp_path / "same", "--epochs", "3") == 0
+    assert train(tmp_path / "other", "--epochs", "3", "--seed", "1") == 0
+    first, same, other = (
+        load_file(d / "checkpoint.safetensors")
+        for d in (run, tmp_path / "same", tmp_path / "other")
+    )
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, same[name])
+    assert any((array != other[name]).any() for name, array in first.items())
+
+
+def test_an_interrupted_run_resumes_as_if_nothing_had_happened(run, tmp_path, monkeypatch, capsys):
+    directory = tmp_path / "run"
+    train_step, stop_at = Run._train_step, 7  # in the third epoch, after the second was saved
+
+    def interrupted(self, images):
+        if self.step == stop_at:
+            raise KeyboardInterrupt
+        return train_step(self, images)
+
+    monkeypatch.setattr(Run, "_train_step", interrupted)
+    assert train(directory, "--epochs", "3") == 130
+    assert "--resume" in capsys.readouterr().err
+    assert lines(directory)[-1]["step"] == stop_at
+    monkeypatch.undo()
+
+    assert main(["train", "vae", "--resume", str(directory)]) == 0
+    whole, resumed = (load_file(d / "checkpoint.safetensors") for d in (run, directory))
+    for name, array in whole.items():
+        np.testing.assert_array_equal(array, resumed[name])
+    without_times = [[{**line, "seconds": 0} for line in lines(d)] for d in (run, directory)]
+    assert without_times[0] == without_times[1]
+
+
+def test_a_finished_run_goes_on_when_asked_for_more(copy, capsys):
+    assert main(["train", "vae", "--resume", str(copy)]) == 2
+    assert "is finished, at step 9 of 9" in capsys.readouterr().err
+    assert main(["train", "vae", "--resume", str(copy), "--epochs", "4"]) == 0
+    assert lines(copy)[-1]["step"] == 12
+    assert main(["train", "vae", "--resume", str(copy), "--steps", "13"]) == 0
+    assert lines(copy)[-1]["step"] == 13
+
+
+def test_samples_depend_on_the_seed_alone(run, tmp_path, capsys):
+    files = [tmp_path / f"{name}.png" for name in "abc"]
+    for file, seed in zip(files, "001"):
+        assert main(["sample", str(run), "-n", "5", "--seed", seed, "--out", str(file)]) == 0
+        assert str(file) in capsys.readouterr().out
+    a, b, c = (file.read_bytes() for file in files)
+    assert a.startswith(b"\x89PNG")
+    assert a == b != c
+
+
+def test_evaluate_prints_json_or_a_table(run, capsys):
+    assert main(["evaluate", str(run), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["negative_elbo"] == pytest.approx(result["reconstruction"] + result["kl"])
+    assert result["nll"] <= result["negative_elbo"]
+    assert result["binarisation"] == "fixed binarisation (pixel > 1/2)"
+    assert main(["evaluate", str(run)]) == 0
+    assert "128 importance samples" in capsys.readouterr().out
+
+
+def test_help_is_for_a_newcomer(capsys):
+    for arguments, words in (
+        (["--help"], ("examples:", "chainrule train vae", "--resume")),
+        (
+            ["train", "--help"],
+            ("settings of vae", "hidden", "400; 64,128 for digits", "--data-dir"),
+        ),
+    ):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 0
+        out = capsys.readouterr().out
+        assert all(word in out for word in words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        ([], 2, "required: COMMAND"),
+        (["learn"], 2, "invalid choice: 'learn'"),
+        (["train"], 2, "required: MODEL"),
+        (["train", "gan"], 2, "unknown model 'gan': choose one of vae"),
+        (["train", "vae", "--data", "cifar"], 2, "unknown data set 'cifar': choose one of digits"),
+        (["train", "vae", "--set", "depth=3"], 2, "not KEY=VALUE with a KEY of hidden, latent"),
+        (["train", "vae", "--set", "latent"], 2, "not KEY=VALUE"),
+        (["train", "vae", "--set", "latent=many"], 2, "'many' is not a whole number"),
+        (["train", "vae", "--set", "hidden=8,x"], 2, "'8,x' is not whole numbers"),
+        (["train", "vae", "--set", "beta=-1"], 2, "beta=-1.0: must not be negative"),
+        (["train", "vae", "--set", "batch=1501"], 2, "batch=1501 is larger than the 1,500"),
+        (["train", "vae", "--epochs", "0"], 2, "'0' is not a whole number of at least 1"),
+        (["train", "vae", "--epochs", "1", "--steps", "1"], 2, "not allowed with"),
+        (["train", "vae", "--seed", "-1"], 2, "'-1' is not a whole number of at least 0"),
+        (["train", "vae", "--device", "tpu"], 2, "invalid choice: 'tpu'"),
+        (["train", "vae", "--device", "cuda"], 1, "device cuda"),
+        (["train", "vae", "--data", "mnist", "--data-dir", "/nowhere"], 1, "no train-images-idx3"),
+        (["train", "vae", "--resume", "/nowhere"], 2, "/nowhere is not a run"),
+        (["train", "vae", "--resume", "/x", "--seed", "1"], 2, "keeps the run's own settings"),
+        (["train", "vae", "--out", "/dev/null/run"], 1, "cannot write to /dev/null/run"),
+        (["sample", "/nowhere"], 2, "/nowhere is not a run: it has no config.json"),
+        (["evaluate", "/nowhere"], 2, "/nowhere is not a run"),
+    ],
+)  # fmt: skip
+def test_a_mistake_gets_one_line_and_a_status(arguments, status, message, capsys, tmp_path,
+                                              monkeypatch):  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == status
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.startswith("chainrule: ")
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_directory_that_exists_is_not_overwritten(copy, capsys):
+    before = {path.name: path.read_bytes() for path in copy.iterdir()}
+    assert train(copy) == 2
+    assert "exists: choose another --out, or go on with it by --resume" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
+
+
+def rewrite(directory, change):
+    """The checkpoint with its arrays and metadata changed."""
+    path = directory / "checkpoint.safetensors"
+    arrays, metadata = checkpoint.load(path)
+    change(arrays, metadata)
+    save_file(arrays, path, metadata)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda d: rewrite(d, lambda a, m: a.pop("model.mu.bias")), "missing mu.bias"),
+        (lambda d: rewrite(d, lambda a, m: a.pop("optimizer.mean.mu.bias")), "missing mean.mu"),
+        (lambda d: rewrite(d, lambda a, m: a.update({"model.x": np.zeros(1)})), "unknown x"),
+        (lambda d: rewrite(d, lambda a, m: m.update(model="gan")), "of the model 'gan', not 'vae'"),
+        (
+            lambda d: (d / "checkpoint.safetensors").write_bytes(b"torn"),
+            "cannot read the checkpoint",
+        ),
+        (lambda d: (d / "checkpoint.safetensors").unlink(), "cannot read the checkpoint"),
+        (lambda d: (d / "config.json").write_text("{"), "config.json is damaged"),
+        (lambda d: (d / "config.json").write_text("{}"), "config.json is damaged"),
+        (lambda d: (d / "metrics.jsonl").write_text("{\n{}\n"), "metrics.jsonl, line 1 is damaged"),
+    ],
+)
+def test_a_damaged_run_is_refused(copy, spoil, message, capsys):
+    spoil(copy)
+    assert main(["train", "vae", "--resume", str(copy), "--epochs", "9"]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_run_on_other_data_is_refused(copy, capsys):
+    config = json.loads((copy / "config.json").read_text())
+    config["data_checksum"] = "0" * 64
+    (copy / "config.json").write_text(json.dumps(config))
+    assert main(["evaluate", str(copy)]) == 1
+    assert "was trained on other data" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_nan_stops_and_keeps_the_checkpoint(tmp_path, capsys, monkeypatch):
+    directory = tmp_path / "run"
+    train_step = Run._train_step
+
+    def poisoned(self, images):
+        if self.step == 4:
+            self.model.mu.weight.data[0, 0] = np.nan
+        return train_step(self, images)
+
+    monkeypatch.setattr(Run, "_train_step", poisoned)
+    assert train(directory, "--epochs", "3") == 1
+    error = capsys.readouterr().err
+    assert "the loss is nan at step 4: try a smaller learning_rate than 0.001" in error
+    arrays = load_file(directory / "checkpoint.safetensors")
+    assert arrays["optimizer.steps"] == 3
+    assert all(np.isfinite(array).all() for array in arrays.values())
+
+
+def test_a_learning_rate_far_too_large_ends_in_one_line(tmp_path, capsys):
+    assert train(tmp_path / "run", "--set", "learning_rate=1e30") == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "try a smaller learning_rate" in error
+
+
+def test_a_full_disk_loses_nothing_that_was_saved(copy):
+    """The operating system refuses to let any file grow as large as the checkpoint."""
+    path = copy / "checkpoint.safetensors"
+    before = path.read_bytes()
+
+    def no_room():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, len(before) // 2))
+
+    command = [sys.executable, "-m", "models.cli", "train", "vae", "--resume", str(copy)]
+    result = subprocess.run(
+        [*command, "--epochs", "4"],
+        preexec_fn=no_room,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONWARNINGS": ""},
+    )
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert "free some space" in result.stderr
+    assert path.read_bytes() == before
+    assert not list(copy.glob("*.unfinished"))
+
+
+def test_a_checkpoint_cut_short_is_never_seen(tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint.safetensors"
+    checkpoint.save(path, {"x": np.ones(3)}, {"model": "vae"})
+
+    def torn(arrays, filename, metadata):
+        filename.write_bytes(b"half of i")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", torn)
+    with pytest.raises(Failure, match=r"No space left on device.*the one before is kept"):
+        checkpoint.save(path, {"x": np.zeros(3)}, {"model": "vae"})
+    arrays, metadata = checkpoint.load(path)
+    np.testing.assert_array_equal(arrays["x"], np.ones(3))
+    assert metadata == {"model": "vae"}
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+
+
+def test_a_checkpoint_keeps_values_layouts_and_dtypes(tmp_path):
+    arrays = {
+        "transposed": np.arange(6.0).reshape(2, 3).T,
+        "reversed": np.arange(4, dtype=np.float32)[::-1],
+        "count": np.array(7),
+    }
+    checkpoint.save(tmp_path / "c.safetensors", arrays, {})
+    loaded, _ = checkpoint.load(tmp_path / "c.safetensors")
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(loaded[name], array)
+        assert (loaded[name].dtype, loaded[name].shape) == (array.dtype, array.shape)

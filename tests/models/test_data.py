@@ -1,0 +1,262 @@
+"""Data sets: what is read, what is shown of it, and what is refused."""
+
+import gzip
+import hashlib
+import http.server
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models import data, factorised
+from models.data import Dataset, Source, load, read_idx
+from models.errors import Failure, UsageError
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+
+
+def idx(array: np.ndarray) -> bytes:
+    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content).hexdigest()
+
+
+CONTENT = idx(IMAGES)
+SOURCE = Source("images", md5(CONTENT))
+
+
+@pytest.fixture
+def small_mnist(tmp_path, monkeypatch):
+    """A folder with the four files of a tiny data set, half of them gzipped, that stands in."""
+    sources = {}
+    for i, (part, source) in enumerate(data.MNIST.items()):
+        content = idx(IMAGES if "labels" not in part else np.arange(2, dtype=np.uint8))
+        zipped = gzip.compress(content, mtime=0)
+        sources[part] = Source(source.file, md5(content), md5(zipped))
+        (tmp_path / (source.file + (".gz" if i % 2 else ""))).write_bytes(
+            zipped if i % 2 else content
+        )
+    monkeypatch.setitem(data.DATASETS, "mnist", data._idx_dataset(sources))
+    return tmp_path
+
+
+def test_digits_are_embedded():
+    digits = load("digits")
+    assert digits.train.shape == (1500, 8, 8)
+    assert digits.test.shape == (297, 8, 8)
+    assert digits.train.max() == digits.levels - 1 == 16
+    assert digits.checksum.startswith("8f26b2bd9d135c25")
+
+
+@pytest.mark.parametrize("folder", [".", "mnist"])
+def test_idx_files_are_read_gzipped_or_not_from_a_folder_or_its_namesake(small_mnist, folder):
+    if folder != ".":
+        files = [path for path in small_mnist.iterdir() if path.is_file()]
+        (small_mnist / folder).mkdir()
+        for path in files:
+            path.rename(small_mnist / folder / path.name)
+    small = load("mnist", small_mnist)
+    np.testing.assert_array_equal(small.train, IMAGES)
+    np.testing.assert_array_equal(small.test_labels, [0, 1])
+
+
+def test_the_folder_may_come_from_the_environment(small_mnist, monkeypatch):
+    monkeypatch.setenv("CHAINRULE_DATA", str(small_mnist))
+    assert load("mnist").image_shape == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (CONTENT[:-1], r"truncated: 39 bytes, and its header \(2, 3, 4\) needs 40"),
+        (gzip.compress(CONTENT, mtime=0)[:-9], "truncated or damaged"),
+        (b"\x1f\x8bnot gzip", "truncated or damaged"),
+        (b"", "not an IDX file"),
+        (b"<html>404</html>", "not an IDX file"),
+        (b"\0\0\x0d\x01\0\0\0\0", "not an IDX file of unsigned bytes"),
+        (b"\0\0\x08\x03\0\0", "truncated"),
+        (idx(IMAGES + 1), f"has checksum {md5(idx(IMAGES + 1))}, not {SOURCE.content_md5}"),
+    ],
+)
+def test_a_damaged_idx_file_is_refused(tmp_path, content, message):
+    path = tmp_path / "images"
+    path.write_bytes(content)
+    with pytest.raises(Failure, match=message):
+        read_idx(path, SOURCE)
+
+
+def test_an_unreadable_file_is_refused(tmp_path):
+    with pytest.raises(Failure, match=r"cannot read .*: Is a directory"):
+        read_idx(tmp_path, SOURCE)
+
+
+def test_the_official_gzip_is_known_by_its_own_checksum(tmp_path):
+    path = tmp_path / "images.gz"
+    path.write_bytes(gzip.compress(CONTENT, mtime=0))
+    by_gzip = Source("images", None, md5(path.read_bytes()))
+    np.testing.assert_array_equal(read_idx(path, by_gzip), IMAGES)
+    path.write_bytes(gzip.compress(CONTENT, mtime=1))
+    with pytest.raises(Failure, match="has checksum"):
+        read_idx(path, by_gzip)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda folder: load("cifar"),
+            UsageError,
+            "unknown data set 'cifar': choose one of digits",
+        ),
+        (lambda folder: load("mnist", folder), Failure, "no train-images-idx3-ubyte .* --data-dir"),
+        (lambda folder: load("binarized-mnist", folder), Failure, "no binarized_mnist_train.amat"),
+    ],
+)
+def test_what_is_not_there_is_refused(tmp_path, call, error, message):
+    with pytest.raises(error, match=message):
+        call(tmp_path)
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """The mirrors of both kinds of MNIST, served from a folder on this machine."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=str(tmp_path / "served"))
+
+        def log_message(self, *args):
+            pass
+
+    (tmp_path / "served").mkdir()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    address = f"http://127.0.0.1:{server.server_port}/"
+    for name in data.MIRRORS:
+        monkeypatch.setitem(data.MIRRORS, name, address)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("CHAINRULE_DATA", raising=False)
+    yield tmp_path / "served"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def serve(source: Source, folder: Path, array: np.ndarray) -> Source:
+    zipped = gzip.compress(idx(array), mtime=0)
+    (folder / f"{source.file}.gz").write_bytes(zipped)
+    return Source(source.file, None, md5(zipped))
+
+
+def test_a_download_is_checked_and_kept(mirror, monkeypatch):
+    sources = {
+        part: serve(source, mirror, IMAGES if "labels" not in part else np.arange(2, dtype="u1"))
+        for part, source in data.FASHION_MNIST.items()
+    }
+    monkeypatch.setitem(data.DATASETS, "fashion-mnist", data._idx_dataset(sources))
+    np.testing.assert_array_equal(load("fashion-mnist").train, IMAGES)
+    for path in mirror.iterdir():
+        path.unlink()
+    np.testing.assert_array_equal(load("fashion-mnist").train, IMAGES)  # from the cache
+
+
+@pytest.mark.parametrize(
+    ("served", "message"),
+    [(b"something else", "could not fetch .* --data-dir"), (None, "could not fetch .*404")],
+)
+def test_a_download_that_fails_says_what_to_do(mirror, served, message):
+    if served:
+        (mirror / "train-images-idx3-ubyte.gz").write_bytes(served)
+    with pytest.raises(Failure, match=message):
+        load("fashion-mnist")
+
+
+@pytest.fixture
+def small_binarized(tmp_path, monkeypatch):
+    bits = np.random.default_rng(0).integers(0, 2, (3, 784), dtype=np.uint8)
+    checks = md5(np.packbits(bits, axis=1).tobytes())
+    sources = {part: Source(s.file, checks) for part, s in data.BINARIZED_MNIST.items()}
+    monkeypatch.setattr(data, "BINARIZED_MNIST", sources)
+    return tmp_path, bits
+
+
+def test_binarized_mnist_is_read_as_text_or_as_packed_bits(small_binarized):
+    folder, bits = small_binarized
+    for part in ("train", "test"):
+        np.savetxt(folder / f"binarized_mnist_{part}.amat", bits, fmt="%d")
+    as_text = load("binarized-mnist", folder)
+    packed = np.packbits(bits, axis=1)
+    np.savez(folder / "binarized_mnist.npz", train=packed, test=packed)
+    as_bits = load("binarized-mnist", folder)
+    np.testing.assert_array_equal(as_text.train, as_bits.train)
+    np.testing.assert_array_equal(as_bits.test.reshape(3, -1), bits)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a zip", b"0 1\n0\n"])
+def test_a_damaged_binarized_mnist_is_refused(small_binarized, content):
+    folder, _ = small_binarized
+    (folder / "binarized_mnist.npz").write_bytes(content)
+    with pytest.raises(Failure, match="cannot be read"):
+        load("binarized-mnist", folder)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no MNIST on this machine")
+def test_the_real_mnist_and_its_binarisation_pass_their_checksums():
+    mnist, binarized = load("mnist", SHARED), load("binarized-mnist", SHARED)
+    assert (mnist.train.shape, mnist.test.shape) == ((60_000, 28, 28), (10_000, 28, 28))
+    assert (binarized.train.sum(), binarized.test.sum()) == (5_118_041, 1_038_896)
+    assert factorised.test_nll(binarized, "fixed") == pytest.approx(205.8, abs=0.1)
+
+
+def four_levels() -> Dataset:
+    images = np.array([0, 1, 2, 3] * 4, dtype=np.uint8).reshape(1, 4, 4)
+    return Dataset("four", 4, images, images)
+
+
+def test_fixed_binarisation_is_a_threshold_and_needs_no_chance():
+    small = four_levels()
+    shown = small.observe(small.train, "fixed", np.random.default_rng(0))
+    np.testing.assert_array_equal(shown[0, :4], [0, 0, 1, 1])
+    np.testing.assert_array_equal(shown, small.observe(small.train, "fixed", None))
+
+
+def test_dynamic_binarisation_has_the_grey_value_as_probability():
+    small = four_levels()
+    rng = np.random.default_rng(0)
+    mean = np.mean([small.observe(small.train, "dynamic", rng) for _ in range(4000)], axis=0)
+    np.testing.assert_allclose(mean, small.train.reshape(1, -1) / 3, atol=0.04)
+    first, second = (small.observe(small.train, "dynamic", rng) for _ in range(2))
+    assert (first != second).any()
+
+
+def test_grey_levels_are_spread_over_their_own_share_of_the_unit_interval():
+    small = four_levels()
+    shown = small.observe(small.train, "none", np.random.default_rng(0))
+    np.testing.assert_array_equal(np.floor(shown * 4), small.train.reshape(1, -1))
+    assert shown.min() >= 0
+    assert shown.max() < 1
+
+
+@pytest.mark.parametrize("how", data.BINARISATIONS)
+def test_what_is_shown_is_float32(how):
+    assert four_levels().observe(IMAGES % 4, how, np.random.default_rng(0)).dtype == np.float32
+
+
+def test_the_baseline_on_digits_is_the_known_one():
+    digits = load("digits")
+    assert factorised.test_nll(digits, "fixed") == pytest.approx(24.01, abs=0.005)
+    assert factorised.test_nll(digits, "none") < 64 * np.log(17)  # the uniform model
+
+
+def test_the_baseline_under_dynamic_binarisation_is_the_mean_over_draws():
+    digits = load("digits")
+    rng = np.random.default_rng(0)
+    p = (digits.train.reshape(1500, -1).sum(0) / 16 + 1) / 1502
+    draws = [digits.observe(digits.test, "dynamic", rng) for _ in range(20)]
+    nll = np.mean([-(x * np.log(p) + (1 - x) * np.log(1 - p)).sum(1).mean() for x in draws])
+    assert factorised.test_nll(digits, "dynamic") == pytest.approx(nll, abs=0.05)

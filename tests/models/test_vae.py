@@ -1,0 +1,297 @@
+"""The VAE: the numbers that lectures print, and the identities that its bound obeys."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+import autograd as ag
+from autograd import Tensor, check, grad
+from models.errors import UsageError
+from models.vae import DEFAULTS, VAE, Settings, kl_from_standard_normal, lerp, reproduce, slerp
+
+TINY = Settings(hidden=(6,), latent=1, binarisation="fixed", activation="tanh")
+GAUSSIAN = dataclasses.replace(TINY, decoder="gaussian", binarisation="none")
+
+
+def make(settings=TINY, shape=(2, 2), levels=2, seed=0):
+    return VAE(settings, shape, levels, np.random.default_rng(seed))
+
+
+def in_float64(model):
+    for p in model.parameters().values():
+        p.data = p.data.astype(np.float64)
+    return model
+
+
+# What the lectures print
+
+
+@pytest.mark.parametrize(
+    ("mu", "logvar", "kl"),
+    [
+        ([2.0], [2 * math.log(0.5)], 2.318147),
+        ([1.2, -0.5, 0.8], [-1.1, -0.3, -2.0], 1.9695),
+        ([1.5, -0.3], [-0.5, -1.0], 1.407205),
+        ([0.0, 0.0], [0.0, 0.0], 0.0),
+    ],
+)
+def test_printed_kl(mu, logvar, kl):
+    assert kl_from_standard_normal(Tensor(mu), Tensor(logvar)).item() == pytest.approx(kl, abs=5e-5)
+
+
+def test_printed_kl_by_dimension():
+    mu, logvar = Tensor([[1.2], [-0.5], [0.8]]), Tensor([[-1.1], [-0.3], [-2.0]])
+    kl = kl_from_standard_normal(mu, logvar).data
+    np.testing.assert_allclose(kl, [0.9364, 0.1454, 0.8877], atol=5e-5)
+
+
+def test_printed_reparameterisation():
+    """The lecture's z_2 is -0.968, because it rounded sigma first."""
+    z = ag.reparameterize(Tensor([1.5, -0.3]), Tensor([-0.5, -1.0]), np.array([0.42, -1.10]))
+    np.testing.assert_allclose(z.data, [1.827096, -0.967184], atol=5e-7)
+    np.testing.assert_allclose(np.exp([-0.25, -0.5]), [0.779, 0.607], atol=5e-4)
+
+
+def test_printed_gradient_through_a_sample():
+    """L = (mu + sigma eps - c)^2: dL/dmu = 2 (z - c), dL/dsigma = 2 (z - c) eps."""
+    mu, sigma = (Tensor(v, requires_grad=True) for v in (0.7, 1.3))
+    eps, c = 0.42, 2.0
+    z = mu + sigma * eps
+    d_mu, d_sigma = grad((z - c) ** 2, [mu, sigma])
+    assert d_mu.item() == pytest.approx(2 * (z.item() - c))
+    assert d_sigma.item() == pytest.approx(2 * (z.item() - c) * eps)
+
+
+def test_printed_midpoint():
+    a, b = np.array([1.2, 0.8]), np.array([-0.4, -1.1])
+    np.testing.assert_allclose(lerp(a, b, 3)[1], [0.4, -0.15])
+
+
+@pytest.mark.parametrize("beta", [1.0, 4.0])
+def test_the_lectures_loss_has_exactly_the_opposite_gradient(beta):
+    """`-(reconstruction + beta kl)` is the ELBO itself: minimising it unlearns."""
+    model = make(dataclasses.replace(TINY, beta=beta))
+    x = np.random.default_rng(1).integers(0, 2, (5, 4)).astype(np.float32)
+    parameters = list(model.parameters().values())
+    right, _ = model.loss(x, np.random.default_rng(2))
+    reconstruction, kl = (term.mean() for term in model.terms(x, np.random.default_rng(2)))
+    wrong = -(reconstruction + beta * kl)
+    assert wrong.item() == -right.item()
+    assert any(g.data.any() for g in grad(right, parameters, create_graph=True))
+    for g, h in zip(grad(right, parameters), grad(wrong, parameters)):
+        np.testing.assert_array_equal(g.data, -h.data)
+
+
+# Identities
+
+
+def exact_log_prob(model, x):
+    """log p(x) by quadrature over a one-dimensional z: (N,)."""
+    z = np.linspace(-8, 8, 4001)[:, None, None]
+    log_joint = -model.reconstruction(x, z).data - 0.5 * z[..., 0] ** 2
+    return ag.logsumexp(log_joint, axis=0) + math.log(16 / 4000 / math.sqrt(2 * math.pi))
+
+
+def all_images():
+    return ((np.arange(16)[:, None] >> np.arange(4)) & 1).astype(np.float64)
+
+
+def trained(steps=150):
+    model = make()
+    x = all_images().astype(np.float32)[[0, 15, 3, 3]]
+    optimiser = ag.optim.Adam(model.parameters(), 0.03)
+    rng = np.random.default_rng(0)
+    losses = []
+    for _ in range(steps):
+        loss, _ = model.loss(x, rng)
+        model.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    return in_float64(model), losses
+
+
+def test_training_lowers_the_bound_towards_the_entropy_of_the_data():
+    _, losses = trained()
+    entropy = 0.5 * math.log(2) + 0.5 * math.log(4)  # of the four images, one of them twice
+    assert np.mean(losses[:10]) > 2.5
+    assert entropy < np.mean(losses[-20:]) < 2.2
+
+
+def test_probabilities_of_all_images_sum_to_one():
+    model, _ = trained()
+    assert np.exp(exact_log_prob(model, all_images())).sum() == pytest.approx(1, abs=1e-9)
+
+
+def test_the_bound_is_below_the_importance_estimate_which_is_below_log_p():
+    model, _ = trained()
+    x, rng = all_images(), np.random.default_rng(0)
+    exact = exact_log_prob(model, x)
+    elbo = -model.bound(x, rng, samples=2000)["negative_elbo"]
+    estimates = [
+        np.mean([model.log_prob(x, rng, samples=k).mean() for _ in range(400 // k)])
+        for k in (1, 4, 40)
+    ]
+    assert elbo == pytest.approx(estimates[0], abs=0.1)
+    assert estimates[0] < estimates[1] < estimates[2] < exact.mean()
+    seen = [0, 3, 15]
+    np.testing.assert_allclose(model.log_prob(x[seen], rng, 20_000), exact[seen], atol=0.03)
+
+
+def test_the_gap_of_the_bound_is_the_kl_to_the_posterior():
+    """log p(x) = ELBO(x) + KL(q(z|x) || p(z|x)), each by quadrature over z."""
+    model, _ = trained()
+    x = all_images()
+    z = np.linspace(-8, 8, 4001)[:, None, None]
+    dz = 16 / 4000
+    mu, logvar = (t.data for t in model.encode(x))
+    log_q = -0.5 * ((z - mu) ** 2 / np.exp(logvar) + logvar + math.log(2 * math.pi))[..., 0]
+    q = np.exp(log_q)
+    log_joint = (
+        -model.reconstruction(x, z).data - 0.5 * z[..., 0] ** 2 - 0.5 * math.log(2 * math.pi)
+    )
+    log_p = exact_log_prob(model, x)
+    elbo = (q * (log_joint - log_q)).sum(0) * dz
+    kl = (q * (log_q - (log_joint - log_p))).sum(0) * dz
+    np.testing.assert_allclose(elbo + kl, log_p, atol=1e-9)
+    assert (kl > 0).all()
+    monte_carlo = model.bound(x, np.random.default_rng(0), samples=5000)["negative_elbo"]
+    assert -monte_carlo == pytest.approx(elbo.mean(), abs=0.02)
+
+
+@pytest.mark.parametrize("settings", [TINY, GAUSSIAN], ids=["bernoulli", "gaussian"])
+def test_the_loss_has_the_gradient_that_differences_find(settings):
+    model = in_float64(make(settings))
+    x = np.random.default_rng(1).integers(0, 2, (3, 4)).astype(np.float64)
+    names = list(model.parameters())
+    holders = {name: _holder(model, name) for name in names}
+
+    def loss(*values):
+        for name, value in zip(names, values):
+            setattr(*holders[name], value)
+        return model.loss(x, np.random.default_rng(2))[0]
+
+    check.gradients(loss, *[p.data for p in model.parameters().values()], order=2)
+
+
+def _holder(model, name):
+    """The module that has the parameter of this dotted name, and what it calls it."""
+    *path, last = name.split(".")
+    for step in path:
+        model = model[int(step)] if step.isdecimal() else getattr(model, step)
+    return model, last
+
+
+def test_a_pytorch_twin_has_the_same_loss_and_gradients():
+    torch = pytest.importorskip("torch")
+    model = in_float64(make(dataclasses.replace(TINY, latent=3)))
+    x = np.random.default_rng(1).integers(0, 2, (5, 4)).astype(np.float64)
+    eps = torch.tensor(np.random.default_rng(2).standard_normal((5, 3), dtype=np.float32))
+    p = {k: torch.tensor(v, requires_grad=True) for k, v in model.state().items()}
+    linear = torch.nn.functional.linear
+
+    h = torch.tanh(linear(torch.tensor(x), p["encoder.steps.0.weight"], p["encoder.steps.0.bias"]))
+    mu = linear(h, p["mu.weight"], p["mu.bias"])
+    logvar = linear(h, p["logvar.weight"], p["logvar.bias"])
+    z = mu + torch.exp(0.5 * logvar) * eps
+    h = torch.tanh(linear(z, p["decoder.steps.0.weight"], p["decoder.steps.0.bias"]))
+    logits = linear(h, p["output.weight"], p["output.bias"])
+    bce = torch.nn.functional.binary_cross_entropy_with_logits
+    reconstruction = bce(logits, torch.tensor(x), reduction="sum")
+    kl = -0.5 * (1 + logvar - mu**2 - logvar.exp()).sum()
+    theirs = (reconstruction + kl) / 5
+    theirs.backward()
+
+    ours, _ = model.loss(x, np.random.default_rng(2))
+    ours.backward()
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-12)
+    for name, parameter in model.parameters().items():
+        np.testing.assert_allclose(parameter.grad.data, p[name].grad, atol=1e-12)
+
+
+def test_a_gaussian_with_variance_one_half_is_the_squared_error():
+    model = in_float64(make(GAUSSIAN, levels=17))
+    model.log_sigma.data = np.array(0.5 * math.log(0.5))
+    rng = np.random.default_rng(0)
+    x, z = rng.random((5, 4)), rng.standard_normal((5, 1))
+    squared_error = ((x - model.decode(z).data) ** 2).sum(1)
+    constant = 4 * (0.5 * math.log(math.pi) + math.log(17))
+    np.testing.assert_allclose(model.reconstruction(x, z).data, squared_error + constant)
+
+
+def test_annealing_grows_beta_from_zero():
+    model = make(dataclasses.replace(TINY, beta=2.0, anneal_epochs=10.0))
+    assert [model.beta_at(e) for e in (0, 5, 10, 99)] == [0, 1, 2, 2]
+    x = all_images().astype(np.float32)
+    loss, parts = model.loss(x, np.random.default_rng(0), epoch=5)
+    assert parts["beta"] == 1
+    assert loss.item() == pytest.approx(parts["reconstruction"] + parts["kl"])
+
+
+def test_loss_and_gradients_are_float32():
+    model = make()
+    loss, _ = model.loss(all_images().astype(np.float32), np.random.default_rng(0))
+    loss.backward()
+    dtypes = {loss.dtype, *(p.grad.dtype for p in model.parameters().values())}
+    assert dtypes == {np.dtype(np.float32)}
+
+
+def test_samples_are_images_and_depend_on_the_seed_alone():
+    model = make(shape=(2, 3))
+    first, again, other = (model.sample(7, np.random.default_rng(seed)) for seed in (0, 0, 1))
+    assert first.shape == (7, 2, 3)
+    assert first.min() >= 0
+    assert first.max() <= 1
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_the_output_starts_at_the_mean_image():
+    mean = np.array([0.1, 0.5, 0.9, 0.3], dtype=np.float32)
+    model = VAE(TINY, (2, 2), 2, np.random.default_rng(0), mean)
+    model.output.weight.data[...] = 0
+    np.testing.assert_allclose(model.sample(1, np.random.default_rng(0)).ravel(), mean, rtol=1e-5)
+
+
+def test_interpolations_start_and_end_where_they_should():
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal(20), 2 * rng.standard_normal(20)
+    for path in (lerp(a, b, 9), slerp(a, b, 9)):
+        assert path.shape == (9, 20)
+        np.testing.assert_allclose(path[[0, -1]], [a, b])
+    lengths = np.linalg.norm(slerp(a, b, 9), axis=1)
+    np.testing.assert_allclose(lengths, np.linspace(lengths[0], lengths[-1], 9))
+    assert np.linalg.norm(lerp(a, b, 9), axis=1).min() < lengths.min()
+    np.testing.assert_allclose(slerp(a, a, 3), [a, a, a])
+    np.testing.assert_allclose(slerp(a, 0 * a, 3), lerp(a, 0 * a, 3))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"activation": "swish"}, "activation=swish: choose one of relu, tanh"),
+        ({"decoder": "poisson"}, "choose one of bernoulli, gaussian"),
+        ({"binarisation": "sometimes"}, "choose one of fixed, dynamic, none"),
+        ({"latent": 0}, "latent=0: must be greater than 0"),
+        ({"learning_rate": -1.0}, "learning_rate=-1.0: must be greater"),
+        ({"learning_rate": math.nan}, "learning_rate=nan: must be greater"),
+        ({"beta": -1.0}, "beta=-1.0: must not be negative"),
+        ({"beta": math.nan}, "beta=nan"),
+        ({"hidden": ()}, "at least one width"),
+        ({"hidden": (5, 0)}, "each at least 1"),
+        ({"binarisation": "none"}, "a Bernoulli describes binarised pixels"),
+        ({"decoder": "gaussian"}, "a Gaussian grey ones"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(changes, message):
+    with pytest.raises(UsageError, match=message):
+        dataclasses.replace(TINY, **changes)
+
+
+def test_the_published_setting_is_the_one_we_run():
+    published = reproduce()
+    assert published["settings"] is DEFAULTS[published["data"]]
+    assert published["settings"].hidden == (200, 200)
+    assert published["nll"] == 88.71
