@@ -22,9 +22,7 @@ def namespace(array: Array) -> Any:
 
 def as_array(value: Any) -> Array:
     """`value` as an array: lists, numbers and NumPy's scalars become NumPy arrays."""
-    if isinstance(value, np.ndarray) or hasattr(value, "__cuda_array_interface__"):
-        return value
-    return np.asarray(value)
+    return np.asarray(value) if namespace(value) is np else value
 
 
 def to_device(array: Array, device: str) -> Array:

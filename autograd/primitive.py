@@ -21,7 +21,6 @@ A rule need not undo broadcasting or casts: the sweep does, in one place.
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from operator import itemgetter
 from typing import Any
 
 from autograd.array import namespace
@@ -37,7 +36,8 @@ detecting_nan = False
 class Primitive:
     """A differentiable function: `forward` on arrays, and `vjps`, a rule for each input.
 
-    `rules` has for each input the rule and what picks its arguments from what a node keeps.
+    From the rules, once, come `keep`, which takes what they name out of a call, and `rules`,
+    which hand it to them: (g, what was kept) to the cotangent of the input, None without a rule.
     """
 
     def __init__(self, forward: Callable):
@@ -52,29 +52,45 @@ class Primitive:
 
     def rule(self, **vjps: Callable) -> None:
         """Declare the vjp of each argument, and from their parameters what a node keeps."""
-        shapes = [f"{name}_shape" for name in self.inputs]
-        available = [*self.inputs, "ans", *self.keywords, *shapes]
+        sources = {name: f"arrays[{i}]" for i, name in enumerate(self.inputs)}
+        sources |= {f"{name}_shape": f"arrays[{i}].shape" for i, name in enumerate(self.inputs)}
+        sources |= {name: f"keywords[{name!r}]" for name in self.keywords} | {"ans": "ans"}
         needs = {name: list(inspect.signature(vjp).parameters)[1:] for name, vjp in vjps.items()}
         for name, needed in needs.items():
-            if name not in self.inputs or not set(needed) <= set(available):
+            if name not in self.inputs or not set(needed) <= set(sources):
                 raise TypeError(
                     f"{self.name}: the rule for {name!r} asks for {needed}; rules are for "
-                    f"{self.inputs} and may name {available}"
+                    f"{self.inputs} and may name {list(sources)}"
                 )
+        kept = [source for source in sources if any(source in needed for needed in needs.values())]
+
+        def compiled(vjp: Callable, needed: Sequence[str]) -> Callable:
+            arguments = ["g", *(f"saved[{kept.index(name)}]" for name in needed)]
+            return eval(f"lambda g, saved: vjp({', '.join(arguments)})", {"vjp": vjp})
+
+        # Written out and compiled, since every operation of every model pays for these two.
+        self.keep = eval(
+            f"lambda arrays, ans, keywords: [{', '.join(sources[name] for name in kept)}]"
+        )
+        self.rules = [compiled(vjps[n], needs[n]) if n in vjps else None for n in self.inputs]
         self.vjps = vjps
-        kept = [name for name in available if any(name in needed for needed in needs.values())]
-        self.keep = picker([available.index(name) for name in kept])
-        self.keeps_values_only = all(name in (*self.inputs, "ans") for name in kept)
-        self.ans_position = kept.index("ans") if "ans" in kept else None
-        self.rules = [
-            (vjps[name], picker([kept.index(n) for n in needs[name]])) if name in vjps else None
-            for name in self.inputs
-        ]
+        self.kept_inputs = [(kept.index(n), i) for i, n in enumerate(self.inputs) if n in kept]
+        self.kept_ans = kept.index("ans") if "ans" in kept else None
 
     def __call__(self, *inputs: Any, **keywords: Any) -> Any:
-        if Tensor not in map(type, inputs):
+        arrays, parents, has_tensor, has_parent = [], [], False, False
+        for x in inputs:
+            if type(x) is Tensor:
+                has_tensor = True
+                arrays.append(x.data)
+                parents.append(x.node)
+                if x.node is not None:
+                    has_parent = True
+            else:
+                arrays.append(x)
+                parents.append(None)
+        if not has_tensor:
             return self.forward(*inputs, **keywords)
-        arrays = [x.data if type(x) is Tensor else x for x in inputs]
         try:
             ans = self.forward(*arrays, **keywords)
         except (ValueError, IndexError) as error:
@@ -82,13 +98,10 @@ class Primitive:
         if detecting_nan:
             self._refuse_nan(ans, arrays)
         out = Tensor(ans)
-        if recording:
-            parents = [x.node if type(x) is Tensor else None for x in inputs]
-            if any(parents):
-                values = (*inputs, out.data)
-                if not self.keeps_values_only:
-                    values += (*(self.keywords | keywords).values(), *map(_shape, arrays))
-                out.node = Node(out.data, self, parents, self.keep(values))
+        if has_parent and recording:
+            if self.keywords:
+                keywords = self.keywords | keywords
+            out.node = Node(out.data, self, parents, self.keep(arrays, out.data, keywords))
         return out
 
     def _refuse_nan(self, ans: Any, arrays: Sequence) -> None:
@@ -106,17 +119,6 @@ class Primitive:
 def primitive(forward: Callable) -> Primitive:
     """Declare a primitive by its forward function; `.rule` then declares its derivative."""
     return Primitive(forward)
-
-
-def picker(positions: Sequence[int]) -> Callable[[Sequence], tuple]:
-    """A function that takes these positions out of a sequence, as a tuple."""
-    match positions:
-        case []:
-            return lambda values: ()
-        case [i]:
-            return lambda values: (values[i],)
-        case _:
-            return itemgetter(*positions)
 
 
 @contextmanager
@@ -156,9 +158,6 @@ def _has_nan(value: Any) -> bool:
     return bool(namespace(value).isnan(value).any())
 
 
-def _shape(value: Any) -> tuple[int, ...]:
-    return getattr(value, "shape", ())
-
-
 def _describe(arrays: Sequence) -> str:
-    return " and ".join(f"{getattr(x, 'dtype', type(x).__name__)}{_shape(x)}" for x in arrays)
+    kinds = [getattr(x, "dtype", type(x).__name__) for x in arrays]
+    return " and ".join(f"{kind}{getattr(x, 'shape', ())}" for kind, x in zip(kinds, arrays))

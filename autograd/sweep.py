@@ -12,7 +12,7 @@ from typing import Any, overload
 
 from autograd import primitive
 from autograd.array import Array, namespace
-from autograd.ops import astype, sum_to
+from autograd.ops import sum_to
 from autograd.tensor import Node, Tensor, bare
 
 Cotangents = dict[Node, Any]
@@ -86,7 +86,7 @@ def _seed(output: Tensor, cotangent: Any, create_graph: bool) -> tuple[Node, Any
     if cotangent.shape != output.shape:
         raise ValueError(f"cotangent of shape {cotangent.shape} for {output.node}")
     if cotangent.dtype != output.dtype:
-        cotangent = astype(cotangent, dtype=output.dtype)
+        cotangent = cotangent.astype(output.dtype)
     return output.node, _tensor(cotangent) if create_graph else bare(cotangent)
 
 
@@ -107,7 +107,7 @@ def _sweep(
     pending = [(-root.order, root)]
     found = {}
     while pending:
-        _, node = heappop(pending)
+        node = heappop(pending)[1]
         g = cotangents.pop(node)
         if node.primitive is None or node in wanted:
             found[node] = g
@@ -118,34 +118,39 @@ def _sweep(
                 f"the graph was freed by an earlier sweep: {node}; "
                 "pass create_graph=True to the earlier grad() to keep it"
             )
-        saved = _recorded(node) if create_graph else [bare(value) for value in node.saved]
+        saved = _recorded(node) if create_graph else node.saved
         for parent, rule in zip(node.parents, node.primitive.rules):
             if parent is None or rule is None or (path is not None and parent not in path):
                 continue
-            vjp, pick = rule
-            d = vjp(g, *pick(saved))
+            d = rule(g, saved)
             if primitive.detecting_nan:
                 primitive.refuse_nan_cotangent(g, d, node)
             if d.shape != parent.shape:
                 d = sum_to(d, shape=parent.shape)
             if d.dtype != parent.dtype:
-                d = astype(d, dtype=parent.dtype)
-            if parent in cotangents:
-                cotangents[parent] = cotangents[parent] + d
-            else:
+                d = d.astype(parent.dtype)
+            before = cotangents.get(parent)
+            if before is None:
                 cotangents[parent] = d
                 heappush(pending, (-parent.order, parent))
+            else:
+                cotangents[parent] = before + d
         if not create_graph:
             node.saved = None
     return found
 
 
-def _recorded(node: Node) -> Sequence:
-    """What the rules of `node` asked for, to be differentiated in its turn."""
-    saved = list(node.saved or ())
-    position = node.primitive.ans_position
-    if position is not None:  # the answer is kept bare: a Tensor would be a cycle through its node
-        saved[position] = Tensor(saved[position], node=node)
+def _recorded(node: Node) -> list:
+    """What the rules of `node` asked for, its arrays as Tensors with their history.
+
+    The answer is kept as an array like the inputs: a Tensor would be a cycle through its node.
+    """
+    saved, primitive = list(node.saved or ()), node.primitive
+    for position, i in primitive.kept_inputs:
+        if node.parents[i] is not None:
+            saved[position] = Tensor(saved[position], node=node.parents[i])
+    if primitive.kept_ans is not None:
+        saved[primitive.kept_ans] = Tensor(saved[primitive.kept_ans], node=node)
     return saved
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import CodeType
 from typing import Any
 
@@ -27,8 +27,8 @@ class Node:
 
     def __init__(self, value: Array, primitive=None, parents=(), saved=()):
         self.primitive = primitive
-        self.parents: tuple[Node | None, ...] = parents
-        self.saved: tuple | None = saved  # None once a sweep has used and freed it
+        self.parents: Sequence[Node | None] = parents
+        self.saved: Sequence | None = saved  # None once a sweep has used and freed it
         self.shape: tuple[int, ...] = value.shape
         self.dtype: np.dtype = value.dtype
         self.order = next(_clock)
@@ -46,9 +46,9 @@ def caller() -> tuple[CodeType, int]:
     The frame itself is not kept, since it would keep the caller's variables alive, and its line
     is looked up only when somebody asks (`source_line`), since that is slow.
     """
-    frame = sys._getframe(2)
-    while frame.f_globals.get("__package__") in _OWN_PACKAGES and frame.f_back is not None:
-        frame = frame.f_back
+    frame = sys._getframe(3)  # of whoever called what makes the node
+    while frame.f_globals.get("__package__") in _OWN_PACKAGES:
+        frame = frame.f_back  # type: ignore[assignment]
     return frame.f_code, frame.f_lasti
 
 
@@ -221,11 +221,12 @@ class Tensor:
     def T(self) -> "Tensor":
         return ops.transpose(self)
 
-    def transpose(self, axes: tuple[int, ...] | None = None) -> "Tensor":
+    def transpose(self, axes: Sequence[int] | None = None) -> "Tensor":
         return ops.transpose(self, axes=axes)
 
-    def reshape(self, *shape: int) -> "Tensor":
-        return ops.reshape(self, shape=shape)
+    def reshape(self, *shape: Any) -> "Tensor":
+        """To a shape given as numbers or as one tuple."""
+        return ops.reshape(self, shape=shape[0] if type(shape[0]) is tuple else shape)
 
     def astype(self, dtype: Any) -> "Tensor":
         return ops.astype(self, dtype=dtype)

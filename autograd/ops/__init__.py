@@ -33,7 +33,7 @@ from autograd.ops.elementwise import (
     where,
 )
 from autograd.ops.index import embedding, getitem, scatter_add
-from autograd.ops.linalg import linear, matmul
+from autograd.ops.linalg import linear, matmul, matrix_product
 from autograd.ops.reduce import max, mean, min, prod, sum, var
 from autograd.ops.sample import reparameterize
 from autograd.ops.shape import (
@@ -86,6 +86,7 @@ __all__ = [
     "log_softmax",
     "logsumexp",
     "matmul",
+    "matrix_product",
     "max",
     "max_pool2d",
     "maximum",

@@ -1,42 +1,34 @@
 """Matrix products."""
 
-from autograd.ops.shape import reshape, swap_last_axes
+from typing import Any
+
+from autograd.ops.shape import swap_last_axes
 from autograd.primitive import primitive
 
 
 @primitive
-def matmul(x, y):
-    """x @ y: matrices in the last two axes, broadcast over the others; a vector is 1-d."""
+def matrix_product(x, y):
+    """X Y of matrices in the last two axes, broadcast over the others."""
     return x @ y
 
 
-def _as_matrices(g, x, y):
-    """The three with a vector x made a row, a vector y made a column, and g to match."""
-    m = 1 if x.ndim == 1 else x.shape[-2]
-    n = 1 if y.ndim == 1 else y.shape[-1]
-    batch = g.shape[: g.ndim - (x.ndim > 1) - (y.ndim > 1)]
-    return (
-        reshape(g, shape=(*batch, m, n)),
-        reshape(x, shape=(1, -1)) if x.ndim == 1 else x,
-        reshape(y, shape=(-1, 1)) if y.ndim == 1 else y,
+matrix_product.rule(
+    x=lambda g, y: g @ swap_last_axes(y),  # dL/dX = G Y^T
+    y=lambda g, x: swap_last_axes(x) @ g,  # dL/dY = X^T G
+)
+
+
+def matmul(x: Any, y: Any) -> Any:
+    """x @ y, as NumPy has it: of matrices, batches of them, and vectors."""
+    if x.ndim > 1 and y.ndim > 1:
+        return matrix_product(x, y)
+    row = x.reshape((1, -1)) if x.ndim == 1 else x
+    column = y.reshape((-1, 1)) if y.ndim == 1 else y
+    product = matrix_product(row, column)
+    kept = (
+        product.shape[:-2] + product.shape[-2:-1] * (x.ndim > 1) + product.shape[-1:] * (y.ndim > 1)
     )
-
-
-def _matmul_x(g, x, y):
-    """dL/dX = G Y^T; for a row X, the sweep sums the result (..., 1, k) to (k,)."""
-    g, _, columns = _as_matrices(g, x, y)
-    return g @ swap_last_axes(columns)
-
-
-def _matmul_y(g, x, y):
-    """dL/dY = X^T G; for a column Y, as the transpose of (..., k, 1)."""
-    g, rows, _ = _as_matrices(g, x, y)
-    if y.ndim == 1:
-        return swap_last_axes(g) @ rows
-    return swap_last_axes(rows) @ g
-
-
-matmul.rule(x=_matmul_x, y=_matmul_y)
+    return product.reshape(kept)
 
 
 @primitive
@@ -55,4 +47,4 @@ linear.rule(
 
 
 def _rows(x):
-    return x if x.ndim == 2 else reshape(x, shape=(-1, x.shape[-1]))
+    return x if x.ndim == 2 else x.reshape((-1, x.shape[-1]))

@@ -5,7 +5,7 @@ from typing import Any
 
 from autograd.array import Axis, namespace
 from autograd.ops.elementwise import where
-from autograd.ops.shape import Shape, broadcast_to, reshape, transpose
+from autograd.ops.shape import Shape, broadcast_to
 from autograd.primitive import bare, primitive
 
 
@@ -50,14 +50,14 @@ def _prod_x(g, x, axis):
     axes = normalise(axis, x.ndim)
     rest = tuple(i for i in range(x.ndim) if i not in axes)
     order = rest + axes
-    moved = transpose(x, axes=order)
+    moved = x.transpose(order)
     kept = moved.shape[: len(rest)]
     n = math.prod(moved.shape[len(rest) :])
-    rows = broadcast_to(reshape(moved, shape=(*kept, 1, n)), shape=(*kept, n, n))
+    rows = broadcast_to(moved.reshape((*kept, 1, n)), shape=(*kept, n, n))
     diagonal = namespace(bare(x)).eye(n, dtype=bool)
-    others = reshape(prod(where(diagonal, 1.0, rows), axis=-1), shape=moved.shape)
+    others = prod(where(diagonal, 1.0, rows), axis=-1).reshape(moved.shape)
     back = tuple(order.index(i) for i in range(x.ndim))
-    return restore(g, x.shape, axis) * transpose(others, axes=back)
+    return restore(g, x.shape, axis) * others.transpose(back)
 
 
 prod.rule(x=_prod_x)
@@ -84,6 +84,11 @@ def count(shape: Shape, axis: Axis) -> int:
 
 
 def restore(reduced: Any, shape: Shape, axis: Axis) -> Any:
-    """A reduction of an array of `shape`, with the axes it lost put back as ones."""
+    """A reduction of an array of `shape`, with the axes it lost put back as ones.
+
+    Without any axis it broadcasts as it is.
+    """
+    if reduced.ndim in (0, len(shape)):
+        return reduced
     axes = normalise(axis, len(shape))
-    return reshape(reduced, shape=tuple(1 if i in axes else n for i, n in enumerate(shape)))
+    return reduced.reshape(tuple([1 if i in axes else n for i, n in enumerate(shape)]))

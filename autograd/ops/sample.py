@@ -1,6 +1,7 @@
 """Random variables as differentiable functions of their parameters."""
 
-from autograd.array import namespace
+import numpy as np
+
 from autograd.ops.elementwise import exp
 from autograd.primitive import primitive
 
@@ -12,7 +13,7 @@ def reparameterize(mu, logvar, eps):
     The randomness comes in as an argument, so z is a smooth function of mu and logvar
     (Kingma & Welling 2014, section 2.4).
     """
-    return mu + namespace(logvar).exp(logvar / 2) * eps
+    return mu + np.exp(logvar / 2) * eps
 
 
 reparameterize.rule(

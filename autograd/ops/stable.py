@@ -4,8 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd.array import namespace
-from autograd.ops.elementwise import exp, where
+from autograd.ops.elementwise import exp, maximum, where
 from autograd.ops.reduce import max, restore, sum
 from autograd.primitive import bare, primitive
 
@@ -13,8 +12,7 @@ from autograd.primitive import bare, primitive
 @primitive
 def sigmoid(x):
     """1 / (1 + e^-x), as e^min(x, 0) / (1 + e^-|x|): no exponent is ever positive."""
-    xp = namespace(x)
-    return xp.exp(xp.minimum(x, 0)) / (1 + xp.exp(-xp.abs(x)))
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
 sigmoid.rule(x=lambda g, ans: g * ans * (1 - ans))
@@ -23,8 +21,7 @@ sigmoid.rule(x=lambda g, ans: g * ans * (1 - ans))
 @primitive
 def softplus(x):
     """log(1 + e^x), as max(x, 0) + log(1 + e^-|x|)."""
-    xp = namespace(x)
-    return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
 softplus.rule(x=lambda g, x: g * sigmoid(x))
@@ -53,19 +50,21 @@ bce_with_logits.rule(
 @primitive
 def logsumexp(x, *, axis=None, keepdims=False):
     """log(sum e^x), as m + log(sum e^(x - m)) with m the largest x, or 0 if that is infinite."""
-    xp = namespace(x)
     m = x.max(axis=axis, keepdims=True)
-    m = xp.where(xp.isfinite(m), m, xp.zeros_like(m))
-    total = xp.exp(x - m).sum(axis=axis, keepdims=True)
-    with np.errstate(divide="ignore"):  # log 0 = -inf is the answer where every x is -inf
-        ans = m + xp.log(total)
+    finite = np.isfinite(m)
+    if finite.all():
+        ans = m + np.log(np.exp(x - m).sum(axis=axis, keepdims=True))
+    else:
+        m = np.where(finite, m, np.zeros_like(m))
+        with np.errstate(divide="ignore"):  # log 0 = -inf is the answer where every x is -inf
+            ans = m + np.log(np.exp(x - m).sum(axis=axis, keepdims=True))
     return ans if keepdims else ans.squeeze(axis)
 
 
 def _logsumexp_x(g, x, ans, axis):
     """g softmax(x) = g e^(x - ans); 0 where ans is -inf, and with it every x."""
-    ans = restore(ans, x.shape, axis)
-    return restore(g, x.shape, axis) * exp(x - where(ans == -np.inf, 0.0, ans))
+    ans = maximum(restore(ans, x.shape, axis), np.finfo(ans.dtype).min)
+    return restore(g, x.shape, axis) * exp(x - ans)
 
 
 logsumexp.rule(x=_logsumexp_x)
@@ -75,7 +74,7 @@ logsumexp.rule(x=_logsumexp_x)
 def log_softmax(x, *, axis=-1):
     """x - logsumexp(x); all -inf stays all -inf."""
     total = logsumexp(x, axis=axis, keepdims=True)
-    return x - namespace(x).where(total == -np.inf, 0.0, total)
+    return x - np.where(total == -np.inf, 0.0, total)
 
 
 def _log_softmax_x(g, ans, axis):
@@ -94,7 +93,7 @@ def softmax(x: Any, axis: int = -1) -> Any:
 @primitive
 def norm(x, *, axis=None, keepdims=False):
     """The Euclidean norm; its gradient at x = 0 is 0, of the first and of the second order."""
-    return namespace(x).sqrt((x * x).sum(axis=axis, keepdims=keepdims))
+    return np.sqrt((x * x).sum(axis=axis, keepdims=keepdims))
 
 
 def _norm_x(g, x, ans, axis):

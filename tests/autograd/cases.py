@@ -259,13 +259,11 @@ def put_back(scatter_add, s):
     return lambda x: scatter_add(x, index=index, shape=shape), [values]
 
 
-@case("matmul")
-def matrices_and_vectors(matmul, s):
+@case("matrix_product")
+def batches_of_matrices(matrix_product, s):
     k = s.integer(0, 3)
     batch, other = s.broadcastable(2)
-    left = s.choose((k,), (2, k), (*batch, 2, k))
-    right = s.choose((k,), (k, 3), (*other, k, 3))
-    return matmul, [s.normal(left), s.normal(right)]
+    return matrix_product, [s.normal((*batch, 2, k)), s.normal((*other, k, 3))]
 
 
 @case("linear")
@@ -328,7 +326,7 @@ def windows_back(fold, s):
 
 MULTILINEAR = [
     *("neg", "sum", "sum_to", "broadcast_to", "reshape", "transpose", "pad", "astype", "getitem"),
-    *("scatter_add", "mul", "matmul", "unfold", "fold"),
+    *("scatter_add", "mul", "matrix_product", "unfold", "fold"),
     *("conv2d", "conv2d_input_grad", "conv2d_weight_grad"),
 ]
 """Linear in each argument, so that the adjoint identity holds."""

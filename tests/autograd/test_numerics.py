@@ -160,6 +160,10 @@ def test_python_numbers_never_promote_and_a_gradient_has_its_inputs_dtype(promot
         (ag.flatten, (2, 3, 2)),
         (lambda w: ag.embedding(w, np.array([0, 1, 0])), (2, 3)),
         (lambda x: ag.minimum(x, 0.3 - x), (7,)),
+        (lambda x: x @ x, (3,)),
+        (lambda x: np.ones((2, 4, 3)) @ x, (3,)),
+        (lambda x: x @ np.ones((2, 3, 4)), (3,)),
+        (lambda x: x @ np.ones(3), (2, 4, 3)),
     ],
 )
 def test_derivatives_of_what_is_made_of_primitives(f, shape):

@@ -1,0 +1,1 @@
+"""How fast, beside PyTorch in the same run: `python -m benchmarks NAME`."""
