@@ -44,8 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Failure as failure:
         print(f"chainrule: {failure}", file=sys.stderr)
         return failure.status
-    except (OSError, RuntimeError) as error:  # a full disk, no GPU
-        print(f"chainrule: {error}", file=sys.stderr)
+    except OSError as error:  # the disk filled while the metrics were being written
+        print(f"chainrule: {error}; --resume goes on from the last checkpoint", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("chainrule: interrupted; --resume goes on from the last epoch", file=sys.stderr)
@@ -148,11 +148,9 @@ def _train(options: argparse.Namespace) -> None:
     if options.model not in MODELS:
         raise UsageError(f"unknown model {options.model!r}: choose one of {', '.join(MODELS)}")
     run = _resumed(options) if options.resume else _new(options)
-    run.train()
+    pictures = run.train()
     _report(run.evaluate())
-    print("pictures:")
-    for path in run.draw():
-        print(f"  {path}")
+    print("pictures:", *pictures, sep="\n  ")
 
 
 def _new(options: argparse.Namespace) -> Run:
@@ -250,6 +248,7 @@ def _opened(options: argparse.Namespace) -> Run:
 
 def _report(result: dict[str, Any]) -> None:
     bits = result["negative_elbo"] / result["pixels"] / np.log(2)
+    margin = result["factorised_nll"] - result["negative_elbo"]
     print(
         f"\n{result['model']} on {result['data']}, {result['binarisation']}: "
         f"mean over {result['test_images']:,} test images, in nats per image\n"
@@ -259,7 +258,7 @@ def _report(result: dict[str, Any]) -> None:
         f"  -log p(x), at most  {result['nll']:8.2f}   "
         f"({result['importance_samples']} importance samples)\n"
         f"  factorised model    {result['factorised_nll']:8.2f}   "
-        f"(the baseline; beaten by {result['factorised_nll'] - result['negative_elbo']:.2f})"
+        f"(the baseline, {f'beaten by {margin:.2f}' if margin > 0 else 'not beaten'})"
     )
 
 

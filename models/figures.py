@@ -8,6 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from models.files import replacing
+
 PIXELS_PER_INCH = 150
 GREY = "0.45"
 
@@ -65,12 +67,16 @@ def latent_plane(
     `plane` (rows, columns, height, width) has images in [0, 1] from the top left of `extent`
     (left, right, bottom, top).
     """
+    points = points[:: max(1, len(points) // 1500)]  # more would hide each other
+    labels = None if labels is None else labels[:: max(1, len(labels) // 1500)]
     figure = Figure(figsize=(10.5, 4.9))
     scatter, images = figure.subplots(1, 2)
     if labels is None:
-        scatter.scatter(*points.T, s=5, color=GREY, linewidths=0)
+        scatter.scatter(*points.T, s=9, color=GREY, linewidths=0)
     else:
-        drawn = scatter.scatter(*points.T, s=9, c=labels, cmap="tab10", vmin=-0.5, vmax=9.5)
+        drawn = scatter.scatter(
+            *points.T, s=12, c=labels, cmap="tab10", vmin=-0.5, vmax=9.5, linewidths=0
+        )
         figure.colorbar(drawn, ax=scatter, ticks=range(10), label="class", pad=0.02)
     scatter.set_title("posterior means of test images", fontsize=11, loc="left")
     images.imshow(mosaic(list(plane)), cmap="gray_r", vmin=0, vmax=1, extent=extent, aspect="equal")
@@ -136,6 +142,5 @@ def _plain(axes: Axes, xlabel: str, ylabel: str) -> None:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    unfinished = path.with_suffix(".unfinished")
-    figure.savefig(unfinished, format="png", dpi=PIXELS_PER_INCH, bbox_inches="tight")
-    unfinished.replace(path)
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished, format="png", dpi=PIXELS_PER_INCH, bbox_inches="tight")

@@ -27,6 +27,7 @@ from autograd import optim, to_device
 from models import checkpoint, factorised, figures, vae
 from models.data import load
 from models.errors import Failure, UsageError
+from models.files import replacing
 
 PICTURES = 6  # how many times they are drawn in a run
 IMPORTANCE_SAMPLES = 128
@@ -53,7 +54,8 @@ class Config:
         packages = ("numpy", "scikit-learn", "safetensors")
         versions = {"python": platform.python_version()} | {p: version(p) for p in packages}
         content = dataclasses.asdict(self) | {"versions": versions}
-        (directory / "config.json").write_text(json.dumps(content, indent=2) + "\n")
+        with replacing(directory / "config.json") as unfinished:
+            unfinished.write_text(json.dumps(content, indent=2) + "\n")
 
     @classmethod
     def read(cls, directory: Path) -> "Config":
@@ -102,7 +104,10 @@ class Run:
             config.rng(_INITIAL),
             shown.mean(0),
         )
-        self.model.to(config.device)
+        try:
+            self.model.to(config.device)
+        except RuntimeError as error:
+            raise Failure(str(error)) from error
         rates = (self.settings.learning_rate, self.settings.final_learning_rate)
         self.optimizer = optim.Adam(
             self.model.parameters(), optim.cosine_schedule(*rates, self.total_steps)
@@ -120,9 +125,9 @@ class Run:
         run = cls(config, directory)
         try:
             directory.mkdir(parents=True)
-            run.config.write(directory)
         except OSError as error:
-            raise Failure(f"cannot write to {directory}: {error.strerror}") from error
+            raise Failure(f"cannot make {directory}: {error.strerror}") from error
+        run.config.write(directory)
         return run
 
     @classmethod
@@ -133,7 +138,7 @@ class Run:
         """
         run = cls(dataclasses.replace(Config.read(directory), **changes), directory)
         path = directory / "checkpoint.safetensors"
-        arrays, metadata = checkpoint.load(path)
+        arrays, metadata = checkpoint.read(path)
         if metadata.get("model") != run.config.model:
             raise Failure(
                 f"{path} is of the model {metadata.get('model')!r}, not {run.config.model!r}"
@@ -146,8 +151,12 @@ class Run:
         run.step = run.optimizer.steps
         return run
 
-    def train(self) -> None:
-        """From where the run stands to its last step. Raises Failure if the loss is not finite."""
+    def train(self) -> list[Path]:
+        """From where the run stands to its last step; returns the paths of the pictures.
+
+        Raises Failure if the loss is not finite.
+        """
+        pictures: list[Path] = []
         self._drop_metrics_after(self.step)
         epochs = math.ceil(self.total_steps / self.steps_per_epoch)
         drawn_every = max(1, epochs // PICTURES)
@@ -170,7 +179,8 @@ class Run:
                         f"epoch {epoch:4d}/{epochs}  test -ELBO {test['negative_elbo']:7.2f} nats"
                         f" = reconstruction {test['reconstruction']:.2f} + KL {test['kl']:.2f}"
                     )
-                    self.draw()
+                    pictures = self.draw()
+        return pictures
 
     def _epoch(self) -> Iterator[dict[str, Any]]:
         """Train to the end of the epoch, or to the last step; yields the numbers of each step."""
@@ -239,7 +249,7 @@ class Run:
     def save(self) -> None:
         arrays = {f"model.{name}": array for name, array in self.model.state().items()}
         arrays |= {f"optimizer.{name}": array for name, array in self.optimizer.state().items()}
-        checkpoint.save(
+        checkpoint.write(
             self.directory / "checkpoint.safetensors", arrays, {"model": self.config.model}
         )
 
@@ -266,9 +276,8 @@ class Run:
         """Forget the lines of steps that no checkpoint has: they are about to be made again."""
         path = self.directory / "metrics.jsonl"
         lines = [json.dumps(m) + "\n" for m in read_metrics(self.directory) if m["step"] <= step]
-        unfinished = path.with_suffix(".unfinished")
-        unfinished.write_text("".join(lines))
-        unfinished.replace(path)
+        with replacing(path) as unfinished:
+            unfinished.write_text("".join(lines))
 
 
 def read_metrics(directory: Path) -> list[dict[str, Any]]:

@@ -291,33 +291,36 @@ def draw(
 
     `test` (N, pixels) is what the model is shown of the test images of `data`, on its device.
     """
-    directory_of = {name: directory / f"{name}.png" for name in PICTURES}
+    path = {name: directory / f"{name}.png" for name in PICTURES}
+    chosen = rng.permutation(len(test))[:12]  # the images of a data set may be sorted by class
     with no_grad():
         mu = model.encode(test)[0].numpy()
-    shown = to_device(test[:12], "cpu").reshape(-1, *model.shape)
     how = data.describe(model.settings.binarisation)
     figures.rows(
-        [data.test[:12] / (data.levels - 1), shown, model.images(mu[:12])],
+        [
+            data.test[chosen] / (data.levels - 1),
+            to_device(test[chosen], "cpu").reshape(-1, *model.shape),
+            model.images(mu[chosen]),
+        ],
         ["image", "shown", "mean of\np(x|z)"],
         f"{data.name}, {how}: test images and their reconstructions",
-        directory_of["reconstructions"],
+        path["reconstructions"],
     )
     figures.rows(
         np.split(model.sample(60, rng), 5),
         [""] * 5,
-        f"Means of p(x|z), z ~ N(0, I), {data.name}",
-        directory_of["samples"],
+        f"{data.name}: means of p(x|z), z ~ N(0, I)",
+        path["samples"],
     )
-    pairs = [(mu[i], mu[j]) for i, j in ((0, 1), (2, 3), (4, 5))]
-    paths = [path(a, b, 12) for a, b in pairs for path in (lerp, slerp)]
+    pairs = [(mu[i], mu[j]) for i, j in chosen[:6].reshape(3, 2)]
     figures.rows(
-        [model.images(path) for path in paths],
+        [model.images(line(a, b, 12)) for a, b in pairs for line in (lerp, slerp)],
         ["linear", "spherical"] * len(pairs),
-        "Between the posterior means of two test images",
-        directory_of["interpolations"],
+        f"{data.name}: between the posterior means of two test images",
+        path["interpolations"],
     )
-    _draw_latent_plane(model, data, mu, directory_of["latent_plane"])
-    return list(directory_of.values())
+    _draw_latent_plane(model, data, mu, path["latent_plane"])
+    return list(path.values())
 
 
 PICTURES = ("reconstructions", "samples", "interpolations", "latent_plane")
