@@ -62,22 +62,21 @@ def latent_plane(
     axis_names: tuple[str, str],
     path: Path,
 ) -> None:
-    """Left, points (N, 2) of the plane, coloured by label; right, what is decoded from it.
+    """Left, points (N, 2) of the plane, each drawn as its label; right, what is decoded from it.
 
     `plane` (rows, columns, height, width) has images in [0, 1] from the top left of `extent`
     (left, right, bottom, top).
     """
-    points = points[:: max(1, len(points) // 1500)]  # more would hide each other
-    labels = None if labels is None else labels[:: max(1, len(labels) // 1500)]
-    figure = Figure(figsize=(10.5, 4.9))
+    figure = Figure(figsize=(10.5, 5.2))
     scatter, images = figure.subplots(1, 2)
+    shown = slice(None, None, max(1, len(points) // 1500))  # more would hide each other
+    points = points[shown]
     if labels is None:
         scatter.scatter(*points.T, s=9, color=GREY, linewidths=0)
     else:
-        drawn = scatter.scatter(
-            *points.T, s=12, c=labels, cmap="tab10", vmin=-0.5, vmax=9.5, linewidths=0
-        )
-        figure.colorbar(drawn, ax=scatter, ticks=range(10), label="class", pad=0.02)
+        for label in np.unique(labels):
+            of_label = points[labels[shown] == label]
+            scatter.scatter(*of_label.T, s=32, color=f"C{label}", marker=f"${label}$", linewidths=0)
     scatter.set_title("posterior means of test images", fontsize=11, loc="left")
     images.imshow(mosaic(list(plane)), cmap="gray_r", vmin=0, vmax=1, extent=extent, aspect="equal")
     images.set_title("decoded from the same plane", fontsize=11, loc="left")

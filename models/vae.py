@@ -296,13 +296,16 @@ def draw(
     with no_grad():
         mu = model.encode(test)[0].numpy()
     how = data.describe(model.settings.binarisation)
+    rows = {
+        "image": data.test[chosen] / (data.levels - 1),
+        "shown": to_device(test[chosen], "cpu").reshape(-1, *model.shape),
+        "mean of\np(x|z)": model.images(mu[chosen]),
+    }
+    if data.levels == 2:
+        del rows["shown"]  # the image itself
     figures.rows(
-        [
-            data.test[chosen] / (data.levels - 1),
-            to_device(test[chosen], "cpu").reshape(-1, *model.shape),
-            model.images(mu[chosen]),
-        ],
-        ["image", "shown", "mean of\np(x|z)"],
+        list(rows.values()),
+        list(rows),
         f"{data.name}, {how}: test images and their reconstructions",
         path["reconstructions"],
     )
