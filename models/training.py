@@ -102,7 +102,7 @@ class Run:
             self.data.image_shape,
             self.data.levels,
             config.rng(_INITIAL),
-            shown.mean(0),
+            shown,
         )
         try:
             self.model.to(config.device)

@@ -25,6 +25,7 @@ from autograd import (
     Tensor,
     bce_with_logits,
     exp,
+    log,
     logsumexp,
     namespace,
     nn,
@@ -118,8 +119,9 @@ def reproduce() -> dict[str, Any]:
 class VAE(nn.Module):
     """Encoder and decoder for images of `shape` whose pixels have `levels` values.
 
-    `mean` (pixels,), the mean training image in [0, 1], gives the output its bias to start from:
-    the decoder begins as the factorised model and learns what differs (Burda et al. 2016).
+    `train` (N, pixels), what is shown of the training images, gives the output its mean (and a
+    Gaussian its deviations) to start from: the decoder begins as the factorised model and learns
+    what differs (Burda et al. 2016).
     """
 
     name = "vae"
@@ -130,7 +132,7 @@ class VAE(nn.Module):
         shape: tuple[int, int],
         levels: int,
         rng: np.random.Generator,
-        mean: np.ndarray | None = None,
+        train: np.ndarray | None = None,
     ):
         self.settings, self.shape, self.levels = settings, shape, levels
         pixels = math.prod(shape)
@@ -141,11 +143,17 @@ class VAE(nn.Module):
         self.decoder = _perceptron(backwards, settings.activation, rng)
         self.output = nn.Linear(settings.hidden[0], pixels, rng)
         if settings.decoder == "gaussian":
-            self.log_sigma = nn.parameter(math.log(0.5))  # one standard deviation for all pixels
-        if mean is not None:
-            bernoulli = settings.decoder == "bernoulli"
-            p = np.clip(mean, 0.01, 0.99)
-            self.output.bias.data[...] = np.log(p / (1 - p)) if bernoulli else mean
+            # The network describes each pixel in units of its own deviation; without that, pixels
+            # that hardly vary drown the others, and the decoder learns to ignore z.
+            self.center = Tensor(np.zeros(pixels, dtype=np.float32))
+            self.scale = Tensor(np.ones(pixels, dtype=np.float32))
+            self.log_sigma = nn.parameter(np.zeros(pixels))
+            if train is not None:
+                self.center.data[...] = train.mean(0)
+                self.scale.data[...] = train.std(0)  # not 0: every grey level has its noise
+        elif train is not None:
+            p = np.clip(train.mean(0), 0.01, 0.99)
+            self.output.bias.data[...] = np.log(p / (1 - p))
 
     def encode(self, x: Any) -> tuple[Tensor, Tensor]:
         """(N, pixels) in [0, 1] to mu and logvar of q(z|x), each (N, latent)."""
@@ -153,19 +161,21 @@ class VAE(nn.Module):
         return self.mu(h), self.logvar(h)
 
     def decode(self, z: Any) -> Tensor:
-        """(..., latent) to (..., pixels): the logits of a Bernoulli, or the mean of a Gaussian."""
+        """(..., latent) to (..., pixels): logits of a Bernoulli, standardised mean of a Gaussian."""
         return self.output(self.decoder(z))
 
     def reconstruction(self, x: Any, z: Any) -> Tensor:
         """-log p(x|z) in nats per image: z is (..., N, latent), the result (..., N)."""
         if self.settings.decoder == "bernoulli":
             return bce_with_logits(self.decode(z), x).sum(axis=-1)
-        # -log N(x; mean, sigma^2) for each pixel. A level is 1/levels wide, and the uniform noise
-        # on x makes density times width a bound on its probability (Theis et al. 2016, eq. 8).
-        # With sigma^2 = 1/2 the first term is the squared error: MSE hides a choice of sigma.
-        error = x - self.decode(z)
-        constant = self.log_sigma + 0.5 * math.log(2 * math.pi) + math.log(self.levels)
-        return (error * error * (0.5 * exp(-2 * self.log_sigma)) + constant).sum(axis=-1)
+        # -log N(x; mean, sigma^2) for each pixel, with x = center + scale * standardised. A level
+        # is 1/levels wide, and the uniform noise on x makes density times width a bound on its
+        # probability (Theis et al. 2016, eq. 8). With a sigma^2 of 1/2 for all the first term is
+        # the squared error: MSE hides a choice of sigma.
+        error = (x - self.center) / self.scale - self.decode(z)
+        constant = log(self.scale) + 0.5 * math.log(2 * math.pi) + math.log(self.levels)
+        squares = error * error * (0.5 * exp(-2 * self.log_sigma))
+        return (squares + self.log_sigma + constant).sum(axis=-1)
 
     def terms(self, x: Any, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """The reconstruction, with one sample of z, and the KL: (N,) each, in nats."""
@@ -223,7 +233,8 @@ class VAE(nn.Module):
     def images(self, z: Array) -> np.ndarray:
         """The mean of p(x|z) as an image in [0, 1]: (N, latent) to (N, height, width)."""
         output = self.decode(self._array(z))
-        mean = sigmoid(output) if self.settings.decoder == "bernoulli" else output
+        bernoulli = self.settings.decoder == "bernoulli"
+        mean = sigmoid(output) if bernoulli else self.center + self.scale * output
         return mean.numpy().clip(0, 1).reshape(-1, *self.shape)
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:

@@ -213,7 +213,7 @@ def test_a_pytorch_twin_has_the_same_loss_and_gradients():
 
 def test_a_gaussian_with_variance_one_half_is_the_squared_error():
     model = in_float64(make(GAUSSIAN, levels=17))
-    model.log_sigma.data = np.array(0.5 * math.log(0.5))
+    model.log_sigma.data = np.full(4, 0.5 * math.log(0.5))
     rng = np.random.default_rng(0)
     x, z = rng.random((5, 4)), rng.standard_normal((5, 1))
     squared_error = ((x - model.decode(z).data) ** 2).sum(1)
@@ -248,11 +248,17 @@ def test_samples_are_images_and_depend_on_the_seed_alone():
     assert (first != other).any()
 
 
-def test_the_output_starts_at_the_mean_image():
-    mean = np.array([0.1, 0.5, 0.9, 0.3], dtype=np.float32)
-    model = VAE(TINY, (2, 2), 2, np.random.default_rng(0), mean)
+@pytest.mark.parametrize("settings", [TINY, GAUSSIAN], ids=["bernoulli", "gaussian"])
+def test_the_decoder_starts_as_the_factorised_model(settings):
+    train = np.random.default_rng(0).uniform(0.1, 0.9, (50, 4)).astype(np.float32)
+    model = VAE(settings, (2, 2), 2, np.random.default_rng(0), train)
     model.output.weight.data[...] = 0
-    np.testing.assert_allclose(model.sample(1, np.random.default_rng(0)).ravel(), mean, rtol=1e-5)
+    if settings is GAUSSIAN:
+        model.output.bias.data[...] = 0
+        np.testing.assert_array_equal(model.log_sigma.data, 0)
+        np.testing.assert_array_equal(model.scale.data, train.std(0))
+    sample = model.sample(1, np.random.default_rng(0)).ravel()
+    np.testing.assert_allclose(sample, train.mean(0), rtol=1e-5)
 
 
 def test_interpolations_start_and_end_where_they_should():
