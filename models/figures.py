@@ -120,8 +120,9 @@ def curves(
         color=GREY,
     )
     bound.set_title("$-$ELBO", fontsize=11, loc="left")
-    low = min(smooth.min(), test_values.min())
-    bound.set_ylim(low - 0.08 * (baseline - low), baseline + 0.12 * abs(baseline - low))
+    low = min(smooth.min(), test_values.min(), baseline)
+    high = max(test_values[0], baseline)  # the first steps may be far above
+    bound.set_ylim(low - 0.08 * (high - low), high + 0.12 * (high - low))
 
     parts.plot(test_epochs, [m["reconstruction"] for m in test], color="C1", label="reconstruction")
     parts.plot(test_epochs, [m["kl"] for m in test], color="C2", label="KL")

@@ -161,7 +161,7 @@ class VAE(nn.Module):
         return self.mu(h), self.logvar(h)
 
     def decode(self, z: Any) -> Tensor:
-        """(..., latent) to (..., pixels): logits of a Bernoulli, standardised mean of a Gaussian."""
+        """(..., latent) to (..., pixels): Bernoulli logits, or a standardised Gaussian mean."""
         return self.output(self.decoder(z))
 
     def reconstruction(self, x: Any, z: Any) -> Tensor:
