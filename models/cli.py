@@ -117,14 +117,15 @@ def _parser() -> Parser:
 
 
 def _settings_help() -> str:
-    lines = ["settings of vae (--set KEY=VALUE) and their defaults, by data set where it differs:"]
+    lines = ["settings of vae (--set KEY=VALUE), and in brackets their defaults:"]
     for field in dataclasses.fields(vae.Settings):
         others = [
-            f"{_shown(getattr(settings, field.name))} for {data}"
+            f"; {data}: {_shown(getattr(settings, field.name))}"
             for data, settings in vae.DEFAULTS.items()
             if getattr(settings, field.name) != field.default
         ]
-        lines.append(f"  {field.name:20} {'; '.join([_shown(field.default), *others])}")
+        defaults = _shown(field.default) + "".join(others)
+        lines.append(f"  {field.name:20} {field.metadata['meaning']} [{defaults}]")
     return "\n".join(lines)
 
 

@@ -13,7 +13,7 @@ reconstruction = -E_q[log p(x|z)] >= 0 for discrete x. Mind the sign: the often 
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,21 +44,26 @@ ACTIVATIONS = {"relu": relu, "tanh": tanh}
 DECODERS = ("bernoulli", "gaussian")
 
 
+def setting(default: Any, meaning: str) -> Any:
+    """A field of Settings, with what `chainrule train --help` says of it."""
+    return field(default=default, metadata={"meaning": meaning})
+
+
 @dataclass(frozen=True)
 class Settings:
     """What a VAE is and how it learns; the defaults are those for MNIST (PyTorch's example)."""
 
-    hidden: tuple[int, ...] = (400,)  # widths of the encoder's layers; the decoder mirrors them
-    latent: int = 20  # dimensions of z
-    activation: str = "relu"
-    decoder: str = "bernoulli"
-    binarisation: str = "dynamic"
-    beta: float = 1.0  # weight of the KL term (Higgins et al. 2017, eq. 4)
-    anneal_epochs: float = 0.0  # beta grows linearly from 0 over these (Bowman et al. 2016)
-    batch: int = 128
-    learning_rate: float = 1e-3
-    final_learning_rate: float = 1e-3  # where half a cosine takes it
-    epochs: int = 10
+    hidden: tuple[int, ...] = setting((400,), "widths of the encoder; the decoder mirrors them")
+    latent: int = setting(20, "dimensions of z")
+    activation: str = setting("relu", "relu or tanh")
+    decoder: str = setting("bernoulli", "p(x|z): bernoulli, or gaussian for grey levels")
+    binarisation: str = setting("dynamic", "fixed, dynamic, or none (grey levels)")
+    beta: float = setting(1.0, "weight of the KL term (Higgins et al. 2017, eq. 4)")
+    anneal_epochs: float = setting(0.0, "epochs over which beta grows from 0 to its value")
+    batch: int = setting(128, "images a step")
+    learning_rate: float = setting(1e-3, "of Adam, at the start")
+    final_learning_rate: float = setting(1e-3, "where half a cosine takes it")
+    epochs: int = setting(10, "passes over the training images")
 
     def __post_init__(self) -> None:
         for name, value, choices in (

@@ -36,7 +36,7 @@ def test_every_primitive_has_cases():
     assert set(CASES) == set(PRIMITIVES)
 
 
-@every_primitive(examples=40)
+@every_primitive(examples=80)
 def test_derivatives_of_three_orders(name, data):
     f, arrays = drawn(data, name)
     check.gradients(f, *arrays, order=3)
@@ -75,7 +75,7 @@ def derivatives(f: Callable, arrays: list[np.ndarray]) -> list[np.ndarray]:
 
 
 @pytest.mark.filterwarnings("ignore:overflow")
-@every_primitive(examples=15)
+@every_primitive(examples=30)
 def test_float32_stays_in_any_layout_and_inputs_are_not_mutated(name, data):
     f, arrays = drawn(data, name)
     layouts = [LAYOUTS[data.draw(st.sampled_from(sorted(LAYOUTS)))] for _ in arrays]

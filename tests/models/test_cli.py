@@ -157,7 +157,7 @@ def test_help_is_for_a_newcomer(capsys):
         (["--help"], ("examples:", "chainrule train vae", "--resume")),
         (
             ["train", "--help"],
-            ("settings of vae", "hidden", "400; 64,128 for digits", "--data-dir"),
+            ("settings of vae", "hidden", "[400; digits: 64,128;", "--data-dir"),
         ),
     ):
         with pytest.raises(SystemExit) as caught:
