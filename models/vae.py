@@ -114,9 +114,9 @@ DEFAULTS = {
 def reproduce() -> dict[str, Any]:
     """The published setting and number: `chainrule train vae --data binarized-mnist`.
 
-    Burda, Grosse & Salakhutdinov 2016, "Importance Weighted Autoencoders", table 1 (fixed
-    binarisation, one stochastic layer): a VAE with k = 1 has a test NLL of 88.71 nats, estimated
-    with 5,000 importance samples, after 3,280 epochs in batches of 20. Its -ELBO is higher.
+    Burda, Grosse & Salakhutdinov 2016, "Importance Weighted Autoencoders", fixed binarisation,
+    one stochastic layer: a VAE with k = 1 has a test NLL of 88.71 nats, estimated with 5,000
+    importance samples, after 3,280 epochs in batches of 20. Its -ELBO is higher.
     """
     return {"settings": DEFAULTS["binarized-mnist"], "data": "binarized-mnist", "nll": 88.71}
 
@@ -175,8 +175,8 @@ class VAE(nn.Module):
             return bce_with_logits(self.decode(z), x).sum(axis=-1)
         # -log N(x; mean, sigma^2) for each pixel, with x = center + scale * standardised. A level
         # is 1/levels wide, and the uniform noise on x makes density times width a bound on its
-        # probability (Theis et al. 2016, eq. 8). With a sigma^2 of 1/2 for all the first term is
-        # the squared error: MSE hides a choice of sigma.
+        # probability (Theis et al. 2016, section 3.1). With sigma^2 = 1/2 throughout, the first
+        # term is the squared error: MSE hides a choice of sigma.
         error = (x - self.center) / self.scale - self.decode(z)
         constant = log(self.scale) + 0.5 * math.log(2 * math.pi) + math.log(self.levels)
         squares = error * error * (0.5 * exp(-2 * self.log_sigma))

@@ -32,7 +32,7 @@ leaky_relu.rule(x=lambda g, x, slope: g * _slopes(x, slope))
 
 
 def silu(x: Any) -> Any:
-    """x sigmoid(x) (Elfwing et al. 2018, eq. 3; "swish")."""
+    """x sigmoid(x) (Elfwing et al. 2018; "swish")."""
     return x * sigmoid(x)
 
 
