@@ -12,7 +12,8 @@ import numpy as np
 
 from autograd import ops
 from autograd.array import namespace, to_device
-from autograd.tensor import Tensor
+from autograd.tensor import Tensor, bare
+from kernels import pair
 
 Pair = int | tuple[int, int]
 
@@ -34,12 +35,12 @@ class Module:
 
     def tensors(self) -> dict[str, Tensor]:
         """Every parameter and buffer, in the order of their definition."""
-        found = {}
+        found: dict[str, Tensor] = {}
         for name, value in _members(self):
-            if isinstance(value, Tensor):
-                found[name] = value
-            else:
-                found |= {f"{name}.{inner}": tensor for inner, tensor in value.tensors().items()}
+            inner = {"": value} if isinstance(value, Tensor) else value.tensors()
+            for suffix, tensor in inner.items():
+                if not any(tensor is other for other in found.values()):  # tied ones count once
+                    found[f"{name}.{suffix}" if suffix else name] = tensor
         return found
 
     def parameters(self) -> dict[str, Tensor]:
@@ -74,21 +75,24 @@ class Module:
             raise ValueError(f"missing {', '.join(missing)}")
         if unknown := sorted(state.keys() - tensors.keys()):
             raise ValueError(f"unknown {', '.join(unknown)}")
+        arrays = {name: np.asarray(state[name], tensors[name].dtype) for name in tensors}
         for name, tensor in tensors.items():
-            if state[name].shape != tensor.shape:
-                raise ValueError(f"{name} is {state[name].shape}, not {tensor.shape}")
+            if arrays[name].shape != tensor.shape:
+                raise ValueError(f"{name} is {arrays[name].shape}, not {tensor.shape}")
         for name, tensor in tensors.items():
-            tensor.data[...] = namespace(tensor.data).asarray(state[name])
+            tensor.data[...] = namespace(tensor.data).asarray(arrays[name])
 
 
 def _members(module: Module) -> Iterator[tuple[str, "Tensor | Module"]]:
-    for name, value in vars(module).items():
+    """The Tensors and Modules among a Module's attributes, and in lists and dicts of them."""
+    pending = list(vars(module).items())
+    while pending:
+        name, value = pending.pop(0)
         if isinstance(value, Tensor | Module):
             yield name, value
-        elif isinstance(value, list | tuple):
-            for i, item in enumerate(value):
-                if isinstance(item, Tensor | Module):
-                    yield f"{name}.{i}", item
+        elif isinstance(value, list | tuple | dict):
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            pending = [(f"{name}.{key}", item) for key, item in items] + pending
 
 
 def parameter(values: Any) -> Tensor:
@@ -120,14 +124,15 @@ class Conv2d(Module):
         self,
         inputs: int,
         outputs: int,
-        kernel_size: int,
+        kernel_size: Pair,
         rng: np.random.Generator,
         stride: Pair = 1,
         padding: Pair = 0,
         dilation: Pair = 1,
     ):
-        fan_in = inputs * kernel_size**2
-        self.weight = _uniform(rng, (outputs, inputs, kernel_size, kernel_size), fan_in)
+        shape = (outputs, inputs, *pair(kernel_size))
+        fan_in = math.prod(shape[1:])
+        self.weight = _uniform(rng, shape, fan_in)
         self.bias = _uniform(rng, (outputs,), fan_in)
         self.stride, self.padding, self.dilation = stride, padding, dilation
 
@@ -148,20 +153,22 @@ class ConvTranspose2d(Module):
         self,
         inputs: int,
         outputs: int,
-        kernel_size: int,
+        kernel_size: Pair,
         rng: np.random.Generator,
-        stride: int = 1,
-        padding: int = 0,
-        output_padding: int = 0,
+        stride: Pair = 1,
+        padding: Pair = 0,
+        output_padding: Pair = 0,
     ):
-        fan_in = outputs * kernel_size**2  # as PyTorch counts it for this layout
-        self.weight = _uniform(rng, (inputs, outputs, kernel_size, kernel_size), fan_in)
+        shape = (inputs, outputs, *pair(kernel_size))
+        fan_in = math.prod(shape[1:])  # as PyTorch counts it for this layout
+        self.weight = _uniform(rng, shape, fan_in)
         self.bias = _uniform(rng, (outputs,), fan_in)
-        self.stride, self.padding = stride, padding
-        self.grown = kernel_size - 2 * padding + output_padding
+        self.stride, self.padding, self.output_padding = stride, padding, output_padding
 
     def forward(self, x: Any) -> Tensor:
-        height, width = ((n - 1) * self.stride + self.grown for n in x.shape[2:])
+        options = map(pair, (self.stride, self.padding, self.output_padding))
+        sizes = zip(x.shape[2:], self.weight.shape[2:], *options)
+        height, width = ((n - 1) * s + k - 2 * p + more for n, k, s, p, more in sizes)
         y = ops.conv2d_input_grad(
             x,
             self.weight,
@@ -195,20 +202,23 @@ class BatchNorm(Module):
         self.momentum, self.eps = momentum, eps
 
     def forward(self, x: Any) -> Tensor:
+        _expect(self, x.shape[1], self.weight.size)
         features = (1, -1, *[1] * (x.ndim - 2))
         if self.training:
             axes = (0, *range(2, x.ndim))
+            n = x.size // x.shape[1]
+            if n < 2:
+                raise ValueError(f"BatchNorm of {x.shape}: one value a feature has no variance")
             mean, var = ops.mean(x, axes, keepdims=True), ops.var(x, axes, keepdims=True)
-            n = x.size // mean.size
             self._average(self.running_mean, mean)
-            self._average(self.running_var, var * (n / max(n - 1, 1)))
+            self._average(self.running_var, var * (n / (n - 1)))
         else:
             mean, var = self.running_mean.reshape(*features), self.running_var.reshape(*features)
         normal = (x - mean) / ops.sqrt(var + self.eps)
         return normal * self.weight.reshape(*features) + self.bias.reshape(*features)
 
-    def _average(self, running: Tensor, value: Tensor) -> None:
-        running.data += self.momentum * (value.data.reshape(-1) - running.data)
+    def _average(self, running: Tensor, value: Any) -> None:
+        running.data += self.momentum * (bare(value).reshape(-1) - running.data)
 
 
 class LayerNorm(Module):
@@ -219,6 +229,7 @@ class LayerNorm(Module):
         self.eps = eps
 
     def forward(self, x: Any) -> Tensor:
+        _expect(self, x.shape[-1], self.weight.size)
         return _standardise(x, -1, self.eps) * self.weight + self.bias
 
 
@@ -232,10 +243,16 @@ class GroupNorm(Module):
         self.groups, self.eps = groups, eps
 
     def forward(self, x: Any) -> Tensor:
+        _expect(self, x.shape[1], self.weight.size)
         grouped = ops.reshape(x, shape=(x.shape[0], self.groups, -1))
         normal = _standardise(grouped, -1, self.eps).reshape(*x.shape)
         features = (1, -1, *[1] * (x.ndim - 2))
         return normal * self.weight.reshape(*features) + self.bias.reshape(*features)
+
+
+def _expect(layer: Module, found: int, features: int) -> None:
+    if found != features:
+        raise ValueError(f"{type(layer).__name__} is for {features} features, not {found}")
 
 
 def _standardise(x: Any, axis: int, eps: float) -> Tensor:

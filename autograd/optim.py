@@ -57,13 +57,22 @@ class Optimizer:
         for name, array in self.state().items():
             if name not in state or state[name].shape != array.shape:
                 raise ValueError(f"missing {name} of shape {array.shape}")
+        if not state["steps"] >= 0:
+            raise ValueError(f"steps is {state['steps']}")
         for name, array in self._state.items():
             array[...] = namespace(array).asarray(state[name])
         self.steps = int(state["steps"])
 
 
 def _blocks(*arrays: Array) -> Iterator[list[Array]]:
-    """The arrays, flat, in pieces of the same elements."""
+    """The arrays, flat, in pieces of the same elements; whole where flattening would copy.
+
+    The gradient, the second, may be copied: it is only read.
+    """
+    written = (arrays[0], *arrays[2:])
+    if not all(array.flags.c_contiguous for array in written):
+        yield list(arrays)
+        return
     flat = [array.reshape(-1) for array in arrays]
     for start in range(0, flat[0].size, BLOCK):
         yield [array[start : start + BLOCK] for array in flat]
@@ -114,7 +123,7 @@ class Adam(Optimizer):
     """Adam (Kingma & Ba 2015, algorithm 1), and with `weight_decay` AdamW.
 
     m <- b1 m + (1 - b1) g;  s <- b2 s + (1 - b2) g^2;
-    p <- p - rate (m / (1 - b1^t)) / (sqrt(s / (1 - b2^t)) + eps)
+    p <- p - rate (m / (1 - b1^t)) / (sqrt(s / (1 - b2^t)) + eps),  t the steps of the optimiser
     """
 
     slots = ("mean", "square")
@@ -186,10 +195,10 @@ def clip_gradients(parameters: Mapping[str, Tensor], max_norm: float) -> float:
     Returns the norm before. The gradients are replaced, not written to: others may hold them.
     """
     grads = {name: p.grad.data for name, p in parameters.items() if p.grad is not None}
-    total = math.sqrt(sum(float((g * g).sum(dtype=np.float64)) for g in grads.values()))
+    total = math.sqrt(sum(float((g.astype(np.float64) ** 2).sum()) for g in grads.values()))
     if total > max_norm:
         for name, g in grads.items():
-            parameters[name].grad = Tensor(g * (max_norm / total))
+            parameters[name].grad = Tensor(g * float(max_norm / total))
     return total
 
 
@@ -210,7 +219,7 @@ class EMA:
         """Within the block the parameters are their averages; afterwards they are as before."""
         before = {name: p.data for name, p in self.parameters.items()}
         for name, p in self.parameters.items():
-            p.data = self.average[name].copy()
+            p.data = self.average[name]
         try:
             yield
         finally:

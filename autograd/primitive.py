@@ -19,6 +19,7 @@ A rule need not undo broadcasting or casts: the sweep does, in one place.
 """
 
 import inspect
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -29,8 +30,15 @@ from autograd.tensor import Node, Tensor, bare, caller, source_line
 PRIMITIVES: dict[str, "Primitive"] = {}
 """Every primitive by name: the table that the tests walk."""
 
-recording = True
-detecting_nan = False
+
+class Mode(threading.local):
+    """What is switched on, in this thread."""
+
+    recording = True
+    detecting_nan = False
+
+
+mode = Mode()
 
 
 class Primitive:
@@ -47,11 +55,13 @@ class Primitive:
         parameters = inspect.signature(forward).parameters.values()
         self.inputs = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
         self.keywords = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        self.vjps: dict[str, Callable] = {}
         self.rule()
         PRIMITIVES[self.name] = self
 
     def rule(self, **vjps: Callable) -> None:
-        """Declare the vjp of each argument, and from their parameters what a node keeps."""
+        """Declare the vjp of arguments, and from their parameters what a node keeps."""
+        vjps = self.vjps | vjps
         sources = {name: f"arrays[{i}]" for i, name in enumerate(self.inputs)}
         sources |= {f"{name}_shape": f"arrays[{i}].shape" for i, name in enumerate(self.inputs)}
         sources |= {name: f"keywords[{name!r}]" for name in self.keywords} | {"ans": "ans"}
@@ -93,12 +103,12 @@ class Primitive:
             return self.forward(*inputs, **keywords)
         try:
             ans = self.forward(*arrays, **keywords)
-        except (ValueError, IndexError) as error:
+        except (ValueError, IndexError, TypeError, ZeroDivisionError) as error:
             raise type(error)(f"{self.name} of {_describe(arrays)}: {error}") from error
-        if detecting_nan:
+        if mode.detecting_nan:
             self._refuse_nan(ans, arrays)
         out = Tensor(ans)
-        if has_parent and recording:
+        if has_parent and mode.recording and out.data.dtype.kind == "f":
             if self.keywords:
                 keywords = self.keywords | keywords
             out.node = Node(out.data, self, parents, self.keep(arrays, out.data, keywords))
@@ -122,14 +132,21 @@ def primitive(forward: Callable) -> Primitive:
 
 
 @contextmanager
-def no_grad() -> Iterator[None]:
-    """Record nothing: for evaluation, and for updating parameters. Also a decorator."""
-    global recording
-    before, recording = recording, False
+def within(**switches: bool) -> Iterator[None]:
+    """Set switches of `mode`, and afterwards put them back."""
+    before = {name: getattr(mode, name) for name in switches}
+    vars(mode).update(switches)
     try:
         yield
     finally:
-        recording = before
+        vars(mode).update(before)
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Record nothing: for evaluation, and for updating parameters. Also a decorator."""
+    with within(recording=False):
+        yield
 
 
 @contextmanager
@@ -139,12 +156,8 @@ def detect_nan() -> Iterator[None]:
     The message names the primitive and the source line that called it. Every answer is scanned,
     so this is for finding a fault, not for training.
     """
-    global detecting_nan
-    before, detecting_nan = detecting_nan, True
-    try:
+    with within(detecting_nan=True):
         yield
-    finally:
-        detecting_nan = before
 
 
 def refuse_nan_cotangent(g: Any, d: Any, node: Node) -> None:

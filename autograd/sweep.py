@@ -10,9 +10,9 @@ from heapq import heappop, heappush
 from operator import attrgetter
 from typing import Any, overload
 
-from autograd import primitive
-from autograd.array import Array, namespace
+from autograd.array import Array, as_array, namespace
 from autograd.ops import sum_to
+from autograd.primitive import mode, refuse_nan_cotangent, within
 from autograd.tensor import Node, Tensor, bare
 
 Cotangents = dict[Node, Any]
@@ -38,10 +38,13 @@ def grad(
     `cotangent`, of the shape of `outputs`, weighs its elements; a scalar needs none. With
     `create_graph` the gradients are recorded, so they can be differentiated again, and the graph
     of `outputs` is kept; without, it is freed. The gradient with respect to an input that
-    `outputs` does not depend on is zero. Raises ValueError for a Tensor that records nothing and
-    for a cotangent of another shape, RuntimeError for a graph that was freed.
+    `outputs` does not depend on is zero. Raises ValueError for a Tensor that records nothing, for
+    a cotangent of another shape and for a rule that gives one, RuntimeError for a freed graph.
     """
     wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    for x in [outputs, *wanted]:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"grad takes a Tensor and one or a list of Tensors, not {type(x)}")
     for x in wanted:
         if x.node is None:
             raise ValueError(
@@ -50,7 +53,8 @@ def grad(
             )
     nodes = [x.node for x in wanted if x.node is not None]
     root, seed = _seed(outputs, cotangent, create_graph)
-    found = _sweep(root, seed, set(nodes), _path(root, nodes), create_graph)
+    with within(recording=mode.recording or create_graph):
+        found = _sweep(root, seed, set(nodes), _path(root, nodes), create_graph)
     gradients = [
         _tensor(found[node] if node in found else namespace(x.data).zeros_like(x.data))
         for x, node in zip(wanted, nodes)
@@ -83,6 +87,8 @@ def _seed(output: Tensor, cotangent: Any, create_graph: bool) -> tuple[Node, Any
                 "cotangent of that shape; reduce it to a scalar, x.sum(), or pass one"
             )
         cotangent = namespace(output.data).ones_like(output.data)
+    elif not isinstance(cotangent, Tensor):
+        cotangent = as_array(cotangent)
     if cotangent.shape != output.shape:
         raise ValueError(f"cotangent of shape {cotangent.shape} for {output.node}")
     if cotangent.dtype != output.dtype:
@@ -123,10 +129,10 @@ def _sweep(
             if parent is None or rule is None or (path is not None and parent not in path):
                 continue
             d = rule(g, saved)
-            if primitive.detecting_nan:
-                primitive.refuse_nan_cotangent(g, d, node)
+            if mode.detecting_nan:
+                refuse_nan_cotangent(g, d, node)
             if d.shape != parent.shape:
-                d = sum_to(d, shape=parent.shape)
+                d = _unbroadcast(d, parent, node)
             if d.dtype != parent.dtype:
                 d = d.astype(parent.dtype)
             before = cotangents.get(parent)
@@ -138,6 +144,17 @@ def _sweep(
         if not create_graph:
             node.saved = None
     return found
+
+
+def _unbroadcast(d: Any, parent: Node, node: Node) -> Any:
+    """`d` summed over the axes along which `node` broadcast its input, made by `parent`."""
+    trailing = d.shape[len(d.shape) - len(parent.shape) :]
+    if any(n not in (1, m) for n, m in zip(parent.shape, trailing)) or d.ndim < len(parent.shape):
+        raise ValueError(
+            f"a rule of {node} gave a cotangent of shape {d.shape} for an input of shape "
+            f"{parent.shape}: a rule returns the shape of its input, or one it broadcasts to"
+        )
+    return sum_to(d, shape=parent.shape)
 
 
 def _recorded(node: Node) -> list:
@@ -159,7 +176,7 @@ def _path(root: Node, inputs: Sequence[Node]) -> set[Node]:
 
     Nothing older than the oldest input can be made from one.
     """
-    oldest = min(node.order for node in inputs)
+    oldest = min((node.order for node in inputs), default=root.order)
     ancestors, stack = {root}, [root]
     while stack:
         for parent in stack.pop().parents:

@@ -109,7 +109,7 @@ class Tensor:
     def grad(self, value: "Tensor | None") -> None:
         if self.node is None:
             raise ValueError("this Tensor records nothing, so it has no gradient to set")
-        self.node.grad = value
+        self.node.grad = value if value is None or isinstance(value, Tensor) else Tensor(value)
 
     def backward(self, cotangent: "Tensor | Array | None" = None) -> None:
         """Add d(self)/d(leaf), times `cotangent`, to the `grad` of every leaf below."""
@@ -142,6 +142,12 @@ class Tensor:
     def __bool__(self) -> bool:
         return bool(self.data)
 
+    def __float__(self) -> float:
+        return float(self.data)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else repr(self)
+
     def __array__(self, *_args, **_kwargs):
         raise TypeError(
             f"NumPy was given a Tensor of shape {self.shape}, and would lose its gradient: use "
@@ -160,6 +166,9 @@ class Tensor:
 
     def __neg__(self) -> "Tensor":
         return ops.neg(self)
+
+    def __abs__(self) -> "Tensor":
+        return ops.abs(self)
 
     def __add__(self, other: Any) -> "Tensor":
         return ops.add(self, other)

@@ -9,7 +9,8 @@ from kernels.conv2d.reference import (
     conv2d_input_grad,
     conv2d_weight_grad,
     fold,
+    pair,
     unfold,
 )
 
-__all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad", "fold", "unfold"]
+__all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad", "fold", "pair", "unfold"]

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import json
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -38,17 +39,20 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status: 0, 1 for a failure, 2 for wrong usage."""
+    # What NumPy would warn of shows in the loss, which is looked at; and a mistake gets one line.
     try:
-        options = _parser().parse_args(arguments)
-        options.command(options)
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            options = _parser().parse_args(arguments)
+            options.command(options)
     except Failure as failure:
         print(f"chainrule: {failure}", file=sys.stderr)
         return failure.status
-    except OSError as error:  # the disk filled while the metrics were being written
-        print(f"chainrule: {error}; --resume goes on from the last checkpoint", file=sys.stderr)
+    except (OSError, MemoryError) as error:  # the disk filled while the metrics were written, say
+        print(f"chainrule: {error or 'not enough memory'}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("chainrule: interrupted; --resume goes on from the last epoch", file=sys.stderr)
+        print("chainrule: interrupted; a run goes on by --resume", file=sys.stderr)
         return 130
     return 0
 
@@ -82,7 +86,7 @@ def _parser() -> Parser:
     length.add_argument("--epochs", type=_positive, metavar="N", help="passes over the data")
     length.add_argument("--steps", type=_positive, metavar="N", help="training steps in all")
     train.add_argument("--seed", type=_seed, metavar="S", help="of every random choice (default 0)")
-    train.add_argument("--device", choices=DEVICES, default="cpu", help="default: cpu")
+    train.add_argument("--device", choices=DEVICES, help="default: cpu, or the resumed run's")
     train.add_argument(
         "--out", type=Path, metavar="DIR", help="a new directory (default: in runs/)"
     )
@@ -110,6 +114,7 @@ def _parser() -> Parser:
     evaluate.add_argument("--json", action="store_true", help="print JSON instead of a table")
     evaluate.set_defaults(command=_evaluate)
     for command in (sample, evaluate):
+        command.add_argument("--device", choices=DEVICES, default="cpu", help="default: cpu")
         command.add_argument(
             "--data-dir", metavar="DIR", help="where the data's files are now, if they have moved"
         )
@@ -134,8 +139,8 @@ def _shown(value: Any) -> str:
 
 
 def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    if not text.isdecimal() or not 1 <= int(text) <= vae.MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {vae.MOST:g}")
     return int(text)
 
 
@@ -156,8 +161,6 @@ def _train(options: argparse.Namespace) -> None:
 
 def _new(options: argparse.Namespace) -> Run:
     data = options.data or "digits"
-    if data not in DATASETS:
-        raise UsageError(f"unknown data set {data!r}: choose one of {', '.join(DATASETS)}")
     settings = _with(vae.DEFAULTS.get(data, vae.Settings()), options.set)
     if options.epochs:
         settings = dataclasses.replace(settings, epochs=options.epochs)
@@ -165,12 +168,12 @@ def _new(options: argparse.Namespace) -> Run:
         settings,
         model=options.model,
         data=data,
-        data_dir=options.data_dir,
+        data_dir=_resolved(options.data_dir),
         seed=options.seed or 0,
-        device=options.device,
+        device=options.device or "cpu",
         steps=options.steps,
     )
-    name = f"{options.model}-{data}-{datetime.now():%Y%m%d-%H%M%S}"
+    name = f"{options.model}-{data}-{datetime.now():%Y%m%d-%H%M%S-%f}"
     return Run.create(config, options.out or Path("runs") / name)
 
 
@@ -180,9 +183,11 @@ def _resumed(options: argparse.Namespace) -> Run:
     if given := [flag for flag, value in fixed.items() if value is not None]:
         raise UsageError(f"--resume keeps the run's own settings: leave out {', '.join(given)}")
     config = Config.read(options.resume)
-    changes: dict[str, Any] = {"device": options.device}
+    changes: dict[str, Any] = {}
+    if options.device:
+        changes["device"] = options.device
     if options.data_dir:
-        changes["data_dir"] = options.data_dir
+        changes["data_dir"] = _resolved(options.data_dir)
     if options.steps:
         changes["steps"] = options.steps
     if options.epochs:
@@ -203,11 +208,10 @@ def _with(settings: vae.Settings, assignments: Sequence[str]) -> vae.Settings:
     changes: dict[str, Any] = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
-        current = getattr(settings, key, None)
-        if not equals or current is None:
-            known = ", ".join(field.name for field in dataclasses.fields(settings))
-            raise UsageError(f"--set {assignment}: not KEY=VALUE with a KEY of {known}")
-        parse, kind = KINDS[type(current)]
+        known = dataclasses.asdict(settings)
+        if not equals or key not in known:
+            raise UsageError(f"--set {assignment}: not KEY=VALUE with a KEY of {', '.join(known)}")
+        parse, kind = KINDS[type(known[key])]
         try:
             changes[key] = parse(text)
         except ValueError as error:
@@ -225,8 +229,10 @@ KINDS: dict[type, tuple[Callable[[str], Any], str]] = {
 
 
 def _sample(options: argparse.Namespace) -> None:
-    run = _opened(options)
     path = options.out or options.directory / "sample.png"
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"--out {path}: pictures are PNG files, so name it something.png")
+    run = _opened(options)
     images = run.model.sample(options.n, np.random.default_rng(options.seed))
     title = f"{options.n} samples, seed {options.seed}: {run.config.model}, {run.config.data}"
     figures.rows([images], [""], title, path, columns=min(options.n, 12))
@@ -242,9 +248,18 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _opened(options: argparse.Namespace) -> Run:
-    return Run.open(
-        options.directory, **({"data_dir": options.data_dir} if options.data_dir else {})
-    )
+    changes = {"device": options.device}
+    if options.data_dir:
+        changes["data_dir"] = _resolved(options.data_dir)
+    run = Run.open(options.directory, **changes)
+    if run.step == 0:
+        raise Failure(f"{options.directory} has no checkpoint yet: train it first, with --resume")
+    return run
+
+
+def _resolved(data_dir: str | None) -> str | None:
+    """As a run keeps it, so that it is found from any folder."""
+    return data_dir and str(Path(data_dir).resolve())
 
 
 def _report(result: dict[str, Any]) -> None:

@@ -1,10 +1,10 @@
 """Writing a file whole or not at all."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from models.errors import Failure
+from models.errors import Failure, UsageError
 
 
 @contextmanager
@@ -14,6 +14,8 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises Failure for what the operating system refuses (a full disk, a folder that is not there)
     and leaves nothing half-written.
     """
+    if not path.name:
+        raise UsageError(f"{path} is a folder: name a file")
     unfinished = path.with_name(f"{path.name}.unfinished")
     try:
         yield unfinished
@@ -25,4 +27,5 @@ def replacing(path: Path) -> Iterator[Path]:
             f"could not write {path}: {reason}{kept}; make room or name another"
         ) from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink()

@@ -18,20 +18,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 import numpy as np
 from tqdm import tqdm
 
 from autograd import optim, to_device
+from autograd.array import DEVICES
 from models import checkpoint, factorised, figures, vae
-from models.data import load
+from models.data import DATASETS, load
 from models.errors import Failure, UsageError
 from models.files import replacing
 
 PICTURES = 6  # how many times they are drawn in a run
 IMPORTANCE_SAMPLES = 128
-_INITIAL, _ORDER, _BATCH, _TEST, _PICTURE = range(5)  # what the randomness is for
+_WEIGHTS, _ORDER, _BATCH, _TEST, _PICTURE, _TRAIN = range(6)  # what the randomness is for
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,14 @@ class Config:
         with replacing(directory / "config.json") as unfinished:
             unfinished.write_text(json.dumps(content, indent=2) + "\n")
 
+    def __post_init__(self) -> None:
+        if self.data not in DATASETS:
+            raise UsageError(f"unknown data set {self.data!r}: choose one of {', '.join(DATASETS)}")
+        if self.device not in DEVICES:
+            raise UsageError(f"unknown device {self.device!r}: choose one of {', '.join(DEVICES)}")
+        if self.seed < 0 or (self.steps is not None and self.steps < 1):
+            raise UsageError(f"seed={self.seed}, steps={self.steps}: too small")
+
     @classmethod
     def read(cls, directory: Path) -> "Config":
         """Raises UsageError for a directory that is not a run's, Failure for a damaged one."""
@@ -68,9 +77,24 @@ class Config:
             content.pop("versions")
             settings = content.pop("settings")
             settings["hidden"] = tuple(settings["hidden"])
-            return cls(vae.Settings(**settings), **content)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            config = cls(vae.Settings(**settings), **content)
+            _check_types(config.settings)
+            _check_types(config)
+            return config
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, UsageError) as error:
             raise Failure(f"{path} is damaged ({error})") from error
+
+
+def _check_types(record: Any) -> None:
+    """Raises TypeError if a field of a dataclass, read from a file, is not of its type."""
+    for name, kind in get_type_hints(type(record)).items():
+        value = getattr(record, name)
+        if get_origin(kind) is tuple:
+            right = all(type(item) is int for item in value)
+        else:
+            right = isinstance(value, int | float if kind is float else kind)
+        if not right or isinstance(value, bool):
+            raise TypeError(f"{name} is {value!r}")
 
 
 class Run:
@@ -96,17 +120,17 @@ class Run:
         self.step = 0
 
         how = self.settings.binarisation
-        shown = self.data.observe(self.data.train, how, config.rng(_INITIAL))
+        shown = self.data.observe(self.data.train, how, config.rng(_TRAIN))
         self.model = vae.VAE(
             self.settings,
             self.data.image_shape,
             self.data.levels,
-            config.rng(_INITIAL),
+            config.rng(_WEIGHTS),
             shown,
         )
         try:
             self.model.to(config.device)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             raise Failure(str(error)) from error
         rates = (self.settings.learning_rate, self.settings.final_learning_rate)
         self.optimizer = optim.Adam(
@@ -132,12 +156,14 @@ class Run:
 
     @classmethod
     def open(cls, directory: Path, **changes: Any) -> "Run":
-        """The run as its checkpoint has it, with these changes to its config.
+        """The run as its checkpoint has it, or at its start; with changes to its config.
 
         Raises UsageError or Failure if the directory is no run, or the checkpoint not this one's.
         """
         run = cls(dataclasses.replace(Config.read(directory), **changes), directory)
         path = directory / "checkpoint.safetensors"
+        if not path.exists():
+            return run
         arrays, metadata = checkpoint.read(path)
         if metadata.get("model") != run.config.model:
             raise Failure(
@@ -169,6 +195,7 @@ class Run:
                     metrics.write(json.dumps(line) + "\n")
                     progress.update()
                 test = self._test()
+                self._refuse_unless_finite(test["negative_elbo"])
                 metrics.write(json.dumps(test) + "\n")
                 metrics.flush()
                 self.save()
@@ -197,18 +224,22 @@ class Run:
         rng = self.config.rng(_BATCH, self.step)
         shown = self.data.observe(images, self.settings.binarisation, rng)
         x = to_device(shown, self.config.device)
-        with np.errstate(over="ignore", invalid="ignore"):  # the loss will show it
-            loss, parts = self.model.loss(x, rng, self.step / self.steps_per_epoch)
-        if not math.isfinite(loss.item()):
-            raise Failure(
-                f"the loss is {loss.item()} at step {self.step}: try a smaller learning_rate than "
-                f"{self.settings.learning_rate}; {self.directory} keeps its last checkpoint"
-            )
+        loss, parts = self.model.loss(x, rng, self.step / self.steps_per_epoch)
+        self._refuse_unless_finite(loss.item())
         self.model.zero_grad()
         loss.backward()
         self.optimizer.step()
         self.step += 1
         return {"step": self.step, "loss": loss.item(), **parts}
+
+    def _refuse_unless_finite(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            kept = (self.directory / "checkpoint.safetensors").exists()
+            raise Failure(
+                f"the loss is {loss} at step {self.step}: try a smaller learning_rate than "
+                f"{self.settings.learning_rate}"
+                + (f"; {self.directory} keeps its last checkpoint" if kept else "")
+            )
 
     def _test(self) -> dict[str, Any]:
         bound = self._over_test(lambda x, rng: self.model.bound(x, rng))
@@ -280,15 +311,23 @@ class Run:
             unfinished.write_text("".join(lines))
 
 
+NUMBERS = ("step", "reconstruction", "kl")  # that every line of metrics.jsonl has
+
+
 def read_metrics(directory: Path) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl; none if it is not there. A last line cut short is left out."""
     path = directory / "metrics.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
     metrics = []
     for i, line in enumerate(lines):
         try:
-            metrics.append(json.loads(line))
-        except ValueError as error:
+            numbers = json.loads(line)
+            if not all(
+                isinstance(numbers[k], int | float) for k in ("step", "reconstruction", "kl")
+            ):
+                raise ValueError("not the numbers of a step")
+            metrics.append(numbers)
+        except (ValueError, TypeError, LookupError) as error:
             if i < len(lines) - 1:
                 raise Failure(f"{path}, line {i + 1} is damaged: {error}") from error
     return metrics

@@ -56,7 +56,7 @@ def power(x, y):
 def _power_x(g, x, y):
     """g y x^(y-1), and 0 where y = 0: there x^(y-1) is infinite at x = 0, and is not asked for."""
     base = where((x == 0) & (y == 0), 1.0, x)
-    return g * y * base ** (y - 1)
+    return g * y * base ** (y - 1.0)
 
 
 def _power_y(g, x, ans):
@@ -132,19 +132,20 @@ def maximum(x, y):
     return np.maximum(x, y)
 
 
-def _share_of_larger(g, x, y):
-    """g where x is the larger, half of it where x = y: the two shares sum to one."""
-    return where(x == y, g / 2, where(x > y, g, 0.0))
+maximum.rule(x=lambda g, x, y: _share(g, x, y, x < y), y=lambda g, x, y: _share(g, x, y, y < x))
 
 
-maximum.rule(
-    x=lambda g, x, y: _share_of_larger(g, x, y),
-    y=lambda g, x, y: _share_of_larger(g, y, x),
-)
-
-
+@primitive
 def minimum(x, y):
-    return -maximum(-x, -y)
+    return np.minimum(x, y)
+
+
+minimum.rule(x=lambda g, x, y: _share(g, x, y, x > y), y=lambda g, x, y: _share(g, x, y, y > x))
+
+
+def _share(g, x, y, lost):
+    """g, but 0 to the one that lost and half to each where x = y: the shares sum to one."""
+    return where(x == y, g / 2, where(lost, 0.0, g))
 
 
 @primitive

@@ -3,9 +3,8 @@
 import math
 from typing import Any
 
-from autograd.array import Axis, namespace
-from autograd.ops.elementwise import where
-from autograd.ops.shape import Shape, broadcast_to
+from autograd.array import Axis
+from autograd.ops.shape import Shape, broadcast_to, join
 from autograd.primitive import bare, primitive
 
 
@@ -23,44 +22,34 @@ def max(x, *, axis=None, keepdims=False):
     return x.max(axis=axis, keepdims=keepdims)
 
 
-def _max_x(g, x, ans, axis):
+@primitive
+def min(x, *, axis=None, keepdims=False):
+    """The smallest; its derivative is shared evenly among ties."""
+    return x.min(axis=axis, keepdims=keepdims)
+
+
+def _extreme_x(g, x, ans, axis):
     ties = bare(x) == bare(restore(ans, x.shape, axis))
     shares = ties / ties.sum(axis=axis, keepdims=True)
     return restore(g, x.shape, axis) * shares.astype(x.dtype)
 
 
-max.rule(x=_max_x)
+max.rule(x=_extreme_x)
+min.rule(x=_extreme_x)
 
 
-def min(x, axis: Axis = None, keepdims: bool = False):
-    return -max(-x, axis=axis, keepdims=keepdims)
-
-
-@primitive
-def prod(x, *, axis=None, keepdims=False):
-    return x.prod(axis=axis, keepdims=keepdims)
-
-
-def _prod_x(g, x, axis):
-    """g times the product of the others, which dividing by x would lose where x = 0.
-
-    The reduced axes become one of n elements; its n x n outer copy with ones on the diagonal has
-    the products of the others as its row products: O(n^2), and differentiable to any order.
-    """
+def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The product, multiplied in pairs: no rule divides by x, which may be 0."""
     axes = normalise(axis, x.ndim)
     rest = tuple(i for i in range(x.ndim) if i not in axes)
-    order = rest + axes
-    moved = x.transpose(order)
-    kept = moved.shape[: len(rest)]
-    n = math.prod(moved.shape[len(rest) :])
-    rows = broadcast_to(moved.reshape((*kept, 1, n)), shape=(*kept, n, n))
-    diagonal = namespace(bare(x)).eye(n, dtype=bool)
-    others = prod(where(diagonal, 1.0, rows), axis=-1).reshape(moved.shape)
-    back = tuple(order.index(i) for i in range(x.ndim))
-    return restore(g, x.shape, axis) * others.transpose(back)
-
-
-prod.rule(x=_prod_x)
+    shape = tuple(x.shape[i] for i in rest)
+    factors = x.transpose((*rest, *axes)).reshape((*shape, count(x.shape, axis)))
+    while (n := factors.shape[-1]) > 1:
+        pairs = factors[..., : n // 2] * factors[..., n // 2 : n // 2 * 2]
+        factors = join(pairs, factors[..., -1:], axis=-1) if n % 2 else pairs
+    product = factors.sum(axis=-1) + (n == 0)  # of the one that is left, or of none
+    kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+    return product.reshape(kept if keepdims else shape)
 
 
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -74,8 +63,8 @@ def var(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def normalise(axis: Axis, ndim: int) -> tuple[int, ...]:
-    axes = range(ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
-    return tuple(i % ndim for i in axes)
+    axes = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    return tuple(int(i) % ndim for i in axes)
 
 
 def count(shape: Shape, axis: Axis) -> int:

@@ -16,7 +16,7 @@ Pair = int | tuple[int, int]
 
 
 def pair(value: Pair) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else value
+    return value if isinstance(value, tuple) else (value, value)
 
 
 def output_size(
@@ -56,6 +56,8 @@ def fold(
     """Add each window back where it was: (N, C, OH, OW, KH, KW) to (N, C, H, W)."""
     n, c, rows, columns, kh, kw = windows.shape
     (sh, sw), (ph, pw), (dh, dw) = map(pair, (stride, padding, dilation))
+    if output_size(input_size, (kh, kw), stride, padding, dilation) != (rows, columns):
+        raise ValueError(f"windows of shape {windows.shape} are not of an image of {input_size}")
     height, width = input_size
     x = np.zeros((n, c, height + 2 * ph, width + 2 * pw), windows.dtype)
     for a in range(kh):

@@ -1,6 +1,7 @@
 """What a sweep does with a graph: order, reuse, freeing, modes, and how it refuses."""
 
 import gc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -135,6 +136,59 @@ def test_no_grad_records_nothing_and_detach_cuts():
     assert grad(x * (x * x).detach(), x).data == 4
 
 
+def test_create_graph_records_even_under_no_grad():
+    x = leaf(2.0)
+    y = x**3
+    with no_grad():
+        slope = grad(y, x, create_graph=True)
+    assert grad(slope, x).data == 12
+
+
+def test_no_grad_is_of_its_own_thread():
+    x = leaf(2.0)
+    with no_grad(), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lambda: (x * x).requires_grad).result()
+
+
+def test_integers_made_of_a_tensor_are_constants():
+    x = leaf(1.5, 2.5)
+    assert not x.astype(int).requires_grad
+    assert not x.astype(bool).requires_grad
+
+
+def test_rules_may_be_declared_one_by_one():
+    @primitive
+    def product(x, y):
+        return x * y
+
+    product.rule(x=lambda g, y: g * y)
+    product.rule(y=lambda g, x: g * x)
+    del PRIMITIVES["product"]
+    check.gradients(product, np.ones(2), np.ones(2), order=2)
+
+
+@pytest.mark.parametrize(
+    "rule", [lambda g, y: (g @ y.T).T, lambda g: g.sum(axis=0), lambda g: g.reshape(6, 1)]
+)
+def test_a_rule_that_gives_another_shape_is_refused(rule):
+    @primitive
+    def product(x, y):
+        return x @ y
+
+    product.rule(x=rule)
+    del PRIMITIVES["product"]
+    x = Tensor(np.ones((2, 3)), requires_grad=True)
+    with pytest.raises(ValueError, match=r"a rule of product of shape \(2, 3\).* input of shape"):
+        grad(product(x, np.ones((3, 3))).sum(), x)
+
+
+def test_a_number_can_be_formatted_and_converted():
+    x = leaf(-2.0).sum()
+    assert f"{x:.2f}" == "-2.00"
+    assert float(x) == -2
+    assert abs(x).item() == 2
+
+
 def test_arrays_mix_with_tensors_on_either_side():
     x = leaf(1.0, 2.0)
     for y in (np.ones(2) + x, x + np.ones(2), np.float64(1) + x, 1 + x):
@@ -166,6 +220,13 @@ LINE = "test_engine.py:"
          rf"shape \(2,\) \(mul .*{LINE}\d+\) needs a cotangent .* x.sum\(\)"),
         ("cotangent shape", lambda x: grad(x * x, x, np.ones(3)), ValueError,
          r"cotangent of shape \(3,\) for mul of shape \(2,\)"),
+        ("cotangent a number", lambda x: grad(x * x, x, 1.0), ValueError,
+         r"cotangent of shape \(\) for mul"),
+        ("a dict of inputs", lambda x: grad(x.sum(), {"x": x}), TypeError, "a list of Tensors"),
+        ("an array of outputs", lambda x: grad(np.ones(2), x), TypeError, "grad takes a Tensor"),
+        ("nothing to add", lambda x: x + None, TypeError, r"add of float64\(2,\) and NoneType"),
+        ("stride 0", lambda x: ag.conv2d(Tensor(np.zeros((1, 1, 2, 2))), np.zeros((1, 1, 1, 1)),
+         stride=0), ZeroDivisionError, "conv2d of float64"),
         ("nothing recorded", lambda x: Tensor([1.0]).sum().backward(), ValueError,
          "records nothing has no gradient: it was detached"),
         ("input not recorded", lambda x: grad(x.sum(), Tensor([1.0])), ValueError,
@@ -221,7 +282,7 @@ def test_repr_says_what_made_it():
 
 def test_the_check_names_argument_index_numbers_and_step():
     def wrong(x, y):  # the gradient of y[1] is cut
-        return (x * ag.where(np.array([True, False]), y, y.detach())).sum()
+        return (1e6 * x * ag.where(np.array([True, False]), y, y.detach())).sum()
 
     with pytest.raises(check.GradientError) as caught:
         check.gradients(wrong, np.array([2.0, 3.0]), np.array([5.0, 7.0]), order=1)
@@ -230,6 +291,14 @@ def test_the_check_names_argument_index_numbers_and_step():
     assert error.derivative == 0
     assert abs(error.difference) > 0.1
     assert "argument 1 at (1,)" in str(error)
+
+
+def test_the_check_sees_a_small_argument_beside_a_large_one():
+    def wrong(x, y):  # five per cent of the gradient of y are cut
+        return 1e6 * x + 0.95 * y + 0.05 * y.detach()
+
+    with pytest.raises(check.GradientError, match="argument 1"):
+        check.gradients(wrong, np.ones(2), np.ones(2))
 
 
 def test_the_check_sees_a_second_derivative_that_is_wrong():

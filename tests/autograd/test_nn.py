@@ -15,6 +15,16 @@ def rng():
 
 LAYERS = {
     "Linear": (lambda t: t.nn.Linear(3, 5), lambda: nn.Linear(3, 5, rng()), (4, 3)),
+    "Conv2d, pairs": (
+        lambda t: t.nn.Conv2d(2, 3, (1, 3), stride=(2, 1)),
+        lambda: nn.Conv2d(2, 3, (1, 3), rng(), stride=(2, 1)),
+        (2, 2, 5, 4),
+    ),
+    "ConvTranspose2d, pairs": (
+        lambda t: t.nn.ConvTranspose2d(3, 2, (2, 3), stride=(2, 1), padding=(0, 1)),
+        lambda: nn.ConvTranspose2d(3, 2, (2, 3), rng(), stride=(2, 1), padding=(0, 1)),
+        (1, 3, 3, 4),
+    ),
     "Linear, 3-d": (lambda t: t.nn.Linear(3, 5), lambda: nn.Linear(3, 5, rng()), (2, 4, 3)),
     "Conv2d": (
         lambda t: t.nn.Conv2d(2, 3, 3, stride=2, padding=1, dilation=2),
@@ -136,6 +146,13 @@ def test_embedding_layer_looks_up_rows():
     np.testing.assert_array_equal(layer(np.array([2, 0])).data, layer.weight.data[[2, 0]])
 
 
+def test_tied_parameters_count_once_and_containers_are_searched():
+    layer = nn.Linear(2, 2, rng())
+    layer.tied = layer.weight
+    layer.nested = {"a": [nn.Embedding(1, 1, rng())]}
+    assert list(layer.parameters()) == ["weight", "bias", "nested.a.0.weight"]
+
+
 def test_dropout_keeps_the_mean_and_rests_in_evaluation():
     layer = nn.Dropout(0.25, rng())
     x = Tensor(np.ones((400, 400), dtype=np.float32), requires_grad=True)
@@ -154,6 +171,10 @@ def test_dropout_keeps_the_mean_and_rests_in_evaluation():
         (lambda: nn.GroupNorm(3, 4), "4 channels do not divide into 3 groups"),
         (lambda: nn.Dropout(1.0, rng()), r"in \[0, 1\), not 1.0"),
         (lambda: nn.Linear(2, 3, rng())(np.zeros((4, 5))), r"5 features and W \(3, 2\)"),
+        (lambda: nn.LayerNorm(3)(np.zeros((2, 1))), "LayerNorm is for 3 features, not 1"),
+        (lambda: nn.BatchNorm(3)(np.zeros((2, 1))), "BatchNorm is for 3 features, not 1"),
+        (lambda: nn.GroupNorm(1, 3)(np.zeros((2, 1))), "GroupNorm is for 3 features, not 1"),
+        (lambda: nn.BatchNorm(3)(np.zeros((1, 3))), "one value a feature has no variance"),
     ],
 )
 def test_layers_refuse(make, message):
@@ -223,6 +244,16 @@ def test_an_optimiser_refuses_state_that_is_not_its_own():
     adam = optim.Adam({"p": nn.parameter([1.0])})
     with pytest.raises(ValueError, match=r"missing mean.p of shape \(1,\)"):
         adam.load_state(optim.SGD({"p": nn.parameter([1.0])}, 0.1).state())
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_a_parameter_in_any_layout_is_updated_where_it_is(name):
+    rows, columns = (Tensor(x, requires_grad=True) for x in (np.ones((3, 2)), np.ones((2, 3)).T))
+    for p in (rows, columns):
+        p.grad = Tensor(np.arange(1.0, 7.0).reshape(3, 2))
+        OPTIMISERS[name][1]({"p": p}).step()
+    np.testing.assert_array_equal(rows.data, columns.data)
+    assert (columns.data < 1).all()
 
 
 def test_a_parameter_without_a_gradient_stays():

@@ -94,6 +94,26 @@ def test_gradient_of_the_norm_of_a_gradient_at_zero_is_zero():
     np.testing.assert_array_equal(second[0], [0, 0])
 
 
+@pytest.mark.parametrize(
+    ("f", "expected"),
+    [
+        (ag.min, 0),
+        (lambda x: ag.minimum(x, np.uint8(3)), [0, 3]),
+        (lambda x: ag.sum(x, axis=np.int64(0)), 5),
+        (ag.prod, 0),
+    ],
+)
+def test_integers_keep_their_values(f, expected):
+    np.testing.assert_array_equal(f(np.array([0, 5], np.uint8)), expected)
+
+
+@pytest.mark.parametrize("axis", [np.int64(0), -1, (0, np.int64(-1)), None])
+@pytest.mark.parametrize("f", [ag.sum, ag.max, ag.min, ag.prod, ag.mean, ag.var, ag.logsumexp])
+def test_axes_of_any_spelling(f, axis):
+    x = np.random.default_rng(0).permutation(12).reshape(3, 4) / 10
+    check.gradients(lambda x: f(x, axis=axis), x)
+
+
 def test_empty_sum_has_a_gradient_of_its_shape():
     x = Tensor(np.empty((0, 3)), requires_grad=True)
     assert grad(x.sum(), x).shape == (0, 3)
@@ -148,6 +168,11 @@ def test_python_numbers_never_promote_and_a_gradient_has_its_inputs_dtype(promot
         (lambda x: ag.max_pool2d(x, 3, stride=1), (1, 2, 5, 5)),
         (lambda x: ag.avg_pool2d(x, 2), (1, 2, 5, 5)),
         (lambda x: ag.upsample_nearest(x, 3), (1, 2, 2, 3)),
+        (ag.prod, (2, 3)),
+        (ag.prod, ()),
+        (ag.prod, (0,)),
+        (lambda x: ag.prod(x * np.array([0.0, 1, 1, 0, 1]), axis=(0, -1)), (2, 3, 5)),
+        (lambda x: ag.prod(x, axis=1, keepdims=True), (2, 3, 2)),
         (ag.silu, (5,)),
         (ag.gelu, (5,)),
         (ag.log_sigmoid, (5,)),

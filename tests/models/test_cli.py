@@ -179,11 +179,14 @@ def test_help_is_for_a_newcomer(capsys):
         (["train", "vae", "--set", "latent"], 2, "not KEY=VALUE"),
         (["train", "vae", "--set", "latent=many"], 2, "'many' is not a whole number"),
         (["train", "vae", "--set", "hidden=8,x"], 2, "'8,x' is not whole numbers"),
-        (["train", "vae", "--set", "beta=-1"], 2, "beta=-1.0: must not be negative"),
+        (["train", "vae", "--set", "beta=-1"], 2, "beta=-1.0: must be 0 to 1e+09"),
         (["train", "vae", "--set", "batch=1501"], 2, "batch=1501 is larger than the 1,500"),
-        (["train", "vae", "--epochs", "0"], 2, "'0' is not a whole number of at least 1"),
+        (["train", "vae", "--epochs", "0"], 2, "'0' is not a whole number from 1 to 1e+09"),
         (["train", "vae", "--epochs", "1", "--steps", "1"], 2, "not allowed with"),
         (["train", "vae", "--seed", "-1"], 2, "'-1' is not a whole number of at least 0"),
+        (["train", "vae", "--epochs", "9" * 400], 2, "is not a whole number from 1 to 1e+09"),
+        (["train", "vae", "--set", "__class__=3"], 2, "not KEY=VALUE with a KEY of hidden"),
+        (["train", "vae", "--set", "latent=1000000000"], 1, "Unable to allocate"),
         (["train", "vae", "--device", "tpu"], 2, "invalid choice: 'tpu'"),
         (["train", "vae", "--device", "cuda"], 1, "device cuda"),
         (["train", "vae", "--data", "mnist", "--data-dir", "/nowhere"], 1, "no train-images-idx3"),
@@ -191,6 +194,7 @@ def test_help_is_for_a_newcomer(capsys):
         (["train", "vae", "--resume", "/x", "--seed", "1"], 2, "keeps the run's own settings"),
         (["train", "vae", "--out", "/dev/null/run"], 1, "cannot make /dev/null/run: Not a dir"),
         (["sample", "/nowhere"], 2, "/nowhere is not a run: it has no config.json"),
+        (["sample", "/nowhere", "--out", "x.jpg"], 2, "pictures are PNG files"),
         (["evaluate", "/nowhere"], 2, "/nowhere is not a run"),
     ],
 )  # fmt: skip
@@ -221,6 +225,13 @@ def rewrite(directory, change):
     save_file(arrays, path, metadata)
 
 
+def reconfigure(directory, key, value):
+    path = directory / "config.json"
+    config = json.loads(path.read_text())
+    (config["settings"] if key in config["settings"] else config)[key] = value
+    path.write_text(json.dumps(config))
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -232,12 +243,25 @@ def rewrite(directory, change):
             lambda d: (d / "checkpoint.safetensors").write_bytes(b"torn"),
             "cannot read the checkpoint",
         ),
-        (lambda d: (d / "checkpoint.safetensors").unlink(), "cannot read the checkpoint"),
         (lambda d: (d / "config.json").write_text("{"), "config.json is damaged"),
         (lambda d: (d / "config.json").write_text("{}"), "config.json is damaged"),
         (lambda d: (d / "metrics.jsonl").write_text("{\n{}\n"), "metrics.jsonl, line 1 is damaged"),
+        (lambda d: (d / "metrics.jsonl").write_text('{"a": 1}\n{}\n'), "metrics.jsonl, line 1"),
+        (lambda d: (d / "metrics.jsonl").write_bytes(b"\xff\n5\n"), "metrics.jsonl, line 1"),
+        (
+            lambda d: rewrite(d, lambda a, m: a.update({"optimizer.steps": np.array(-3)})),
+            "steps is",
+        ),
+        *[
+            (lambda d, k=key, v=value: reconfigure(d, k, v), "config.json is damaged")
+            for key, value in [
+                ("seed", "x"), ("seed", -1), ("data", ["x"]), ("data_dir", 5), ("device", "tpu"),
+                ("steps", "abc"), ("steps", 0), ("data_checksum", 5), ("latent", 8.5),
+                ("latent", True), ("hidden", [1.5]), ("batch", "many"), ("beta", 10**400),
+            ]
+        ],
     ],
-)
+)  # fmt: skip
 def test_a_damaged_run_is_refused(copy, spoil, message, capsys):
     spoil(copy)
     assert main(["train", "vae", "--resume", str(copy), "--epochs", "9"]) == 1
@@ -247,9 +271,7 @@ def test_a_damaged_run_is_refused(copy, spoil, message, capsys):
 
 
 def test_a_run_on_other_data_is_refused(copy, capsys):
-    config = json.loads((copy / "config.json").read_text())
-    config["data_checksum"] = "0" * 64
-    (copy / "config.json").write_text(json.dumps(config))
+    reconfigure(copy, "data_checksum", "0" * 64)
     assert main(["evaluate", str(copy)]) == 1
     assert "was trained on other data" in capsys.readouterr().err
 
@@ -272,11 +294,50 @@ def test_a_loss_that_is_nan_stops_and_keeps_the_checkpoint(tmp_path, capsys, mon
     assert all(np.isfinite(array).all() for array in arrays.values())
 
 
-def test_a_learning_rate_far_too_large_ends_in_one_line(tmp_path, capsys):
-    assert train(tmp_path / "run", "--set", "learning_rate=1e30") == 1
+@pytest.mark.parametrize("steps", ["1", "3", "9"])
+@pytest.mark.parametrize("settings", ["learning_rate=1e8", "beta=1e9"])
+def test_a_training_that_diverges_ends_in_one_line_and_saves_nothing_ruined(
+    tmp_path, capsys, settings, steps
+):
+    directory = tmp_path / "run"
+    status = train(directory, "--set", settings, "--steps", steps)
     error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert "try a smaller learning_rate" in error
+    path = directory / "checkpoint.safetensors"
+    if path.exists():
+        assert all(np.isfinite(array).all() for array in load_file(path).values())
+    assert status == 0 or ("try a smaller learning_rate" in error and error.count("\n") == 1)
+    assert ("keeps its last checkpoint" in error) == (status == 1 and path.exists())
+
+
+def test_a_checkpoint_is_not_replaced_by_ruined_weights(copy, capsys):
+    path = copy / "checkpoint.safetensors"
+    before = path.read_bytes()
+    reconfigure(copy, "learning_rate", 1e8)
+    reconfigure(copy, "final_learning_rate", 1e8)
+    assert main(["train", "vae", "--resume", str(copy), "--steps", "10"]) == 1
+    assert "keeps its last checkpoint" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+def test_a_run_stopped_before_its_first_checkpoint_starts_again(copy, capsys):
+    (copy / "checkpoint.safetensors").unlink()
+    assert main(["evaluate", str(copy)]) == 1
+    assert "has no checkpoint yet" in capsys.readouterr().err
+    assert main(["train", "vae", "--resume", str(copy), "--steps", "2"]) == 0
+    assert [line["step"] for line in lines(copy)] == [1, 2, 2]
+
+
+def test_a_run_keeps_its_device_and_finds_its_data_from_any_folder(tmp_path, monkeypatch, capsys):
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert train(tmp_path / "run", "--steps", "1", "--data-dir", "data") == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["data_dir"] == str(tmp_path / "data")
+    reconfigure(tmp_path / "run", "device", "cuda")
+    capsys.readouterr()
+    assert main(["train", "vae", "--resume", str(tmp_path / "run"), "--steps", "2"]) == 1
+    assert "device cuda" in capsys.readouterr().err
+    assert main(["evaluate", str(tmp_path / "run")]) == 0
 
 
 def test_a_full_disk_loses_nothing_that_was_saved(copy):
