@@ -22,7 +22,9 @@ def namespace(array: Array) -> Any:
 
 def as_array(value: Any) -> Array:
     """`value` as an array: lists, numbers and NumPy's scalars become NumPy arrays."""
-    return np.asarray(value) if namespace(value) is np else value
+    if isinstance(value, np.generic) or namespace(value) is np:
+        return np.asarray(value)
+    return value
 
 
 def to_device(array: Array, device: str) -> Array:

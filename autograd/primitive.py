@@ -19,7 +19,6 @@ A rule need not undo broadcasting or casts: the sweep does, in one place.
 """
 
 import inspect
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -30,15 +29,8 @@ from autograd.tensor import Node, Tensor, bare, caller, source_line
 PRIMITIVES: dict[str, "Primitive"] = {}
 """Every primitive by name: the table that the tests walk."""
 
-
-class Mode(threading.local):
-    """What is switched on, in this thread."""
-
-    recording = True
-    detecting_nan = False
-
-
-mode = Mode()
+_recording = True
+_detecting_nan = False
 
 
 class Primitive:
@@ -105,10 +97,10 @@ class Primitive:
             ans = self.forward(*arrays, **keywords)
         except (ValueError, IndexError, TypeError, ZeroDivisionError) as error:
             raise type(error)(f"{self.name} of {_describe(arrays)}: {error}") from error
-        if mode.detecting_nan:
+        if _detecting_nan:
             self._refuse_nan(ans, arrays)
         out = Tensor(ans)
-        if has_parent and mode.recording and out.data.dtype.kind == "f":
+        if has_parent and _recording and out.data.dtype.kind == "f":
             if self.keywords:
                 keywords = self.keywords | keywords
             out.node = Node(out.data, self, parents, self.keep(arrays, out.data, keywords))
@@ -133,19 +125,19 @@ def primitive(forward: Callable) -> Primitive:
 
 @contextmanager
 def within(**switches: bool) -> Iterator[None]:
-    """Set switches of `mode`, and afterwards put them back."""
-    before = {name: getattr(mode, name) for name in switches}
-    vars(mode).update(switches)
+    """Set switches of this module, for the whole process, and afterwards put them back."""
+    before = {name: globals()[name] for name in switches}
+    globals().update(switches)
     try:
         yield
     finally:
-        vars(mode).update(before)
+        globals().update(before)
 
 
 @contextmanager
 def no_grad() -> Iterator[None]:
     """Record nothing: for evaluation, and for updating parameters. Also a decorator."""
-    with within(recording=False):
+    with within(_recording=False):
         yield
 
 
@@ -156,8 +148,12 @@ def detect_nan() -> Iterator[None]:
     The message names the primitive and the source line that called it. Every answer is scanned,
     so this is for finding a fault, not for training.
     """
-    with within(detecting_nan=True):
+    with within(_detecting_nan=True):
         yield
+
+
+def detecting_nan() -> bool:
+    return _detecting_nan
 
 
 def refuse_nan_cotangent(g: Any, d: Any, node: Node) -> None:

@@ -12,7 +12,7 @@ from typing import Any, overload
 
 from autograd.array import Array, as_array, namespace
 from autograd.ops import sum_to
-from autograd.primitive import mode, refuse_nan_cotangent, within
+from autograd.primitive import detecting_nan, refuse_nan_cotangent, within
 from autograd.tensor import Node, Tensor, bare
 
 Cotangents = dict[Node, Any]
@@ -53,7 +53,7 @@ def grad(
             )
     nodes = [x.node for x in wanted if x.node is not None]
     root, seed = _seed(outputs, cotangent, create_graph)
-    with within(recording=mode.recording or create_graph):
+    with within(_recording=True):  # under no_grad() too, if create_graph asks for it
         found = _sweep(root, seed, set(nodes), _path(root, nodes), create_graph)
     gradients = [
         _tensor(found[node] if node in found else namespace(x.data).zeros_like(x.data))
@@ -112,6 +112,7 @@ def _sweep(
     cotangents = {root: seed}
     pending = [(-root.order, root)]
     found = {}
+    refuse_nan = detecting_nan()
     while pending:
         node = heappop(pending)[1]
         g = cotangents.pop(node)
@@ -129,7 +130,7 @@ def _sweep(
             if parent is None or rule is None or (path is not None and parent not in path):
                 continue
             d = rule(g, saved)
-            if mode.detecting_nan:
+            if refuse_nan:
                 refuse_nan_cotangent(g, d, node)
             if d.shape != parent.shape:
                 d = _unbroadcast(d, parent, node)
@@ -148,13 +149,13 @@ def _sweep(
 
 def _unbroadcast(d: Any, parent: Node, node: Node) -> Any:
     """`d` summed over the axes along which `node` broadcast its input, made by `parent`."""
-    trailing = d.shape[len(d.shape) - len(parent.shape) :]
-    if any(n not in (1, m) for n, m in zip(parent.shape, trailing)) or d.ndim < len(parent.shape):
+    try:
+        return sum_to(d, shape=parent.shape)
+    except ValueError as error:
         raise ValueError(
             f"a rule of {node} gave a cotangent of shape {d.shape} for an input of shape "
             f"{parent.shape}: a rule returns the shape of its input, or one it broadcasts to"
-        )
-    return sum_to(d, shape=parent.shape)
+        ) from error
 
 
 def _recorded(node: Node) -> list:

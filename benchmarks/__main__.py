@@ -15,7 +15,7 @@ NAMES = ("operations", "vae_step")
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", choices=NAMES)
-    parser.add_argument("--rounds", type=int, default=15, help="turns of each side (default 15)")
+    parser.add_argument("--rounds", type=int, default=31, help="turns of each side (default 31)")
     parser.add_argument("--json", type=Path, metavar="F", help="also write the numbers there")
     options = parser.parse_args()
     machine = {

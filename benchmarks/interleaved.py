@@ -1,8 +1,8 @@
 """Contestants timed in turn, each in a process of its own.
 
 A process of its own keeps one library's threads from spinning beside the other's, and makes its
-peak memory its own. Taking turns makes what else the machine does fall on all alike; the median
-over the rounds is what counts.
+peak memory its own. Every round times every case of every contestant, so that what else the
+machine does falls on all alike; the median over the rounds is what counts.
 """
 
 import importlib
@@ -10,67 +10,69 @@ import multiprocessing
 import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """`make(*arguments)` returns the work to be timed; `imports` is the module it rests on."""
+    """`make(case)` returns the work to be timed; `imports` is the module it rests on."""
 
     imports: str
-    make: Callable[..., Callable[[], object]]
+    make: Callable[[str], Callable[[], object]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Median seconds a call, by case; mebibytes at the peak, and those above the bare imports."""
+
+    seconds: dict[str, float]
+    peak: float
+    above_imports: float
 
 
 WARM_UP = 3
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Median seconds a call; mebibytes at the peak, and those of them above the bare imports."""
-
-    seconds: float
-    peak: float
-    above_imports: float
-
-
 def compare(
-    contestants: dict[str, Contestant],
-    arguments: tuple = (),
-    rounds: int = 15,
-    calls: int = 20,
+    contestants: dict[str, Contestant], cases: Sequence[str], rounds: int, calls: int
 ) -> dict[str, Measured]:
-    """Time the work of each contestant, `calls` at a time, in turn for so many rounds."""
+    """Time each case of each contestant, `calls` at a time, in turn for so many rounds."""
     context = multiprocessing.get_context("spawn")
     pipes, processes = {}, []
-    for name, contestant in contestants.items():
-        pipes[name], theirs = context.Pipe()
-        processes.append(context.Process(target=_work, args=(theirs, contestant, arguments)))
+    for who, contestant in contestants.items():
+        pipes[who], theirs = context.Pipe()
+        processes.append(context.Process(target=_work, args=(theirs, contestant, cases)))
         processes[-1].start()
     for pipe in pipes.values():
         pipe.recv()  # ready
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    times: dict[tuple[str, str], list[float]] = {(who, case): [] for who in pipes for case in cases}
     for _ in range(rounds):
-        for name, pipe in pipes.items():
-            pipe.send(calls)
-            seconds[name].append(pipe.recv())
+        for case in cases:
+            for who, pipe in pipes.items():
+                pipe.send((case, calls))
+                times[who, case].append(pipe.recv())
     measured = {}
-    for name, pipe in pipes.items():
-        pipe.send(0)
-        measured[name] = Measured(statistics.median(seconds[name]), *pipe.recv())
+    for who, pipe in pipes.items():
+        pipe.send(None)
+        medians = {case: statistics.median(times[who, case]) for case in cases}
+        measured[who] = Measured(medians, *pipe.recv())
     for process in processes:
         process.join()
     return measured
 
 
-def _work(pipe, contestant: Contestant, arguments: tuple) -> None:
+def _work(pipe, contestant: Contestant, cases: Sequence[str]) -> None:
     importlib.import_module(contestant.imports)
     before = _peak_mebibytes()
-    work = contestant.make(*arguments)
-    for _ in range(WARM_UP):
-        work()
+    works = {case: contestant.make(case) for case in cases}
+    for work in works.values():
+        for _ in range(WARM_UP):
+            work()
     pipe.send("ready")
-    while calls := pipe.recv():
+    while order := pipe.recv():
+        case, calls = order
+        work = works[case]
         started = time.perf_counter()
         for _ in range(calls):
             work()

@@ -18,7 +18,7 @@ def _batch() -> np.ndarray:
     return (np.random.default_rng(0).random((BATCH, PIXELS)) > 0.8).astype(np.float32)
 
 
-def ours() -> Callable[[], object]:
+def ours(_: str) -> Callable[[], object]:
     from autograd import optim
     from models.vae import VAE, Settings
 
@@ -36,7 +36,7 @@ def ours() -> Callable[[], object]:
     return step
 
 
-def torch() -> Callable[[], object]:
+def torch(_: str) -> Callable[[], object]:
     import torch
     from torch.nn import functional as F
 
@@ -71,10 +71,11 @@ CONTESTANTS = {
 
 
 def run(rounds: int) -> dict[str, Any]:
-    measured = compare(CONTESTANTS, rounds=rounds)
+    measured = compare(CONTESTANTS, ["step"], rounds, calls=20)
     print(f"{'':12}{'ms a step':>12}{'peak MiB':>12}{'above imports':>16}")
     for who, m in measured.items():
-        print(f"{who:12}{m.seconds * 1e3:12.2f}{m.peak:12.0f}{m.above_imports:16.1f}")
+        print(f"{who:12}{m.seconds['step'] * 1e3:12.2f}{m.peak:12.0f}{m.above_imports:16.1f}")
     a, b = measured["chainrule"], measured["pytorch"]
-    print(f"{'ratio':12}{a.seconds / b.seconds:12.2f}{a.peak / b.peak:12.2f}")
-    return {who: vars(m) for who, m in measured.items()} | {"ratio": a.seconds / b.seconds}
+    ratio = a.seconds["step"] / b.seconds["step"]
+    print(f"{'ratio':12}{ratio:12.2f}{a.peak / b.peak:12.2f}")
+    return {who: vars(m) for who, m in measured.items()} | {"ratio": ratio}

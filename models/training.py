@@ -120,6 +120,8 @@ class Run:
         self.step = 0
 
         how = self.settings.binarisation
+        if self.data.levels == 2 and how != "fixed":
+            raise UsageError(f"binarisation={how}: {config.data} is binary already, so it is fixed")
         shown = self.data.observe(self.data.train, how, config.rng(_TRAIN))
         self.model = vae.VAE(
             self.settings,
@@ -189,6 +191,9 @@ class Run:
         progress = tqdm(
             total=self.total_steps, initial=self.step, unit="step", disable=None, leave=False
         )
+        progress.write(
+            f"{self.config.model} on {self.config.data}, {self._shown()}; nats per image"
+        )
         with progress, (self.directory / "metrics.jsonl").open("a") as metrics:
             while self.step < self.total_steps:
                 for line in self._epoch():
@@ -203,7 +208,7 @@ class Run:
                 epoch = math.ceil(self.step / self.steps_per_epoch)
                 if epoch % drawn_every == 0 or self.step == self.total_steps:
                     progress.write(
-                        f"epoch {epoch:4d}/{epochs}  test -ELBO {test['negative_elbo']:7.2f} nats"
+                        f"epoch {epoch:4d}/{epochs}  test -ELBO {test['negative_elbo']:7.2f}"
                         f" = reconstruction {test['reconstruction']:.2f} + KL {test['kl']:.2f}"
                     )
                     pictures = self.draw()
@@ -267,7 +272,7 @@ class Run:
         return {
             "model": self.config.model,
             "data": self.config.data,
-            "binarisation": self.data.describe(self.settings.binarisation),
+            "binarisation": self._shown(),
             "step": self.step,
             "test_images": len(self.test),
             **self._over_test(bounds),
@@ -276,6 +281,10 @@ class Run:
             "pixels": self.test.shape[1],
             "parameters": sum(p.size for p in self.model.parameters().values()),
         }
+
+    def _shown(self) -> str:
+        """What of the pixels the model is shown, without which a nat says nothing."""
+        return self.data.describe(self.settings.binarisation)
 
     def save(self) -> None:
         arrays = {f"model.{name}": array for name, array in self.model.state().items()}
@@ -298,7 +307,7 @@ class Run:
             read_metrics(self.directory),
             self.steps_per_epoch,
             self.baseline,
-            f"{self.config.data}, {self.data.describe(self.settings.binarisation)}",
+            f"{self.config.data}, {self._shown()}",
             curves,
         )
         return [*pictures, curves]
@@ -322,9 +331,7 @@ def read_metrics(directory: Path) -> list[dict[str, Any]]:
     for i, line in enumerate(lines):
         try:
             numbers = json.loads(line)
-            if not all(
-                isinstance(numbers[k], int | float) for k in ("step", "reconstruction", "kl")
-            ):
+            if not all(isinstance(numbers[name], int | float) for name in NUMBERS):
                 raise ValueError("not the numbers of a step")
             metrics.append(numbers)
         except (ValueError, TypeError, LookupError) as error:

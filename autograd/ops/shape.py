@@ -44,7 +44,9 @@ def broadcast_to(x, *, shape):
 def sum_to(x, *, shape):
     """Sum away the axes along which an array of `shape` was broadcast to the shape of `x`."""
     leading = x.ndim - len(shape)
-    stretched = [i for i, n in enumerate(shape, leading) if n == 1 != x.shape[i]]
+    stretched = [i for i, n in enumerate(shape, leading) if i < 0 or n != x.shape[i]]
+    if leading < 0 or (stretched and any(shape[i - leading] != 1 for i in stretched)):
+        raise ValueError(f"an array of shape {shape} does not broadcast to {x.shape}")
     return x.sum(axis=(*range(leading), *stretched)).reshape(shape)
 
 

@@ -1,7 +1,6 @@
 """What a sweep does with a graph: order, reuse, freeing, modes, and how it refuses."""
 
 import gc
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -142,12 +141,6 @@ def test_create_graph_records_even_under_no_grad():
     with no_grad():
         slope = grad(y, x, create_graph=True)
     assert grad(slope, x).data == 12
-
-
-def test_no_grad_is_of_its_own_thread():
-    x = leaf(2.0)
-    with no_grad(), ThreadPoolExecutor(1) as pool:
-        assert pool.submit(lambda: (x * x).requires_grad).result()
 
 
 def test_integers_made_of_a_tensor_are_constants():

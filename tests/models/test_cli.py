@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from models import checkpoint
 from models.cli import main
+from models.data import DATASETS, Dataset
 from models.errors import Failure
 from models.files import replacing
 from models.training import Run
@@ -65,6 +66,7 @@ def test_a_run_leaves_its_numbers_settings_and_pictures(run):
 def test_the_report_says_nats_binarisation_and_baseline(tmp_path, capsys):
     assert train(tmp_path / "run", "--steps", "2") == 0
     out = capsys.readouterr().out
+    assert out.startswith("vae on digits, fixed binarisation (pixel > 1/2); nats per image\n")
     assert "fixed binarisation (pixel > 1/2): mean over 297 test images, in nats per image" in out
     assert "factorised model       24.01" in out
     assert str(tmp_path / "run" / "samples.png") in out
@@ -317,6 +319,15 @@ def test_a_checkpoint_is_not_replaced_by_ruined_weights(copy, capsys):
     assert main(["train", "vae", "--resume", str(copy), "--steps", "10"]) == 1
     assert "keeps its last checkpoint" in capsys.readouterr().err
     assert path.read_bytes() == before
+
+
+def test_data_that_is_binary_already_is_not_called_dynamic(tmp_path, monkeypatch, capsys):
+    bits = np.random.default_rng(0).integers(0, 2, (600, 4, 4), dtype=np.uint8)
+    monkeypatch.setitem(DATASETS, "binarized-mnist", lambda name, _: Dataset(name, 2, bits, bits))
+    data = ["--data", "binarized-mnist"]
+    assert train(tmp_path / "dynamic", *data, "--set", "binarisation=dynamic") == 2
+    assert "binarized-mnist is binary already" in capsys.readouterr().err
+    assert train(tmp_path / "fixed", *data, "--steps", "1") == 0
 
 
 def test_a_run_stopped_before_its_first_checkpoint_starts_again(copy, capsys):
