@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+from numpy.lib.array_utils import normalize_axis_tuple
+
 from autograd.array import Axis
 from autograd.ops.shape import Shape, broadcast_to, join
 from autograd.primitive import bare, primitive
@@ -63,8 +65,7 @@ def var(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def normalise(axis: Axis, ndim: int) -> tuple[int, ...]:
-    axes = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    return tuple(int(i) % ndim for i in axes)
+    return normalize_axis_tuple(range(ndim) if axis is None else axis, ndim)
 
 
 def count(shape: Shape, axis: Axis) -> int:

@@ -114,6 +114,12 @@ def test_axes_of_any_spelling(f, axis):
     check.gradients(lambda x: f(x, axis=axis), x)
 
 
+@pytest.mark.parametrize("f", [ag.sum, ag.max, ag.prod, ag.mean, ag.var, ag.logsumexp])
+def test_an_axis_that_is_not_there_is_refused(f):
+    with pytest.raises(ValueError, match="axis 2 is out of bounds"):
+        f(Tensor(np.ones((2, 3))), axis=2)
+
+
 def test_empty_sum_has_a_gradient_of_its_shape():
     x = Tensor(np.empty((0, 3)), requires_grad=True)
     assert grad(x.sum(), x).shape == (0, 3)
