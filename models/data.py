@@ -258,7 +258,7 @@ def _check_md5(path: Path, content: bytes, expected: str) -> None:
     if found != expected:
         raise Failure(
             f"{path} has checksum {found}, not {expected}: it is damaged or another data set's; "
-            "delete it and fetch it again"
+            "name another folder, or fetch the file again"
         )
 
 
