@@ -3,6 +3,8 @@
 import argparse
 import dataclasses
 import json
+import math
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -19,6 +21,7 @@ from models.errors import Failure, UsageError
 from models.training import Config, Run
 
 MODELS = ("vae",)
+MOST_IN_A_PICTURE = 2500
 
 EXAMPLES = """examples:
   chainrule train vae                                  the 8x8 digits, in under a minute
@@ -168,7 +171,7 @@ def _new(options: argparse.Namespace) -> Run:
         settings,
         model=options.model,
         data=data,
-        data_dir=_resolved(options.data_dir),
+        data_dir=_resolved(options.data_dir or os.environ.get("CHAINRULE_DATA")),
         seed=options.seed or 0,
         device=options.device or "cpu",
         steps=options.steps,
@@ -232,10 +235,12 @@ def _sample(options: argparse.Namespace) -> None:
     path = options.out or options.directory / "sample.png"
     if path.suffix.lower() != ".png":
         raise UsageError(f"--out {path}: pictures are PNG files, so name it something.png")
+    if options.n > MOST_IN_A_PICTURE:
+        raise UsageError(f"-n {options.n}: one picture holds at most {MOST_IN_A_PICTURE:,}")
     run = _opened(options)
     images = run.model.sample(options.n, np.random.default_rng(options.seed))
-    title = f"{options.n} samples, seed {options.seed}: {run.config.model}, {run.config.data}"
-    figures.rows([images], [""], title, path, columns=min(options.n, 12))
+    title = f"{run.config.model} on {run.config.data}: samples, seed {options.seed}"
+    figures.rows([images], [""], title, path, columns=max(12, math.isqrt(options.n)))
     print(path)
 
 
@@ -259,7 +264,7 @@ def _opened(options: argparse.Namespace) -> Run:
 
 def _resolved(data_dir: str | None) -> str | None:
     """As a run keeps it, so that it is found from any folder."""
-    return data_dir and str(Path(data_dir).resolve())
+    return str(Path(data_dir).resolve()) if data_dir else None
 
 
 def _report(result: dict[str, Any]) -> None:

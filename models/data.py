@@ -240,6 +240,7 @@ def _download(name: str, file: str, md5: str | None) -> Path:
         )
     except (OSError, ValueError) as error:  # no connection, a full disk, a wrong checksum
         reason = str(error).splitlines()[0]
+        reason = reason if len(reason) < 100 else type(error).__name__
         raise Failure(
             f"could not fetch {MIRRORS[name]}{file} ({reason}); "
             "put the file in a folder and name that with --data-dir"

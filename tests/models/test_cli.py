@@ -205,6 +205,7 @@ def test_help_is_for_a_newcomer(capsys):
         (["train", "vae", "--out", "/dev/null/run"], 1, "cannot make /dev/null/run: Not a dir"),
         (["sample", "/nowhere"], 2, "/nowhere is not a run: it has no config.json"),
         (["sample", "/nowhere", "--out", "x.jpg"], 2, "pictures are PNG files"),
+        (["sample", "/nowhere", "-n", "100000"], 2, "one picture holds at most 2,500"),
         (["evaluate", "/nowhere"], 2, "/nowhere is not a run"),
     ],
 )  # fmt: skip
@@ -349,7 +350,9 @@ def test_a_run_stopped_before_its_first_checkpoint_starts_again(copy, capsys):
 def test_a_run_keeps_its_device_and_finds_its_data_from_any_folder(tmp_path, monkeypatch, capsys):
     (tmp_path / "data").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert train(tmp_path / "run", "--steps", "1", "--data-dir", "data") == 0
+    monkeypatch.setenv("CHAINRULE_DATA", "data")
+    assert train(tmp_path / "run", "--steps", "1") == 0
+    monkeypatch.delenv("CHAINRULE_DATA")
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["data_dir"] == str(tmp_path / "data")
     reconfigure(tmp_path / "run", "device", "cuda")
