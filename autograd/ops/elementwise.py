@@ -154,7 +154,7 @@ def clip(x, *, low, high):
     return np.clip(x, low, high)
 
 
-clip.rule(x=lambda g, x, low, high: g * ((x >= low) & (x <= high)))
+clip.rule(x=lambda g, x, low, high: g * ~((x < low) | (x > high)))
 
 
 @primitive
