@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from autograd.array import namespace
 from autograd.primitive import primitive
@@ -26,7 +27,14 @@ def transpose(x, *, axes=None):
     return x.transpose(axes)
 
 
-transpose.rule(x=lambda g, axes: g.transpose(None if axes is None else np.argsort(axes).tolist()))
+def _transpose_x(g, axes):
+    """The inverse permutation; a negative axis counts from the end."""
+    if axes is None:
+        return g.transpose()
+    return g.transpose(np.argsort(normalize_axis_tuple(axes, g.ndim)).tolist())
+
+
+transpose.rule(x=_transpose_x)
 
 
 def swap_last_axes(x):

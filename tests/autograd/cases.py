@@ -160,7 +160,7 @@ def flat(reshape, s):
 def permuted(transpose, s):
     shape = s.shape()
     order = s.draw(st.permutations(range(len(shape))))
-    axes = s.choose(None, order, [i - len(shape) for i in order])
+    axes = s.choose(None, [s.choose(i, i - len(shape)) for i in order])  # either spelling of each
     return lambda x: transpose(x, axes=axes), [s.normal(shape)]
 
 
