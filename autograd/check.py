@@ -20,7 +20,8 @@ class GradientError(AssertionError):
     """A derivative that the check refuses, with the numbers it was refused for.
 
     `order` is 1 for the gradient itself; `argument` and `index` say which element, `derivative`
-    is the engine's number, `difference` the check's, `step` the step of the differences.
+    is the engine's number, `difference` the check's. `step` is that of the finite differences; the
+    adjoint identity takes none and compares whole arguments, so it has step 0 and index ().
     """
 
     def __init__(
@@ -34,9 +35,10 @@ class GradientError(AssertionError):
     ):
         self.order, self.argument, self.index = order, argument, index
         self.derivative, self.difference, self.step = derivative, difference, step
+        check = f"finite differences (step {step:g})" if step else "the adjoint identity"
         super().__init__(
             f"derivative of order {order}, argument {argument} at {index}: the rules give "
-            f"{derivative:.12g}, finite differences {difference:.12g} (step {step:g})"
+            f"{derivative:.12g}, {check} {difference:.12g}"
         )
 
 
@@ -140,6 +142,10 @@ def adjoint(f: Callable[..., Tensor], *args: Any, order: int = 1, seed: int = 0)
     g and in the other arguments, which is checked for the next `order`. Raises GradientError,
     with the two inner products as the two numbers.
     """
+    _adjoint(f, args, 1, order, seed)
+
+
+def _adjoint(f: Callable[..., Tensor], args: Sequence, k: int, order: int, seed: int) -> None:
     leaves = [_leaf(bare(arg)) for arg in args]
     y = f(*leaves)
     g = np.random.default_rng(seed).standard_normal(y.shape).astype(y.dtype)
@@ -149,10 +155,11 @@ def adjoint(f: Callable[..., Tensor], *args: Any, order: int = 1, seed: int = 0)
         backward = float((vjp.data * x.data).sum(dtype=np.float64))
         size = max(size, float(np.abs(vjp.data * x.data).sum(dtype=np.float64)))
         if not abs(forward - backward) <= 100 * np.finfo(y.dtype).eps * (1 + size):
-            raise GradientError(1, i, (), backward, forward, 0.0)
-    if order > 1:
+            raise GradientError(k, i, (), backward, forward, 0.0)
+    if k < order:
         for i in range(len(leaves)):
-            adjoint(_vjp_of(f, leaves, i), g, *_without(args, i), order=order - 1, seed=seed + 1)
+            others = [*args[:i], *args[i + 1 :]]
+            _adjoint(_vjp_of(f, leaves, i), [g, *others], k + 1, order, seed + 1)
 
 
 def _vjp_of(f: Callable[..., Tensor], leaves: list[Tensor], i: int) -> Callable[..., Tensor]:
@@ -163,10 +170,6 @@ def _vjp_of(f: Callable[..., Tensor], leaves: list[Tensor], i: int) -> Callable[
         return grad(f(*xs), leaves[i], g, create_graph=True)
 
     return vjp
-
-
-def _without(args: Sequence, i: int) -> list:
-    return [*args[:i], *args[i + 1 :]]
 
 
 def _leaf(array: np.ndarray) -> Tensor:

@@ -4,9 +4,11 @@
 def pytest_terminal_summary(terminalreporter):
     """How many wrong derivatives the checker caught, of how many it was given."""
     reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
-    counts = [value for r in reports for key, value in r.user_properties if key == "mutants"]
-    if counts:
-        caught, made = map(sum, zip(*counts))
+    refusals = [by for r in reports for key, value in r.user_properties if key == "mutants"
+                for by in value]  # fmt: skip
+    if refusals:
+        number, shape = (sum(by == how for by in refusals) for how in ("number", "shape"))
         terminalreporter.write_line(
-            f"wrong derivatives caught by autograd.check: {caught} of {made}"
+            f"wrong derivatives caught: {number + shape} of {len(refusals)} "
+            f"({number} by autograd.check, {shape} by the sweep, for their shape)"
         )

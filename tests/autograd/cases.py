@@ -194,32 +194,12 @@ def some_sides(pad, s):
     return lambda x: pad(x, widths=widths), [s.normal(shape)]
 
 
-@case("sum")
-def over_axes(sum, s):
-    shape = s.shape()
+@case("sum", "max", "min", "logsumexp", "norm")
+def over_axes(reduction, s):
+    values = {"max": s.distinct, "min": s.distinct, "norm": s.nonzero}.get(reduction.name, s.normal)
+    shape = s.shape(smallest=0 if reduction.name == "sum" else 1)
     axis, keepdims = s.axis(len(shape)), s.choose(False, True)
-    return lambda x: sum(x, axis=axis, keepdims=keepdims), [s.normal(shape)]
-
-
-@case("max", "min")
-def without_ties(extreme, s):
-    shape = s.shape(smallest=1)
-    axis, keepdims = s.axis(len(shape)), s.choose(False, True)
-    return lambda x: extreme(x, axis=axis, keepdims=keepdims), [s.distinct(shape)]
-
-
-@case("logsumexp")
-def of_any_size(logsumexp, s):
-    shape = s.shape(smallest=1)
-    axis, keepdims = s.axis(len(shape)), s.choose(False, True)
-    return lambda x: logsumexp(x, axis=axis, keepdims=keepdims), [s.normal(shape)]
-
-
-@case("norm")
-def away_from_the_origin(norm, s):
-    shape = s.shape(smallest=1)
-    axis, keepdims = s.axis(len(shape)), s.choose(False, True)
-    return lambda x: norm(x, axis=axis, keepdims=keepdims), [s.nonzero(shape)]
+    return lambda x: reduction(x, axis=axis, keepdims=keepdims), [values(shape)]
 
 
 @case("log_softmax")

@@ -286,6 +286,17 @@ def test_the_check_names_argument_index_numbers_and_step():
     assert "argument 1 at (1,)" in str(error)
 
 
+def test_the_adjoint_check_names_the_order_and_the_two_products():
+    def wrong(x, y):  # right once; the gradient's own dependence on y is cut
+        return x * y.detach() + x.detach() * y - (x * y).detach()
+
+    check.adjoint(wrong, np.ones(2), np.ones(2))
+    with pytest.raises(
+        check.GradientError, match=r"order 2, argument 1 at \(\).* adjoint identity"
+    ):
+        check.adjoint(wrong, np.ones(2), np.ones(2), order=2)
+
+
 def test_the_check_sees_a_small_argument_beside_a_large_one():
     def wrong(x, y):  # five per cent of the gradient of y are cut
         return 1e6 * x + 0.95 * y + 0.05 * y.detach()
