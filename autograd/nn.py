@@ -13,9 +13,7 @@ import numpy as np
 from autograd import ops
 from autograd.array import namespace, to_device
 from autograd.tensor import Tensor, bare
-from kernels import pair
-
-Pair = int | tuple[int, int]
+from kernels import Pair, pair
 
 
 class Module:
@@ -140,7 +138,7 @@ class Conv2d(Module):
         y = ops.conv2d(
             x, self.weight, stride=self.stride, padding=self.padding, dilation=self.dilation
         )
-        return y + self.bias.reshape(1, -1, 1, 1)
+        return y + _by_channel(self.bias, 4)
 
 
 class ConvTranspose2d(Module):
@@ -176,7 +174,7 @@ class ConvTranspose2d(Module):
             stride=self.stride,
             padding=self.padding,
         )
-        return y + self.bias.reshape(1, -1, 1, 1)
+        return y + _by_channel(self.bias, 4)
 
 
 class Embedding(Module):
@@ -203,7 +201,6 @@ class BatchNorm(Module):
 
     def forward(self, x: Any) -> Tensor:
         _expect(self, x.shape[1], self.weight.size)
-        features = (1, -1, *[1] * (x.ndim - 2))
         if self.training:
             axes = (0, *range(2, x.ndim))
             n = x.size // x.shape[1]
@@ -213,9 +210,9 @@ class BatchNorm(Module):
             self._average(self.running_mean, mean)
             self._average(self.running_var, var * (n / (n - 1)))
         else:
-            mean, var = self.running_mean.reshape(*features), self.running_var.reshape(*features)
+            mean, var = (_by_channel(t, x.ndim) for t in (self.running_mean, self.running_var))
         normal = (x - mean) / ops.sqrt(var + self.eps)
-        return normal * self.weight.reshape(*features) + self.bias.reshape(*features)
+        return normal * _by_channel(self.weight, x.ndim) + _by_channel(self.bias, x.ndim)
 
     def _average(self, running: Tensor, value: Any) -> None:
         running.data += self.momentum * (bare(value).reshape(-1) - running.data)
@@ -230,7 +227,7 @@ class LayerNorm(Module):
 
     def forward(self, x: Any) -> Tensor:
         _expect(self, x.shape[-1], self.weight.size)
-        return _standardise(x, -1, self.eps) * self.weight + self.bias
+        return _standardise(x, self.eps) * self.weight + self.bias
 
 
 class GroupNorm(Module):
@@ -245,9 +242,8 @@ class GroupNorm(Module):
     def forward(self, x: Any) -> Tensor:
         _expect(self, x.shape[1], self.weight.size)
         grouped = ops.reshape(x, shape=(x.shape[0], self.groups, -1))
-        normal = _standardise(grouped, -1, self.eps).reshape(*x.shape)
-        features = (1, -1, *[1] * (x.ndim - 2))
-        return normal * self.weight.reshape(*features) + self.bias.reshape(*features)
+        normal = _standardise(grouped, self.eps).reshape(*x.shape)
+        return normal * _by_channel(self.weight, x.ndim) + _by_channel(self.bias, x.ndim)
 
 
 def _expect(layer: Module, found: int, features: int) -> None:
@@ -255,9 +251,15 @@ def _expect(layer: Module, found: int, features: int) -> None:
         raise ValueError(f"{type(layer).__name__} is for {features} features, not {found}")
 
 
-def _standardise(x: Any, axis: int, eps: float) -> Tensor:
-    centred = x - ops.mean(x, axis, keepdims=True)
-    return centred / ops.sqrt(ops.mean(centred * centred, axis, keepdims=True) + eps)
+def _by_channel(values: Tensor, ndim: int) -> Tensor:
+    """(C,) to (1, C, 1, ...), to stand along axis 1 of `ndim`."""
+    return values.reshape(1, -1, *[1] * (ndim - 2))
+
+
+def _standardise(x: Any, eps: float) -> Tensor:
+    """The last axis with mean 0 and variance 1."""
+    centred = x - ops.mean(x, -1, keepdims=True)
+    return centred / ops.sqrt(ops.mean(centred * centred, -1, keepdims=True) + eps)
 
 
 class Dropout(Module):

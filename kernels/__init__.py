@@ -5,6 +5,7 @@ gradients of a convolution are convolutions too and stand beside it.
 """
 
 from kernels.conv2d.reference import (
+    Pair,
     conv2d,
     conv2d_input_grad,
     conv2d_weight_grad,
@@ -13,4 +14,4 @@ from kernels.conv2d.reference import (
     unfold,
 )
 
-__all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad", "fold", "pair", "unfold"]
+__all__ = ["Pair", "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "fold", "pair", "unfold"]

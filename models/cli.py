@@ -86,9 +86,11 @@ def _parser() -> Parser:
         "downloaded once; digits needs neither",
     )
     length = train.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=_positive, metavar="N", help="passes over the data")
-    length.add_argument("--steps", type=_positive, metavar="N", help="training steps in all")
-    train.add_argument("--seed", type=_seed, metavar="S", help="of every random choice (default 0)")
+    length.add_argument("--epochs", type=_whole(1), metavar="N", help="passes over the data")
+    length.add_argument("--steps", type=_whole(1), metavar="N", help="training steps in all")
+    train.add_argument(
+        "--seed", type=_whole(0, math.inf), metavar="S", help="of every random choice (default 0)"
+    )
     train.add_argument("--device", choices=DEVICES, help="default: cpu, or the resumed run's")
     train.add_argument(
         "--out", type=Path, metavar="DIR", help="a new directory (default: in runs/)"
@@ -107,9 +109,11 @@ def _parser() -> Parser:
 
     sample = commands.add_parser("sample", help="draw samples from a trained model")
     sample.add_argument("directory", type=Path, metavar="DIR", help="of a run")
-    sample.add_argument("-n", type=_positive, default=64, metavar="N", help="how many (default 64)")
+    sample.add_argument("-n", type=_whole(1), default=64, metavar="N", help="how many (default 64)")
     sample.add_argument("--out", type=Path, metavar="F.png", help="default: DIR/sample.png")
-    sample.add_argument("--seed", type=_seed, default=0, metavar="S", help="default: 0")
+    sample.add_argument(
+        "--seed", type=_whole(0, math.inf), default=0, metavar="S", help="default: 0"
+    )
     sample.set_defaults(command=_sample)
 
     evaluate = commands.add_parser("evaluate", help="test a trained model, in nats per image")
@@ -141,16 +145,16 @@ def _shown(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= vae.MOST:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {vae.MOST:g}")
-    return int(text)
+def _whole(least: int, most: float = vae.MOST) -> Callable[[str], int]:
+    """What reads a whole number in these bounds."""
 
+    def read(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            what = f"a whole number from {least} to {most:g}"
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+        return int(text)
 
-def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
-    return int(text)
+    return read
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -240,7 +244,8 @@ def _sample(options: argparse.Namespace) -> None:
     run = _opened(options)
     images = run.model.sample(options.n, np.random.default_rng(options.seed))
     title = f"{run.config.model} on {run.config.data}: samples, seed {options.seed}"
-    figures.rows([images], [""], title, path, columns=max(12, math.isqrt(options.n)))
+    across = max(12, math.isqrt(options.n))
+    figures.rows(np.split(images, range(across, options.n, across)), title, path)
     print(path)
 
 

@@ -19,17 +19,19 @@ def test_nll(data: Dataset, how: str) -> float:
     values = data.levels if how == "none" else 2
     log_p = [
         np.log((share.sum(0) + 1.0) / (len(data.train) + values))
-        for share in _shares(data.train, data.levels, how)
+        for share in _shares(data, data.train, how)
     ]
-    test = _shares(data.test, data.levels, how)
+    test = _shares(data, data.test, how)
     return -sum(float((share.mean(0) * log).sum()) for share, log in zip(test, log_p))
 
 
-def _shares(images: np.ndarray, levels: int, how: str) -> Iterator[np.ndarray]:
+def _shares(data: Dataset, images: np.ndarray, how: str) -> Iterator[np.ndarray]:
     """For each value that a pixel can be shown as, the probability that it is: (N, pixels)."""
     flat = images.reshape(len(images), -1)
     if how == "none":
-        yield from (flat == level for level in range(levels))
+        yield from (flat == level for level in range(data.levels))
+    elif how == "dynamic":
+        yield from (1 - flat / (data.levels - 1), flat / (data.levels - 1))
     else:
-        ones = flat / (levels - 1) if how == "dynamic" else (2 * flat.astype(int) >= levels) * 1.0
-        yield from (1 - ones, ones)
+        ones = data.observe(images, how, np.random.default_rng()) == 1  # needs no chance
+        yield from (~ones, ones)

@@ -14,24 +14,15 @@ PIXELS_PER_INCH = 150
 GREY = "0.45"
 
 
-def rows(
-    images: Sequence[np.ndarray], labels: Sequence[str], title: str, path: Path, columns: int = 0
-) -> None:
-    """Rows of images, each (n, height, width) in [0, 1], dark on white, with a label to the left.
-
-    With `columns`, one row of images is broken into several.
-    """
-    if columns:
-        images = np.array_split(images[0], range(columns, len(images[0]), columns))
-        labels = [""] * len(images)
+def rows(images: Sequence[np.ndarray], title: str, path: Path, labels: Sequence[str] = ()) -> None:
+    """Rows of images, each (n, height, width) in [0, 1], dark on white, labelled to the left."""
     across = max(len(row) for row in images)
-    figure = Figure(figsize=(0.62 * across + 1.3 * any(labels) + 0.2, 0.62 * len(images) + 0.45))
+    figure = Figure(figsize=(0.62 * across + 1.3 * bool(labels) + 0.2, 0.62 * len(images) + 0.45))
     axes = figure.subplots()
     height = images[0].shape[1]
     axes.imshow(mosaic(images), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
-    axes.set_yticks(
-        [(height + GAP) * i + height / 2 for i in range(len(images))], labels, fontsize=10
-    )
+    middles = [(height + GAP) * i + height / 2 for i in range(len(labels))]
+    axes.set_yticks(middles, labels, fontsize=10)
     axes.tick_params(length=0)
     axes.set_xticks([])
     axes.spines[:].set_visible(False)

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 from autograd import (
     Array,
@@ -327,22 +326,21 @@ def draw(
         del rows["shown"]  # the image itself
     figures.rows(
         list(rows.values()),
-        list(rows),
         f"{data.name}, {how}: test images and their reconstructions",
         path["reconstructions"],
+        list(rows),
     )
     figures.rows(
         np.split(model.sample(60, rng), 5),
-        [""] * 5,
         f"{data.name}: means of p(x|z), z ~ N(0, I)",
         path["samples"],
     )
     pairs = [(mu[i], mu[j]) for i, j in chosen[:6].reshape(3, 2)]
     figures.rows(
         [model.images(line(a, b, 12)) for a, b in pairs for line in (lerp, slerp)],
-        ["linear", "spherical"] * len(pairs),
         f"{data.name}: between the posterior means of two test images",
         path["interpolations"],
+        ["linear", "spherical"] * len(pairs),
     )
     _draw_latent_plane(model, data, mu, path["latent_plane"])
     return list(path.values())
@@ -353,6 +351,8 @@ PICTURES = ("reconstructions", "samples", "interpolations", "latent_plane")
 
 def _draw_latent_plane(model: VAE, data: Dataset, mu: np.ndarray, path: Path) -> None:
     """The plane of a two-dimensional z, or else that of the posterior means' greatest variance."""
+    from sklearn.decomposition import PCA  # half of the start-up time, and used only here
+
     latent = mu.shape[1]
     if latent > 2:
         pca = PCA(2).fit(mu)

@@ -50,14 +50,17 @@ bce_with_logits.rule(
 @primitive
 def logsumexp(x, *, axis=None, keepdims=False):
     """log(sum e^x), as m + log(sum e^(x - m)) with m the largest x, or 0 if that is infinite."""
+
+    def shifted(m):
+        return m + np.log(np.exp(x - m).sum(axis=axis, keepdims=True))
+
     m = x.max(axis=axis, keepdims=True)
     finite = np.isfinite(m)
     if finite.all():
-        ans = m + np.log(np.exp(x - m).sum(axis=axis, keepdims=True))
+        ans = shifted(m)
     else:
-        m = np.where(finite, m, np.zeros_like(m))
         with np.errstate(divide="ignore"):  # log 0 = -inf is the answer where every x is -inf
-            ans = m + np.log(np.exp(x - m).sum(axis=axis, keepdims=True))
+            ans = shifted(np.where(finite, m, np.zeros_like(m)))
     return ans if keepdims else ans.squeeze(axis)
 
 

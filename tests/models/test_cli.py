@@ -193,7 +193,7 @@ def test_help_is_for_a_newcomer(capsys):
         (["train", "vae", "--set", "batch=1501"], 2, "batch=1501 is larger than the 1,500"),
         (["train", "vae", "--epochs", "0"], 2, "'0' is not a whole number from 1 to 1e+09"),
         (["train", "vae", "--epochs", "1", "--steps", "1"], 2, "not allowed with"),
-        (["train", "vae", "--seed", "-1"], 2, "'-1' is not a whole number of at least 0"),
+        (["train", "vae", "--seed", "-1"], 2, "'-1' is not a whole number from 0"),
         (["train", "vae", "--epochs", "9" * 400], 2, "is not a whole number from 1 to 1e+09"),
         (["train", "vae", "--set", "__class__=3"], 2, "not KEY=VALUE with a KEY of hidden"),
         (["train", "vae", "--set", "latent=1000000000"], 1, "Unable to allocate"),
@@ -254,6 +254,7 @@ def reconfigure(directory, key, value):
             lambda d: (d / "checkpoint.safetensors").write_bytes(b"torn"),
             "cannot read the checkpoint",
         ),
+        (lambda d: reconfigure(d, "device", "tpu"), "unknown device 'tpu'"),
         (lambda d: (d / "config.json").write_text("{"), "config.json is damaged"),
         (lambda d: (d / "config.json").write_text("{}"), "config.json is damaged"),
         (lambda d: (d / "metrics.jsonl").write_text("{\n{}\n"), "metrics.jsonl, line 1 is damaged"),
@@ -266,7 +267,7 @@ def reconfigure(directory, key, value):
         *[
             (lambda d, k=key, v=value: reconfigure(d, k, v), "config.json is damaged")
             for key, value in [
-                ("seed", "x"), ("seed", -1), ("data", ["x"]), ("data_dir", 5), ("device", "tpu"),
+                ("seed", "x"), ("seed", -1), ("data", ["x"]), ("data_dir", 5),
                 ("steps", "abc"), ("steps", 0), ("data_checksum", 5), ("latent", 8.5),
                 ("latent", True), ("hidden", [1.5]), ("batch", "many"), ("beta", 10**400),
             ]
