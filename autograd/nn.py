@@ -13,7 +13,7 @@ import numpy as np
 from autograd import ops
 from autograd.array import namespace, to_device
 from autograd.tensor import Tensor, bare
-from kernels import Pair, pair
+from kernels import Mask, Pair, pair
 
 
 class Module:
@@ -56,9 +56,14 @@ class Module:
                 value.train(training)
 
     def to(self, device: str) -> None:
-        """Move every parameter and buffer to `device`, "cpu" or "cuda"."""
+        """Move every parameter and buffer, with its gradient, to `device`, "cpu" or "cuda".
+
+        An optimiser is made afterwards: its arrays are where the parameters were.
+        """
         for tensor in self.tensors().values():
             tensor.data = to_device(tensor.data, device)
+            if tensor.grad is not None:
+                tensor.grad = tensor.grad.to(device)
 
     def state(self) -> dict[str, np.ndarray]:
         return {name: tensor.numpy() for name, tensor in self.tensors().items()}
@@ -116,7 +121,7 @@ class Linear(Module):
 
 
 class Conv2d(Module):
-    """(N, inputs, H, W) to (N, outputs, OH, OW)."""
+    """(N, inputs, H, W) to (N, outputs, OH, OW), of all taps or of those that a mask lets live."""
 
     def __init__(
         self,
@@ -127,17 +132,16 @@ class Conv2d(Module):
         stride: Pair = 1,
         padding: Pair = 0,
         dilation: Pair = 1,
+        mask: Mask | None = None,
     ):
         shape = (outputs, inputs, *pair(kernel_size))
         fan_in = math.prod(shape[1:])
         self.weight = _uniform(rng, shape, fan_in)
         self.bias = _uniform(rng, (outputs,), fan_in)
-        self.stride, self.padding, self.dilation = stride, padding, dilation
+        self.options = {"stride": stride, "padding": padding, "dilation": dilation, "mask": mask}
 
     def forward(self, x: Any) -> Tensor:
-        y = ops.conv2d(
-            x, self.weight, stride=self.stride, padding=self.padding, dilation=self.dilation
-        )
+        y = ops.conv2d(x, self.weight, **self.options)
         return y + _by_channel(self.bias, 4)
 
 

@@ -1,17 +1,33 @@
 """Arrays in, arrays out: the operations that deserve a kernel of their own.
 
-NCHW images and OIHW weights, as in PyTorch. Nothing here knows of gradients, though the
-gradients of a convolution are convolutions too and stand beside it.
+Each has three implementations: its definition, in NumPy; one for the CPU, which NumPy arrays get;
+one in Numba-CUDA, which CuPy arrays get. `use("reference")` forces one. Nothing here knows of
+differentiation, though the gradients of a convolution are convolutions too and stand beside it.
 """
 
-from kernels.conv2d.reference import (
-    Pair,
-    conv2d,
-    conv2d_input_grad,
-    conv2d_weight_grad,
-    fold,
-    pair,
-    unfold,
+from kernels.conv2d import conv2d, conv2d_input_grad, conv2d_weight_grad
+from kernels.conv2d.reference import Pair, fold, pair, unfold
+from kernels.dispatch import Array, namespace, use
+from kernels.masked_conv2d import (
+    Mask,
+    masked_conv2d,
+    masked_conv2d_input_grad,
+    masked_conv2d_weight_grad,
 )
 
-__all__ = ["Pair", "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "fold", "pair", "unfold"]
+__all__ = [
+    "Array",
+    "Mask",
+    "Pair",
+    "conv2d",
+    "conv2d_input_grad",
+    "conv2d_weight_grad",
+    "fold",
+    "masked_conv2d",
+    "masked_conv2d_input_grad",
+    "masked_conv2d_weight_grad",
+    "namespace",
+    "pair",
+    "unfold",
+    "use",
+]

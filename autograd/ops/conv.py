@@ -13,43 +13,50 @@ from autograd.primitive import primitive
 
 
 @primitive
-def conv2d(x, w, *, stride=1, padding=0, dilation=1):
-    return kernels.conv2d(x, w, stride, padding, dilation)
+def conv2d(x, w, *, stride=1, padding=0, dilation=1, mask=None):
+    """Convolution; with `mask`, "A", "B" or an array (KH, KW), of the taps that it lets through."""
+    if mask is None:
+        return kernels.conv2d(x, w, stride, padding, dilation)
+    return kernels.masked_conv2d(x, w, mask, stride, padding, dilation)
 
 
 @primitive
-def conv2d_input_grad(g, w, *, input_size, stride=1, padding=0, dilation=1):
-    return kernels.conv2d_input_grad(g, w, input_size, stride, padding, dilation)
+def conv2d_input_grad(g, w, *, input_size, stride=1, padding=0, dilation=1, mask=None):
+    if mask is None:
+        return kernels.conv2d_input_grad(g, w, input_size, stride, padding, dilation)
+    return kernels.masked_conv2d_input_grad(g, w, mask, input_size, stride, padding, dilation)
 
 
 @primitive
-def conv2d_weight_grad(x, g, *, kernel_size, stride=1, padding=0, dilation=1):
-    return kernels.conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation)
+def conv2d_weight_grad(x, g, *, kernel_size, stride=1, padding=0, dilation=1, mask=None):
+    if mask is None:
+        return kernels.conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation)
+    return kernels.masked_conv2d_weight_grad(x, g, mask, kernel_size, stride, padding, dilation)
 
 
 conv2d.rule(
-    x=lambda g, w, x_shape, stride, padding, dilation: conv2d_input_grad(
-        g, w, input_size=x_shape[2:], stride=stride, padding=padding, dilation=dilation
+    x=lambda g, w, x_shape, stride, padding, dilation, mask: conv2d_input_grad(
+        g, w, input_size=x_shape[2:], stride=stride, padding=padding, dilation=dilation, mask=mask
     ),
-    w=lambda g, x, w_shape, stride, padding, dilation: conv2d_weight_grad(
-        x, g, kernel_size=w_shape[2:], stride=stride, padding=padding, dilation=dilation
+    w=lambda g, x, w_shape, stride, padding, dilation, mask: conv2d_weight_grad(
+        x, g, kernel_size=w_shape[2:], stride=stride, padding=padding, dilation=dilation, mask=mask
     ),
 )
 # In the two below the cotangent is called h, since g is an input.
 conv2d_input_grad.rule(
-    g=lambda h, w, stride, padding, dilation: conv2d(
-        h, w, stride=stride, padding=padding, dilation=dilation
+    g=lambda h, w, stride, padding, dilation, mask: conv2d(
+        h, w, stride=stride, padding=padding, dilation=dilation, mask=mask
     ),
-    w=lambda h, g, w_shape, stride, padding, dilation: conv2d_weight_grad(
-        h, g, kernel_size=w_shape[2:], stride=stride, padding=padding, dilation=dilation
+    w=lambda h, g, w_shape, stride, padding, dilation, mask: conv2d_weight_grad(
+        h, g, kernel_size=w_shape[2:], stride=stride, padding=padding, dilation=dilation, mask=mask
     ),
 )
 conv2d_weight_grad.rule(
-    x=lambda h, g, x_shape, stride, padding, dilation: conv2d_input_grad(
-        g, h, input_size=x_shape[2:], stride=stride, padding=padding, dilation=dilation
+    x=lambda h, g, x_shape, stride, padding, dilation, mask: conv2d_input_grad(
+        g, h, input_size=x_shape[2:], stride=stride, padding=padding, dilation=dilation, mask=mask
     ),
-    g=lambda h, x, stride, padding, dilation: conv2d(
-        x, h, stride=stride, padding=padding, dilation=dilation
+    g=lambda h, x, stride, padding, dilation, mask: conv2d(
+        x, h, stride=stride, padding=padding, dilation=dilation, mask=mask
     ),
 )
 

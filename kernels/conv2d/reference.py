@@ -22,7 +22,12 @@ def pair(value: Pair) -> tuple[int, int]:
 def output_size(
     input_size: tuple[int, int], kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> tuple[int, int]:
-    """(OH, OW). Raises ValueError if no window fits, naming the sizes."""
+    """(OH, OW). Raises ValueError if no window fits, or for an option that makes no sense."""
+    if min(*pair(stride), *pair(dilation)) < 1 or min(pair(padding)) < 0:
+        raise ValueError(
+            f"stride {pair(stride)} and dilation {pair(dilation)} are at least 1, "
+            f"padding {pair(padding)} at least 0"
+        )
     options = zip(input_size, *map(pair, (kernel_size, stride, padding, dilation)))
     rows, columns = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in options)
     if rows < 1 or columns < 1:
@@ -59,7 +64,7 @@ def fold(
     if output_size(input_size, (kh, kw), stride, padding, dilation) != (rows, columns):
         raise ValueError(f"windows of shape {windows.shape} are not of an image of {input_size}")
     height, width = input_size
-    x = np.zeros((n, c, height + 2 * ph, width + 2 * pw), windows.dtype)
+    x = np.zeros_like(windows, shape=(n, c, height + 2 * ph, width + 2 * pw))
     for a in range(kh):
         for b in range(kw):
             top, left = a * dh, b * dw
@@ -69,47 +74,16 @@ def fold(
     return x[:, :, ph : ph + height, pw : pw + width]
 
 
-def conv2d(
-    x: np.ndarray, w: np.ndarray, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1
-) -> np.ndarray:
-    """(N, C, H, W) and (O, C, KH, KW) to (N, O, OH, OW). Raises ValueError on other shapes."""
-    if x.ndim != 4 or w.ndim != 4 or x.shape[1] != w.shape[1]:
-        raise ValueError(
-            f"conv2d takes x (N, C, H, W) and w (O, C, KH, KW), not {x.shape} and {w.shape}"
-        )
+def conv2d(x, w, stride, padding, dilation):
     windows = unfold(x, w.shape[2:], stride, padding, dilation)
     return np.tensordot(windows, w, ((1, 4, 5), (1, 2, 3))).transpose(0, 3, 1, 2)
 
 
-def conv2d_input_grad(
-    g: np.ndarray,
-    w: np.ndarray,
-    input_size: tuple[int, int],
-    stride: Pair = 1,
-    padding: Pair = 0,
-    dilation: Pair = 1,
-) -> np.ndarray:
-    """(N, O, OH, OW) and (O, C, KH, KW) to (N, C, H, W): also the transposed convolution."""
-    expected = output_size(input_size, w.shape[2:], stride, padding, dilation)
-    if g.ndim != 4 or g.shape[1] != w.shape[0] or g.shape[2:] != expected:
-        raise ValueError(
-            f"conv2d_input_grad of g {g.shape} and w {w.shape}: for an input of "
-            f"{tuple(input_size)}, g must be (N, {w.shape[0]}, {expected[0]}, {expected[1]})"
-        )
+def conv2d_input_grad(g, w, input_size, stride, padding, dilation):
     windows = np.tensordot(g, w, ((1,), (0,))).transpose(0, 3, 1, 2, 4, 5)
     return fold(windows, input_size, stride, padding, dilation)
 
 
-def conv2d_weight_grad(
-    x: np.ndarray,
-    g: np.ndarray,
-    kernel_size: tuple[int, int],
-    stride: Pair = 1,
-    padding: Pair = 0,
-    dilation: Pair = 1,
-) -> np.ndarray:
-    """(N, C, H, W) and (N, O, OH, OW) to (O, C, KH, KW)."""
+def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation):
     windows = unfold(x, kernel_size, stride, padding, dilation)
-    if windows.shape[2:4] != g.shape[2:] or len(x) != len(g):
-        raise ValueError(f"conv2d_weight_grad of x {x.shape}: g is {g.shape}, not a result of it")
     return np.tensordot(g, windows, ((0, 2, 3), (0, 2, 3)))

@@ -12,6 +12,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 import autograd as ag
+from autograd.tensor import bare
 
 Case = Callable[["Sampler"], tuple[Callable, list[np.ndarray]]]
 
@@ -60,6 +61,11 @@ class Sampler:
     def distinct(self, shape: tuple[int, ...]) -> np.ndarray:
         """No two closer than 0.25."""
         return self.rng.permutation(int(np.prod(shape))).reshape(shape) * 0.25 - 1.0
+
+
+def beside(x: Any, constant: np.ndarray) -> Any:
+    """`constant` on the device of `x`, an array or a Tensor."""
+    return ag.namespace(bare(x)).asarray(constant)
 
 
 CASES: dict[str, list[Case]] = {}
@@ -143,7 +149,7 @@ def literal_exponent(power, s):
 def mixed(where, s):
     condition, a, b = s.broadcastable(3)
     chosen = s.normal(condition) > 0
-    return lambda x, y: where(chosen, x, y), [s.normal(a), s.normal(b)]
+    return lambda x, y: where(beside(x, chosen), x, y), [s.normal(a), s.normal(b)]
 
 
 @case("astype")
@@ -261,16 +267,23 @@ def geometry(s: Sampler) -> tuple[dict[str, Any], tuple[int, int], tuple[int, in
     return options, s.choose((1, 1), (2, 3), (3, 3)), s.choose((5, 6), (7, 5))
 
 
+def convolution(s: Sampler) -> tuple[dict[str, Any], tuple[int, int], tuple[int, int]]:
+    """The geometry of a convolution, perhaps with a mask."""
+    options, kernel_size, size = geometry(s)
+    masks = ["B", "A", np.eye(3)] if kernel_size == (3, 3) else []
+    return options | {"mask": s.choose(None, *masks)}, kernel_size, size
+
+
 @case("conv2d")
 def convolved(conv2d, s):
-    options, kernel_size, size = geometry(s)
+    options, kernel_size, size = convolution(s)
     arrays = [s.normal((2, 2, *size)), s.normal((3, 2, *kernel_size))]
     return lambda x, w: conv2d(x, w, **options), arrays
 
 
 @case("conv2d_input_grad")
 def transposed(conv2d_input_grad, s):
-    options, kernel_size, size = geometry(s)
+    options, kernel_size, size = convolution(s)
     w = s.normal((3, 2, *kernel_size))
     g = s.normal(ag.conv2d(np.zeros((2, 2, *size)), w, **options).shape)
     return lambda g, w: conv2d_input_grad(g, w, input_size=size, **options), [g, w]
@@ -278,7 +291,7 @@ def transposed(conv2d_input_grad, s):
 
 @case("conv2d_weight_grad")
 def correlated(conv2d_weight_grad, s):
-    options, kernel_size, size = geometry(s)
+    options, kernel_size, size = convolution(s)
     x = s.normal((2, 2, *size))
     g = s.normal(ag.conv2d(x, np.zeros((3, 2, *kernel_size)), **options).shape)
     return lambda x, g: conv2d_weight_grad(x, g, kernel_size=kernel_size, **options), [x, g]

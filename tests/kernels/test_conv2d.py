@@ -1,4 +1,4 @@
-"""The definition of convolution, and PyTorch's where it is installed."""
+"""Convolution: the definition against PyTorch, and the CPU against the definition."""
 
 import itertools
 
@@ -6,13 +6,17 @@ import numpy as np
 import pytest
 
 import kernels
+from kernels.dispatch import implementation
+from kernels.masked_conv2d import live_taps
+from kernels.register_tile import ROWS, VECTORS, whole_vectors
 
 GEOMETRIES = list(itertools.product((1, (2, 3)), (0, (1, 2)), (1, (2, 1)), ((1, 1), (3, 2))))
 
 
+@pytest.mark.parametrize("implementation", ["reference", "cpu"])
 @pytest.mark.parametrize(("stride", "padding", "dilation", "kernel_size"), GEOMETRIES)
 def test_convolution_and_its_two_gradients_agree_with_pytorch(
-    stride, padding, dilation, kernel_size
+    stride, padding, dilation, kernel_size, implementation
 ):
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(0)
@@ -21,35 +25,184 @@ def test_convolution_and_its_two_gradients_agree_with_pytorch(
     theirs = torch.nn.functional.conv2d(a, b, None, stride, padding, dilation)
     g = rng.standard_normal(theirs.shape)
     theirs.backward(torch.tensor(g))
-    options = (stride, padding, dilation)
-    for mine, other in (
-        (kernels.conv2d(x, w, *options), theirs.detach()),
-        (kernels.conv2d_input_grad(g, w, (8, 9), *options), a.grad),
-        (kernels.conv2d_weight_grad(x, g, kernel_size, *options), b.grad),
-    ):
+    expected = [theirs.detach(), a.grad, b.grad]
+    with kernels.use(implementation):
+        found = three(x, w, g, stride, padding, dilation)
+    for mine, other in zip(found, expected):
         np.testing.assert_allclose(mine, other, atol=1e-12)
+
+
+def three(x, w, g, stride=1, padding=0, dilation=1, mask=None):
+    """The convolution and its two gradients, with a mask or without."""
+    options = (stride, padding, dilation)
+    if mask is None:
+        return (
+            kernels.conv2d(x, w, *options),
+            kernels.conv2d_input_grad(g, w, x.shape[2:], *options),
+            kernels.conv2d_weight_grad(x, g, w.shape[2:], *options),
+        )
+    return (
+        kernels.masked_conv2d(x, w, mask, *options),
+        kernels.masked_conv2d_input_grad(g, w, mask, x.shape[2:], *options),
+        kernels.masked_conv2d_weight_grad(x, g, mask, w.shape[2:], *options),
+    )
+
+
+def drawn(batch, channels, outputs, size, kernel_size, mask=None, **options):
+    """x, w and g of a convolution."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((batch, channels, *size))
+    w = rng.standard_normal((outputs, channels, *kernel_size))
+    with kernels.use("reference"):
+        return x, w, rng.standard_normal(kernels.conv2d(x, w, **options).shape)
 
 
 def test_the_sum_of_the_definition():
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((1, 2, 5, 4)), rng.standard_normal((3, 2, 2, 3))
-    y = kernels.conv2d(x, w, stride=2, padding=1)
+    with kernels.use("reference"):
+        y = kernels.conv2d(x, w, stride=2, padding=1)
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
     for (o, i, j), value in np.ndenumerate(y[0]):
         window = padded[0, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 3]
         assert value == pytest.approx((window * w[o]).sum())
 
 
+WIDEST = VECTORS * whole_vectors(1, 4)  # columns of the widest tile, in float32
+CORNER = np.array([[0, 0, 1], [0, 0, 0], [0, 0, 0]])
+TWISTED = {"stride": (1, 2), "padding": (2, 1), "dilation": (2, 1)}
+CPU_CASES: dict[str, tuple[tuple, dict]] = {
+    # batch, channels, outputs, size, kernel size; options
+    **{f"{rows} pixels": ((3, 2, 3, (1, rows), (1, 1)), {}) for rows in range(1, 2 * ROWS + 2)},
+    **{
+        f"{outputs} outputs": ((3, 3, outputs, (4, 5), (3, 3)), {})
+        for outputs in (1, WIDEST - 1, WIDEST, WIDEST + 1, 2 * WIDEST + WIDEST // 4 + 1)
+    },
+    **{
+        f"mask {mask if isinstance(mask, str) else i}": (
+            (2, 2, 3, (6, 5), (3, 3)),
+            {"mask": mask, **TWISTED},
+        )
+        for i, mask in enumerate(["A", "B", np.eye(3), CORNER])
+    },
+    "mask A, 7 x 7": ((2, 1, 5, (9, 8), (7, 7)), {"mask": "A", "padding": 3}),
+    "one channel, 7 x 7": ((2, 1, 5, (9, 8), (7, 7)), {"padding": 3}),
+    "more terms than a chunk": ((2, 70, 2, (9, 9), (3, 3)), {}),
+    "a kernel larger than the image": ((2, 2, 2, (2, 2), (5, 5)), {"padding": 2}),
+    "one image": ((1, 2, 2, (4, 4), (2, 2)), {}),
+    "no image": ((0, 2, 2, (4, 4), (2, 2)), {}),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", CPU_CASES)
+def test_the_cpu_agrees_with_the_definition(case, dtype):
+    shapes, options = CPU_CASES[case]
+    arrays = [array.astype(dtype) for array in drawn(*shapes, **options)]
+    with kernels.use("reference"):
+        expected = three(*arrays, **options)
+    tolerance = 1e-12 if dtype == np.float64 else 2e-4
+    for mine, definition in zip(three(*arrays, **options), expected):
+        assert mine.shape == definition.shape and mine.dtype == dtype
+        np.testing.assert_allclose(mine, definition, atol=tolerance)
+
+
+def scattered(x):
+    """The same numbers with every stride negative and none the size of an element."""
+    return np.repeat(np.flip(x).copy(), 2, axis=-1)[::-1, ::-1, ::-1, ::-2]
+
+
+@pytest.mark.parametrize("mask", [None, "B"])
+@pytest.mark.parametrize("implementation", ["reference", "cpu"])
+def test_any_memory_layout(implementation, mask):
+    arrays = drawn(2, 3, 4, (6, 5), (3, 3))
+    with kernels.use(implementation):
+        for mine, other in zip(
+            three(*map(scattered, arrays), mask=mask), three(*arrays, mask=mask)
+        ):
+            np.testing.assert_allclose(mine, other, atol=1e-13)
+
+
+def test_the_results_do_not_depend_on_how_the_batch_was_dealt_out(monkeypatch):
+    arrays = drawn(7, 2, 3, (5, 5), (3, 3))
+    before = three(*arrays)
+    monkeypatch.setattr("kernels.threads.CORES", 3)
+    for mine, other in zip(three(*arrays), before):
+        np.testing.assert_allclose(mine, other, atol=1e-13)
+
+
+@pytest.mark.parametrize("implementation", ["reference", "cpu"])
+@pytest.mark.parametrize("mask", ["A", "B", np.eye(3)])
+def test_dead_taps_are_not_looked_at(mask, implementation):
+    x, w, g = drawn(2, 3, 4, (6, 5), (3, 3))
+    live = np.isin(np.arange(9), live_taps(mask, (3, 3))).reshape(3, 3)
+    w[..., ~live] = np.nan
+    with kernels.use(implementation):
+        y, input_grad, weight_grad = three(x, w, g, mask=mask)
+    assert np.isfinite(y).all() and np.isfinite(input_grad).all()
+    assert (weight_grad[..., ~live] == 0).all() and (weight_grad[..., live] != 0).all()
+
+
+def test_a_pixel_that_only_dead_taps_see_changes_nothing():
+    x, w, g = drawn(1, 2, 3, (5, 5), (3, 3))
+    spoilt = x.copy()
+    spoilt[0, :, 4, 4] = np.nan  # in raster order the last pixel, of which mask A sees none
+    for mine, other in zip(three(spoilt, w, g, mask="A"), three(x, w, g, mask="A")):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_the_wider_dtype_wins():
+    x, w, g = drawn(1, 2, 3, (4, 4), (3, 3))
+    for mine, other in zip(three(x, w.astype("f"), g), three(x, w.astype("f").astype("d"), g)):
+        assert mine.dtype == np.float64
+        np.testing.assert_array_equal(mine, other)
+
+
+@pytest.mark.parametrize("mask", [None, "B"])
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("call", "error", "message"),
     [
-        (lambda x, w, g: kernels.conv2d(x, w[:, :1]), r"not \(1, 2, 4, 4\) and \(3, 1, 3, 3\)"),
-        (lambda x, w, g: kernels.conv2d(x[0], w), r"not \(2, 4, 4\)"),
-        (lambda x, w, g: kernels.conv2d(x, w, dilation=2), r"no \(3, 3\) window"),
-        (lambda x, w, g: kernels.conv2d_input_grad(g, w, (5, 5)), r"g must be \(N, 3, 3, 3\)"),
-        (lambda x, w, g: kernels.conv2d_weight_grad(x, g, (2, 2)), "not a result of it"),
+        (
+            lambda x, w, g, f: f(x, w[:, :1], g),
+            ValueError,
+            r"not \(1, 2, 4, 4\) and \(3, 1, 3, 3\)",
+        ),
+        (lambda x, w, g, f: f(x[0], w, g), ValueError, r"not \(2, 4, 4\)"),
+        (lambda x, w, g, f: f(x, w, g, dilation=2), ValueError, r"no \(3, 3\) window .* \(4, 4\)"),
+        (lambda x, w, g, f: f(x, w, g, stride=0), ValueError, r"stride \(0, 0\)"),
+        (lambda x, w, g, f: f(x, w, g, padding=-1), ValueError, r"padding \(-1, -1\)"),
+        (lambda x, w, g, f: f(x, w, g[:, :2]), ValueError, r"g must be \(N, 3, 2, 2\)"),
+        (lambda x, w, g, f: f(x, w, g[..., :1]), ValueError, r"g must be \(N, 3, 2, 2\)"),
+        (lambda x, w, g, f: f(x, w.astype(int), g), TypeError, r"int64\(3, 2, 3, 3\)"),
+        (lambda x, w, g, f: f(x.astype("e"), w, g), TypeError, r"float32 or float64, not float16"),
     ],
 )
-def test_shapes_that_do_not_fit_are_refused(call, message):
+def test_what_does_not_fit_is_refused(call, error, message, mask):
+    x, w, g = np.zeros((1, 2, 4, 4)), np.zeros((3, 2, 3, 3)), np.zeros((1, 3, 2, 2))
+    with pytest.raises(error, match=message):
+        call(x, w, g, lambda *arrays, **options: three(*arrays, **options, mask=mask))
+
+
+@pytest.mark.parametrize(
+    ("mask", "kernel_size", "message"),
+    [
+        ("A", (3, 2), r"\(3, 2\) has no centre"),
+        ("C", (3, 3), "no mask 'C'"),
+        (np.ones((3, 3)), (3, 5), r"a mask of \(3, 3\) for a kernel of \(3, 5\)"),
+        ("A", (1, 1), "kills every tap"),
+        (np.zeros((3, 3)), (3, 3), "kills every tap"),
+    ],
+)
+def test_masks_that_make_no_sense_are_refused(mask, kernel_size, message):
+    x, w, g = np.zeros((1, 1, 5, 5)), np.zeros((1, 1, *kernel_size)), np.zeros((1, 1, 1, 1))
     with pytest.raises(ValueError, match=message):
-        call(np.zeros((1, 2, 4, 4)), np.zeros((3, 2, 3, 3)), np.zeros((1, 3, 2, 2)))
+        three(x, w, g, mask=mask)
+
+
+def test_an_unknown_implementation_is_refused_and_use_is_undone():
+    x = np.zeros((1, 1, 1, 1))
+    with pytest.raises(ValueError, match="no implementation 'gpu'"), kernels.use("gpu"):
+        pass
+    with kernels.use("reference"):
+        assert implementation("conv2d", x).__name__ == "kernels.conv2d.reference"
+    assert implementation("conv2d", x).__name__ == "kernels.conv2d.cpu"

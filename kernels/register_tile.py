@@ -1,0 +1,120 @@
+"""The innermost loop of the CPU kernels: a matrix product whose tiles stay in vector registers.
+
+    C[c_rows[i] + j] += sum over r of A[a_rows[i] + a_steps[r]] B[r, j]
+
+The rows and the columns of A, and the rows of C, are where the tables say, so that a convolution
+is a product of arrays as they lie in memory, and nothing is unfolded.
+
+A scalar of A times a vector of B costs a load or two for each multiplication, and those are the
+limit. A tile of ROWS x VECTORS loads ROWS + VECTORS for ROWS x VECTORS of them: the register tile
+of the CUDA ladder, on a processor's vector registers. Numba has no spelling for these, so `_tile`
+writes the LLVM code itself; the compiler keeps each vector of the tile in a register of its own.
+"""
+
+from llvmlite import binding, ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+_features = binding.get_host_cpu_features()
+REGISTER_BYTES = 64 if _features.get("avx512f") else 32 if _features.get("avx") else 16
+ROWS = 6
+VECTORS = 2 if REGISTER_BYTES == 32 else 4
+"""6 x 4 of the 32 registers of AVX-512 and NEON, 6 x 2 of AVX's 16: the rest hold A and B."""
+
+
+def whole_vectors(columns: int, itemsize: int) -> int:
+    """The number of columns rounded up to fill vector registers."""
+    lanes = REGISTER_BYTES // itemsize
+    return -(-columns // lanes) * lanes
+
+
+@njit(inline="always")
+def product(a, a_start, a_rows, a_steps, b, b_start, c, c_start, c_rows, columns):
+    """Add the product to C. a, b and c are flat; B has `columns` columns, in whole vectors."""
+    rows = len(a_rows)
+    lanes = REGISTER_BYTES // c.itemsize
+    tiles = max(1, -(-rows // ROWS))
+    height = -(-rows // tiles)  # tiles of like height: 7 rows are 4 + 3, not 6 + 1
+    v = 0
+    while v < columns:
+        vectors = VECTORS
+        while v + vectors * lanes > columns:
+            vectors //= 2
+        for i in range(0, rows, height):
+            shape = (min(height, rows - i), vectors)
+            _tile(a, a_start, a_rows[i:], a_steps, b, b_start + v, columns,
+                  c, c_start + v, c_rows[i:], shape)  # fmt: skip
+        v += vectors * lanes
+
+
+@intrinsic
+def _tile(typing, a, a_start, a_rows, a_steps, b, b_start, b_stride, c, c_start, c_rows, shape):
+    """`product` for one tile: a branch of code for each shape up to (ROWS, VECTORS)."""
+
+    def generate(context, builder, signature, arguments):
+        def array(k):
+            return context.make_array(signature.args[k])(context, builder, arguments[k])
+
+        a, a_rows, a_steps, b, c, c_rows = (array(k).data for k in (0, 2, 3, 4, 7, 9))
+        a_start, b_start, b_stride, c_start = (arguments[k] for k in (1, 5, 6, 8))
+        count = cgutils.unpack_tuple(builder, array(3).shape)[0]
+        rows, vectors = cgutils.unpack_tuple(builder, arguments[10])
+
+        element = a.type.pointee
+        itemsize = context.get_abi_sizeof(element)
+        lanes = REGISTER_BYTES // itemsize
+        vector = ir.VectorType(element, lanes)
+        every_lane = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+        fma = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(vector, [vector] * 3),
+            f"llvm.fma.v{lanes}f{8 * itemsize}",
+        )
+
+        def load(array, index):
+            return builder.load(builder.gep(array, [index]))
+
+        def line(array, start, count):
+            """Pointers to `count` vectors, one after the other."""
+            first = builder.bitcast(builder.gep(array, [start]), vector.as_pointer())
+            return [builder.gep(first, [ir.Constant(start.type, v)]) for v in range(count)]
+
+        def broadcast(scalar):
+            undefined = ir.Constant(vector, ir.Undefined)
+            lane = builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
+            return builder.shuffle_vector(lane, undefined, every_lane)
+
+        def tile(height, breadth):
+            numbers = [ir.Constant(a_start.type, i) for i in range(height)]
+            a_lines = [builder.add(a_start, load(a_rows, i)) for i in numbers]
+            places = [line(c, builder.add(c_start, load(c_rows, i)), breadth) for i in numbers]
+            sums = [[cgutils.alloca_once(builder, vector) for _ in range(breadth)] for _ in numbers]
+            cells = [(place, cell) for pair in zip(places, sums) for place, cell in zip(*pair)]
+            for place, cell in cells:
+                builder.store(builder.load(place, align=itemsize), cell)
+            with cgutils.for_range(builder, count) as r:
+                b_line = builder.add(b_start, builder.mul(r.index, b_stride))
+                b_vectors = [builder.load(p, align=itemsize) for p in line(b, b_line, breadth)]
+                step = load(a_steps, r.index)
+                for a_line, row in zip(a_lines, sums):
+                    scalar = broadcast(load(a, builder.add(a_line, step)))
+                    for b_vector, cell in zip(b_vectors, row):
+                        total = builder.call(fma, [scalar, b_vector, builder.load(cell)])
+                        builder.store(total, cell)
+            for place, cell in cells:
+                builder.store(builder.load(cell), place, align=itemsize)
+
+        breadth = VECTORS
+        while breadth:
+            with builder.if_then(builder.icmp_signed("==", vectors, vectors.type(breadth))):
+                for height in range(1, ROWS + 1):
+                    with builder.if_then(builder.icmp_signed("==", rows, rows.type(height))):
+                        tile(height, breadth)
+            breadth //= 2
+        return context.get_dummy_value()
+
+    index, pair = types.intp, types.UniTuple(types.intp, 2)
+    return types.void(
+        a, index, a_rows, a_steps, b, index, index, c, index, c_rows, pair
+    ), generate  # fmt: skip
