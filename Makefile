@@ -3,14 +3,25 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint
+.PHONY: demo test test-ptx test-gpu lint
 
 demo: $(BIN)/chainrule
 	$(BIN)/chainrule train vae
 
-# One BLAS thread for each of the test processes, which use the cores already.
+# One BLAS thread for each of the test processes, which use the cores already. The CUDA kernels run
+# in Numba's simulator, which a process is in from its start.
 test: $(BIN)/chainrule
 	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto
+	NUMBA_ENABLE_CUDASIM=1 $(BIN)/pytest --numprocesses auto tests/cuda
+
+# The CUDA kernels compiled, without a GPU.
+test-ptx: $(BIN)/chainrule
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,ptx]'
+	$(BIN)/pytest --numprocesses auto tests/ptx
+
+# On a machine with a GPU, in an environment that has the extras test and cuda13 or cuda12.
+test-gpu:
+	$(PYTHON) -m pytest tests/gpu tests/cuda
 
 lint: $(BIN)/chainrule
 	$(BIN)/ruff check .

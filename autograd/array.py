@@ -1,23 +1,15 @@
 """NumPy or CuPy: which one owns an array, and how to move between them."""
 
-import sys
 from typing import Any
 
 import numpy as np
 
-Array = Any
-"""A `numpy.ndarray` or a `cupy.ndarray`; CuPy need not be installed to say so."""
+from kernels.dispatch import Array, namespace
 
 Axis = int | tuple[int, ...] | None
 """The axes of a reduction; None is all of them."""
 
 DEVICES = ("cpu", "cuda")
-
-
-def namespace(array: Array) -> Any:
-    """The module, `numpy` or `cupy`, whose functions take `array`."""
-    cupy = sys.modules.get("cupy")  # an array of CuPy's exists only where CuPy was imported
-    return cupy if cupy is not None and isinstance(array, cupy.ndarray) else np
 
 
 def as_array(value: Any) -> Array:

@@ -277,7 +277,7 @@ class Dropout(Module):
     def forward(self, x: Any) -> Any:
         if not self.training or self.rate == 0:
             return x
-        kept = self.rng.random(x.shape) >= self.rate
+        kept = namespace(bare(x)).asarray(self.rng.random(x.shape) >= self.rate)
         return x * (kept.astype(x.dtype) / (1 - self.rate))
 
 

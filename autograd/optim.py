@@ -67,10 +67,12 @@ class Optimizer:
 def _blocks(*arrays: Array) -> Iterator[list[Array]]:
     """The arrays, flat, in pieces of the same elements; whole where flattening would copy.
 
-    The gradient, the second, may be copied: it is only read.
+    The gradient, the second, may be copied: it is only read. On a GPU the arrays stay whole,
+    where each piece would cost launches.
     """
     written = (arrays[0], *arrays[2:])
-    if not all(array.flags.c_contiguous for array in written):
+    on_gpu = namespace(arrays[0]) is not np
+    if on_gpu or not all(array.flags.c_contiguous for array in written):
         yield list(arrays)
         return
     flat = [array.reshape(-1) for array in arrays]

@@ -1,4 +1,4 @@
-"""`python -m benchmarks operations | vae_step [--rounds N] [--json F]`."""
+"""`python -m benchmarks NAME [--device cpu|cuda] [--rounds N] [--json F] [--plot F]`."""
 
 import argparse
 import importlib
@@ -9,27 +9,53 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-NAMES = ("operations", "vae_step")
+import numpy as np
+
+from autograd import to_device
+from autograd.array import DEVICES
+
+ENGINE = ("operations", "vae_step", "conv_step")
+KERNELS = ("conv2d", "masked_conv2d", "reparameterize")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("name", choices=NAMES)
+    parser.add_argument("name", choices=ENGINE + KERNELS)
     parser.add_argument("--rounds", type=int, default=31, help="turns of each side (default 31)")
     parser.add_argument("--json", type=Path, metavar="F", help="also write the numbers there")
+    parser.add_argument("--device", choices=DEVICES, default="cpu", help="of a kernel")
+    parser.add_argument("--plot", type=Path, metavar="F", help="also draw a kernel's roofline")
     options = parser.parse_args()
+    of_kernel = (options.device, options.plot) if options.name in KERNELS else ()
+    if not of_kernel and (options.device != "cpu" or options.plot):
+        parser.error(f"{options.name} takes neither --device nor --plot")
+    if options.device == "cuda":
+        try:
+            to_device(np.zeros(1), "cuda")
+        except RuntimeError as error:
+            raise SystemExit(str(error)) from error
     machine = {
         "date": date.today().isoformat(),
         "processor": _processor(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "numpy": version("numpy"),
+        "numba": version("numba"),
         "torch": version("torch"),
     }
+    if options.device == "cuda":
+        machine["gpu"] = _gpu()
     print(", ".join(f"{key} {value}" for key, value in machine.items()))
-    result = importlib.import_module(f"benchmarks.{options.name}").run(options.rounds)
+    benchmark = importlib.import_module(f"benchmarks.{options.name}")
+    result = benchmark.run(options.rounds, *of_kernel)
     if options.json:
         options.json.write_text(json.dumps({"machine": machine, **result}, indent=2) + "\n")
+
+
+def _gpu() -> str:
+    import cupy
+
+    return cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
 
 
 def _processor() -> str:

@@ -12,6 +12,9 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+Work = Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -19,37 +22,71 @@ class Contestant:
     """`make(case)` returns the work to be timed; `imports` is the module it rests on."""
 
     imports: str
-    make: Callable[[str], Callable[[], object]]
+    make: Callable[[Any], Work]
+
+
+def cpu_seconds(work: Work, calls: int) -> float:
+    """Seconds a call."""
+    started = time.perf_counter()
+    for _ in range(calls):
+        work()
+    return (time.perf_counter() - started) / calls
+
+
+def cuda_seconds(work: Work, calls: int) -> float:
+    """Seconds a call by the device's own clock, each call finding the cache cold."""
+    import cupy
+
+    start, stop = cupy.cuda.Event(), cupy.cuda.Event()
+    larger_than_the_cache = cupy.empty(2**28, cupy.uint8)
+    total = 0.0
+    for _ in range(calls):
+        larger_than_the_cache.fill(0)
+        start.record()
+        work()
+        stop.record()
+        stop.synchronize()
+        total += cupy.cuda.get_elapsed_time(start, stop) / 1e3
+    return total / calls
+
+
+CLOCKS = {"cpu": cpu_seconds, "cuda": cuda_seconds}
 
 
 @dataclass(frozen=True)
 class Measured:
     """Median seconds a call, by case; mebibytes at the peak, and those above the bare imports."""
 
-    seconds: dict[str, float]
+    seconds: dict[Any, float]
     peak: float
     above_imports: float
 
 
 WARM_UP = 3
+PAUSE = 0.01  # seconds between turns, for the threads of the one before to go to sleep
 
 
 def compare(
-    contestants: dict[str, Contestant], cases: Sequence[str], rounds: int, calls: int
+    contestants: dict[str, Contestant],
+    cases: Sequence[Any],
+    rounds: int,
+    calls: int,
+    device: str = "cpu",
 ) -> dict[str, Measured]:
     """Time each case of each contestant, `calls` at a time, in turn for so many rounds."""
     context = multiprocessing.get_context("spawn")
     pipes, processes = {}, []
     for who, contestant in contestants.items():
         pipes[who], theirs = context.Pipe()
-        processes.append(context.Process(target=_work, args=(theirs, contestant, cases)))
+        processes.append(context.Process(target=_work, args=(theirs, contestant, cases, device)))
         processes[-1].start()
     for pipe in pipes.values():
         pipe.recv()  # ready
-    times: dict[tuple[str, str], list[float]] = {(who, case): [] for who in pipes for case in cases}
+    times: dict[tuple[str, Any], list[float]] = {(who, case): [] for who in pipes for case in cases}
     for _ in range(rounds):
         for case in cases:
             for who, pipe in pipes.items():
+                time.sleep(PAUSE)
                 pipe.send((case, calls))
                 times[who, case].append(pipe.recv())
     measured = {}
@@ -62,7 +99,7 @@ def compare(
     return measured
 
 
-def _work(pipe, contestant: Contestant, cases: Sequence[str]) -> None:
+def _work(pipe, contestant: Contestant, cases: Sequence[Any], device: str) -> None:
     importlib.import_module(contestant.imports)
     before = _peak_mebibytes()
     works = {case: contestant.make(case) for case in cases}
@@ -72,11 +109,7 @@ def _work(pipe, contestant: Contestant, cases: Sequence[str]) -> None:
     pipe.send("ready")
     while order := pipe.recv():
         case, calls = order
-        work = works[case]
-        started = time.perf_counter()
-        for _ in range(calls):
-            work()
-        pipe.send((time.perf_counter() - started) / calls)
+        pipe.send(CLOCKS[device](works[case], calls))
     peak = _peak_mebibytes()
     pipe.send((peak, peak - before))
 

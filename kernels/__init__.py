@@ -14,6 +14,7 @@ from kernels.masked_conv2d import (
     masked_conv2d_input_grad,
     masked_conv2d_weight_grad,
 )
+from kernels.reparameterize import normal, reparameterize, reparameterize_logvar_grad
 
 __all__ = [
     "Array",
@@ -27,7 +28,10 @@ __all__ = [
     "masked_conv2d_input_grad",
     "masked_conv2d_weight_grad",
     "namespace",
+    "normal",
     "pair",
+    "reparameterize",
+    "reparameterize_logvar_grad",
     "unfold",
     "use",
 ]

@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
@@ -12,7 +12,9 @@ import numpy as np
 Array = Any
 """A `numpy.ndarray` or a `cupy.ndarray`."""
 
-IMPLEMENTATIONS = ("reference", "cpu", "cuda")
+SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+DTYPES = {"reference": (SINGLE, DOUBLE), "cpu": (SINGLE, DOUBLE), "cuda": (SINGLE,)}
+"""What each implementation takes."""
 
 _forced: str | None = None
 
@@ -25,8 +27,8 @@ def use(name: str) -> Iterator[None]:
     arrays get; with NumPy arrays "cuda" works only in Numba's simulator.
     """
     global _forced
-    if name not in IMPLEMENTATIONS:
-        raise ValueError(f"no implementation {name!r}: choose one of {', '.join(IMPLEMENTATIONS)}")
+    if name not in DTYPES:
+        raise ValueError(f"no implementation {name!r}: choose one of {', '.join(DTYPES)}")
     before, _forced = _forced, name
     try:
         yield
@@ -40,15 +42,19 @@ def implementation(kernel: str, *arrays: Array) -> ModuleType:
     Raises TypeError for arrays on two devices, and for a dtype that the implementation does not
     take: float32 and float64 on the CPU, float32 on CUDA.
     """
-    described = " and ".join(f"{a.dtype}{a.shape} of {type(a).__module__}" for a in arrays)
     on_device = {is_on_device(a) for a in arrays}
     if len(on_device) > 1:
-        raise TypeError(f"{kernel} of arrays on two devices, {described}: move one to the other")
-    name = _forced or ("cuda" if on_device == {True} else "cpu")
-    dtypes = ("float32",) if name == "cuda" else ("float32", "float64")
-    if any(a.dtype.name not in dtypes for a in arrays):
-        raise TypeError(f"{kernel} by {name} takes {' or '.join(dtypes)}, not {described}")
-    return importlib.import_module(f"kernels.{kernel}.{name}")
+        raise TypeError(f"{kernel} of {describe(arrays)}, on two devices: move one to the other")
+    name = _forced or ("cuda" if True in on_device else "cpu")
+    if any(a.dtype not in DTYPES[name] for a in arrays):
+        dtypes = " or ".join(dtype.name for dtype in DTYPES[name])
+        raise TypeError(f"{kernel} by {name} takes {dtypes}, not {describe(arrays)}")
+    module = f"kernels.{kernel}.{name}"
+    return sys.modules.get(module) or importlib.import_module(module)
+
+
+def describe(arrays: Sequence[Array]) -> str:
+    return " and ".join(f"{a.dtype}{a.shape} of {type(a).__module__}" for a in arrays)
 
 
 def is_on_device(array: Array) -> bool:

@@ -35,6 +35,7 @@ from autograd import (
     tanh,
     to_device,
 )
+from kernels import normal
 from models import figures
 from models.data import BINARISATIONS, Dataset
 from models.errors import UsageError
@@ -190,8 +191,8 @@ class VAE(nn.Module):
     def terms(self, x: Any, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """The reconstruction, with one sample of z, and the KL: (N,) each, in nats."""
         mu, logvar = self.encode(x)
-        z = reparameterize(mu, logvar, self._normal(rng, mu.shape))
-        return self.reconstruction(x, z), kl_from_standard_normal(mu, logvar)
+        z, kl = reparameterize(mu, logvar, seed=_seed(rng))
+        return self.reconstruction(x, z), kl
 
     def beta_at(self, epoch: float) -> float:
         s = self.settings
@@ -232,7 +233,7 @@ class VAE(nn.Module):
         log_sum = np.full(len(x), -np.inf)
         for done in range(0, samples, CHUNK):
             eps = self._normal(rng, (min(CHUNK, samples - done), *mu.shape))
-            z = reparameterize(mu, logvar, eps)
+            z = mu + exp(logvar / 2) * eps
             # log p(z) - log q(z|x): the constants cancel, and (z - mu) / sigma is eps.
             log_ratio = 0.5 * (eps * eps + logvar - z * z).sum(axis=-1)
             log_w = log_ratio - self.reconstruction(x, z)
@@ -252,7 +253,8 @@ class VAE(nn.Module):
         return self.images(self._normal(rng, (n, self.settings.latent)))
 
     def _normal(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-        return self._array(rng.standard_normal(shape, dtype=np.float32))
+        """Draws of N(0, 1), made where the model is."""
+        return normal(shape, _seed(rng), like=self.output.bias.data)
 
     def _array(self, values: Any) -> Array:
         """As float32, where the model is."""
@@ -262,12 +264,8 @@ class VAE(nn.Module):
 CHUNK = 16  # importance samples at a time
 
 
-def kl_from_standard_normal(mu: Any, logvar: Any) -> Tensor:
-    """KL(N(mu, diag(sigma^2)) || N(0, I)) in nats, summed over the last axis.
-
-    1/2 sum (mu^2 + sigma^2 - 1 - log sigma^2)           (Kingma & Welling 2014, appendix B)
-    """
-    return 0.5 * (mu * mu + exp(logvar) - 1 - logvar).sum(axis=-1)
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**64, dtype=np.uint64))
 
 
 def lerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:

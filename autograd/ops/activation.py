@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd.ops.elementwise import sign, tanh
+from autograd.ops.elementwise import tanh
 from autograd.ops.stable import sigmoid
 from autograd.primitive import bare, primitive
 
@@ -14,7 +14,7 @@ def relu(x):
     return np.maximum(x, 0)
 
 
-relu.rule(x=lambda g, ans: g * sign(ans))
+relu.rule(x=lambda g, ans: g * (ans != 0))
 
 
 @primitive

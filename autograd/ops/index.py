@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
 from autograd.array import namespace
 from autograd.primitive import bare, primitive
 
@@ -21,12 +19,8 @@ def scatter_add(x, *, index, shape):
     out = xp.zeros(shape, x.dtype)
     if _is_basic(index):
         out[index] = x
-    elif xp is np:
-        np.add.at(out, index, x)
     else:
-        import cupyx
-
-        cupyx.scatter_add(out, index, x)
+        xp.add.at(out, index, x)
     return out
 
 

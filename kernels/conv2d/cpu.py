@@ -15,8 +15,8 @@ channels last, as the next convolution likes it.
 """
 
 import numpy as np
-from numba import njit
 
+from kernels.compiled import compiled
 from kernels.conv2d.reference import output_size
 from kernels.register_tile import product, whole_vectors
 from kernels.threads import run
@@ -30,7 +30,7 @@ def conv2d(x, w, stride, padding, dilation, taps=None):
     taps = every_tap(kernel_size) if taps is None else taps
     weights = _packed(w, taps, (2, 1, 0))
     pixels, window = _tables(input_size, size, kernel_size, c, taps, stride, padding, dilation)
-    y = np.zeros((n, *size, weights.shape[-1]), x.dtype)
+    y = np.empty((n, *size, weights.shape[-1]), x.dtype)
     x = channels_last(x)
     run(lambda *share: _forward(x, weights, y, pixels, window, padding, *share), n)
     return y[..., :o].transpose(0, 3, 1, 2)
@@ -92,13 +92,14 @@ def _tables(input_size, size, kernel_size, channels, taps, stride, padding, dila
     return pixels, (corners[:, None] + np.arange(channels)).reshape(-1)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _forward(x, weights, y, pixels, window, padding, start, stop):
     padded, inside = _padded(x.shape, x.shape[3], padding, x.dtype)
     o = weights.shape[-1]
     rows = np.arange(len(pixels)) * o
     for n in range(start, stop):
         inside[:] = x[n]
+        y[n] = 0
         for k in range(0, len(window), CHUNK):
             product(
                 padded, 0, pixels, window[k : k + CHUNK],
@@ -107,7 +108,7 @@ def _forward(x, weights, y, pixels, window, padding, start, stop):
             )  # fmt: skip
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _input_grad(g, weights, x, pixels, corners, padding, start, stop):
     padded, inside = _padded(x.shape, weights.shape[-1], padding, x.dtype)
     seen, all_seen = _padded(g.shape, g.shape[3], (0, 0), g.dtype)
@@ -117,15 +118,16 @@ def _input_grad(g, weights, x, pixels, corners, padding, start, stop):
         all_seen[:] = g[n]
         padded[:] = 0
         for t in range(len(corners)):
-            product(
-                seen, 0, rows, outputs,
-                weights.reshape(-1), t * o * c,
-                padded, corners[t], pixels, c,
-            )  # fmt: skip
+            for k in range(0, o, CHUNK):
+                product(
+                    seen, 0, rows, outputs[k : k + CHUNK],
+                    weights.reshape(-1), (t * o + k) * c,
+                    padded, corners[t], pixels, c,
+                )  # fmt: skip
         x[n] = inside[..., : x.shape[3]]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _weight_grad(x, g, weights, pixels, window, padding, start, stop):
     padded, inside = _padded(x.shape, x.shape[3], padding, x.dtype)
     o = weights.shape[-1]
@@ -142,7 +144,7 @@ def _weight_grad(x, g, weights, pixels, window, padding, start, stop):
             )  # fmt: skip
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _padded(shape, channels, padding, dtype):
     """Zeros for one padded image, flat; and the view of them inside the padding, (H, W, C)."""
     _, height, width, _ = shape

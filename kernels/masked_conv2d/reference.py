@@ -3,6 +3,7 @@
 import numpy as np
 
 from kernels.conv2d import reference
+from kernels.dispatch import namespace
 
 
 def masked_conv2d(x, w, taps, stride, padding, dilation):
@@ -21,4 +22,4 @@ def masked_conv2d_weight_grad(x, g, taps, kernel_size, stride, padding, dilation
 def masked(w, taps):
     """w at the live taps, and 0 at the others even where w is not finite."""
     live = np.isin(np.arange(w.shape[2] * w.shape[3]), taps).reshape(w.shape[2:])
-    return np.where(live, w, np.zeros_like(w))
+    return np.where(namespace(w).asarray(live), w, np.zeros_like(w))

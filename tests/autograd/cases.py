@@ -252,7 +252,22 @@ def affine(linear, s):
     return linear, [*arrays, s.normal((outputs,))]
 
 
-@case("bce_with_logits", "reparameterize")
+@case("z_and_kl")
+def sampled(z_and_kl, s):
+    shape = (*s.shape(high=2), s.integer(0, 5))
+    noise = {"seed": s.integer(0, 2**64 - 1), "offset": s.integer(0, 2**64 - 1)}
+    return lambda mu, logvar: z_and_kl(mu, logvar, **noise), [s.normal(shape), s.normal(shape)]
+
+
+@case("z_and_kl_logvar_grad")
+def sampled_backwards(z_and_kl_logvar_grad, s):
+    shape = (*s.shape(high=2), s.integer(0, 5))
+    noise = {"seed": s.integer(0, 2**64 - 1), "offset": s.integer(0, 2**64 - 1)}
+    g = s.normal((int(np.prod(shape) + np.prod(shape[:-1])),))
+    return lambda g, logvar: z_and_kl_logvar_grad(g, logvar, **noise), [g, s.normal(shape)]
+
+
+@case("bce_with_logits")
 def together(primitive, s):
     return primitive, [s.normal(shape) for shape in s.broadcastable(len(primitive.inputs))]
 

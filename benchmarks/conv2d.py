@@ -1,0 +1,152 @@
+"""Convolution and its two gradients, float32, 128 images, at the shapes of the models."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.interleaved import Contestant, Work
+from benchmarks.roofline import Cost, report
+
+BATCH = 128
+PASSES = ("forward", "input grad", "weight grad")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One pass of a convolution of square images with a square kernel, perhaps masked."""
+
+    inputs: int
+    outputs: int
+    size: int
+    kernel_size: int
+    which: str
+    mask: str | None = None
+
+    def __str__(self) -> str:
+        mask = f" mask {self.mask}" if self.mask else ""
+        return (
+            f"{self.inputs}->{self.outputs} {self.size}x{self.size} "
+            f"{self.kernel_size}x{self.kernel_size}{mask} {self.which}"
+        )
+
+    @property
+    def label(self) -> str:
+        return f"{self.inputs}→{self.outputs}, {self.kernel_size}x{self.kernel_size}"
+
+    @property
+    def padding(self) -> int:
+        return self.kernel_size // 2
+
+    @property
+    def live(self) -> np.ndarray:
+        """(KH, KW), 1 where the mask lets a tap live."""
+        taps = np.arange(self.kernel_size**2)
+        centre = self.kernel_size**2 // 2
+        last = {None: taps[-1], "A": centre - 1, "B": centre}[self.mask]
+        return (taps <= last).reshape(self.kernel_size, -1).astype(np.float32)
+
+    @property
+    def cost(self) -> Cost:
+        pixels = BATCH * self.size**2
+        weights = self.inputs * self.outputs * int(self.live.sum())
+        numbers = pixels * (self.inputs + self.outputs) + weights
+        return Cost(2 * pixels * weights, 4 * numbers)
+
+
+SHAPES = [
+    (1, 64, 28, 7),
+    *((inputs, outputs, size, 3) for size in (28, 14, 7)
+      for inputs, outputs in ((32, 64), (64, 64), (128, 128))),
+    (64, 64, 28, 1),
+]  # fmt: skip
+
+
+def cases(shapes: list[tuple[int, int, int, int]], mask: str | None = None) -> list[Case]:
+    return [Case(*shape, which, mask) for shape in shapes for which in PASSES]
+
+
+@cache
+def arrays(inputs: int, outputs: int, size: int, kernel_size: int) -> list[np.ndarray]:
+    """x, w and g."""
+    rng = np.random.default_rng(0)
+    shapes = [(BATCH, inputs, size, size), (outputs, inputs, kernel_size, kernel_size),
+              (BATCH, outputs, size, size)]  # fmt: skip
+    return [rng.standard_normal(shape, np.float32) for shape in shapes]
+
+
+def of(case: Case) -> list[np.ndarray]:
+    return arrays(case.inputs, case.outputs, case.size, case.kernel_size)
+
+
+def ours(case: Case, device: str) -> Work:
+    """Images as a network has them: on the CPU with the channels last in memory."""
+    import kernels
+    from autograd import to_device
+
+    def channels_last(images: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(images.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+
+    x, w, g = of(case)
+    if device == "cpu":
+        x, g = channels_last(x), channels_last(g)
+    x, w, g = (to_device(a, device) for a in (x, w, g))
+    size, kernel_size, padding = x.shape[2:], w.shape[2:], case.padding
+    if case.mask is None:
+        return {
+            "forward": lambda: kernels.conv2d(x, w, 1, padding),
+            "input grad": lambda: kernels.conv2d_input_grad(g, w, size, 1, padding),
+            "weight grad": lambda: kernels.conv2d_weight_grad(x, g, kernel_size, 1, padding),
+        }[case.which]
+    rest = (case.mask, size, 1, padding), (case.mask, kernel_size, 1, padding)
+    return {
+        "forward": lambda: kernels.masked_conv2d(x, w, case.mask, 1, padding),
+        "input grad": lambda: kernels.masked_conv2d_input_grad(g, w, *rest[0]),
+        "weight grad": lambda: kernels.masked_conv2d_weight_grad(x, g, *rest[1]),
+    }[case.which]
+
+
+def torch(case: Case, device: str, channels_last: bool, tf32: bool = False) -> Work:
+    """With a mask, what people write: w * mask, and so is its gradient."""
+    import torch
+
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.allow_tf32 = tf32
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    x, w, g = (torch.tensor(a, device=device).to(memory_format=layout) for a in of(case))
+    live = torch.tensor(case.live, device=device) if case.mask else None
+    padding = [case.padding] * 2
+
+    def masked(weights: Any) -> Any:
+        return weights if live is None else weights * live
+
+    def gradient(input_grad: bool) -> Any:
+        return torch.ops.aten.convolution_backward(
+            g, x, masked(w), None, [1, 1], padding, [1, 1], False, [0, 0], 1,
+            [input_grad, not input_grad, False],
+        )  # fmt: skip
+
+    work: dict[str, Callable[[], object]] = {
+        "forward": lambda: torch.nn.functional.conv2d(x, masked(w), None, 1, padding),
+        "input grad": lambda: gradient(True)[0],
+        "weight grad": lambda: masked(gradient(False)[1]),
+    }
+    return torch.no_grad()(work[case.which])
+
+
+def contestants(device: str) -> dict[str, Contestant]:
+    peers = {}
+    for tf32 in (False, True) if device == "cuda" else (False,):
+        for layout in ("NCHW", "channels_last"):
+            name = f"PyTorch {layout}" + (" TF32" if tf32 else "")
+            make = partial(torch, device=device, channels_last=layout != "NCHW", tf32=tf32)
+            peers[name] = Contestant("torch", make)
+    return {"chainrule": Contestant("kernels", partial(ours, device=device)), **peers}
+
+
+def run(rounds: int, device: str, plot: Path | None) -> dict[str, Any]:
+    costs = {case: case.cost for case in cases(SHAPES)}
+    return report("conv2d", costs, contestants(device), device, rounds, plot)

@@ -1,0 +1,172 @@
+"""Kernels beside PyTorch and beside what the machine could do.
+
+A kernel cannot be faster than its floor, the larger of operations over the machine's peak rate
+and bytes over its bandwidth (Williams, Waterman & Patterson 2009, "Roofline"). Both are measured
+on the machine in the same run: the rate by products that stay in registers (on CUDA by the
+vendor's matrix product, TF32 off), the bandwidth by copying what no cache holds. The operations
+are those of the definition, so an algorithm that needs fewer may lie above the roof.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.interleaved import CLOCKS, Contestant, compare
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a case must do at least: arithmetic operations, and bytes read and written once."""
+
+    operations: float
+    bytes: float
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Operations a second, and bytes a second."""
+
+    peak: float
+    bandwidth: float
+
+    def floor(self, cost: Cost) -> float:
+        """Seconds."""
+        return max(cost.operations / self.peak, cost.bytes / self.bandwidth)
+
+
+def measure(device: str) -> Machine:
+    """The better of several tries."""
+    work, copy = _on_cuda() if device == "cuda" else _on_cpu()
+
+    def rate(task: Callable, amount: float) -> float:
+        task()
+        return amount / min(CLOCKS[device](task, 3) for _ in range(5))
+
+    return Machine(rate(*work), rate(*copy))
+
+
+def _on_cpu():
+    from numba import njit
+
+    from kernels.register_tile import ROWS, VECTORS, product, whole_vectors
+    from kernels.threads import CORES, run
+
+    columns, terms, times = VECTORS * whole_vectors(1, 4), 64, 20_000
+    b, many = np.ones(terms * columns, np.float32), np.arange(ROWS)
+
+    @njit(nogil=True)
+    def multiply(a, c):
+        for _ in range(times):
+            product(a, 0, many * 0, np.arange(terms), b, 0, c, 0, many * columns, columns)
+
+    def work(start: int, stop: int) -> None:
+        multiply(np.ones(terms, np.float32), np.zeros(ROWS * columns, np.float32))
+
+    large = np.ones((CORES, 2**27 // CORES), np.uint8)
+    copies = np.empty_like(large)
+
+    def copy(start: int, stop: int) -> None:
+        copies[start:stop] = large[start:stop]
+
+    operations = 2 * ROWS * columns * terms * times * CORES
+    return (lambda: run(work, CORES), operations), (lambda: run(copy, CORES), 2 * large.nbytes)
+
+
+def _on_cuda():
+    import cupy
+
+    n = 8192
+    a = cupy.ones((n, n), cupy.float32)
+    product, large = cupy.empty_like(a), cupy.ones(2**30, cupy.uint8)
+    copies = cupy.empty_like(large)
+    multiply = (lambda: cupy.matmul(a, a, out=product), 2 * n**3)
+    return multiply, (lambda: cupy.copyto(copies, large), 2 * large.nbytes)
+
+
+def report(
+    what: str,
+    costs: dict[Any, Cost],
+    contestants: dict[str, Contestant],
+    device: str,
+    rounds: int,
+    plot: Path | None,
+    calls: int = 1,
+) -> dict[str, Any]:
+    """Measure, print the table, draw the picture; returns the numbers.
+
+    The first contestant is ours. Its ratio is to the fastest of the others whose names begin with
+    PyTorch, and beside it the ratio to each.
+    """
+    machine = measure(device)
+    measured = compare(contestants, list(costs), rounds, calls, device)
+    print(
+        f"{what} on {device}: {machine.peak / 1e9:,.0f} billion float32 operations a second, "
+        f"{machine.bandwidth / 1e9:,.1f} GB/s"
+    )
+    names = list(contestants)
+    peers = [name for name in names if name.startswith("PyTorch")]
+    width = max(len(str(case)) for case in costs)
+    print(f"{'median ms (share of the floor)':{width}}" + "".join(f"{n:>24}" for n in names))
+    table: dict[str, Any] = {}
+    for case, cost in costs.items():
+        floor = machine.floor(cost)
+        seconds = {name: measured[name].seconds[case] for name in names}
+        cells = [f"{s * 1e3:15.3f} ({floor / s:5.0%})" for s in seconds.values()]
+        ratios = {name: seconds[names[0]] / seconds[name] for name in peers}
+        print(f"{case!s:{width}}" + "".join(f"{c:>24}" for c in cells) + _ratios(ratios))
+        table[str(case)] = {"seconds": seconds, "floor": floor, "ratios": ratios}
+    sums = {name: sum(row["seconds"][name] for row in table.values()) for name in names}
+    ratios = {name: sums[names[0]] / sums[name] for name in peers}
+    print(f"{'sum':{width}}" + "".join(f"{s * 1e3:>16.3f}        " for s in sums.values())
+          + _ratios(ratios))  # fmt: skip
+    if plot:
+        draw(what, machine, costs, table, plot)
+    return {"machine": vars(machine), "cases": table, "sum": sums, "ratio_of_sums": ratios}
+
+
+def _ratios(ratios: dict[str, float]) -> str:
+    return "   ratio " + ", ".join(f"{ratio:.2f}" for ratio in ratios.values())
+
+
+def draw(
+    what: str, machine: Machine, costs: dict[Any, Cost], table: dict[str, Any], path: Path
+) -> None:
+    """Operations a second against operations a byte, a panel for each pass, under the roof."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    passes = list(dict.fromkeys(case.which for case in costs))
+    figure, panels = plt.subplots(
+        1, len(passes), figsize=(4.6 * len(passes), 4.6), sharey=True, layout="constrained"
+    )
+    intensities = [cost.operations / cost.bytes for cost in costs.values()]
+    x = np.geomspace(min(intensities) / 2, max(intensities) * 2, 200)
+    roof = np.minimum(machine.peak, machine.bandwidth * x) / 1e9
+    for panel, which in zip(panels, passes):
+        panel.loglog(x, roof, color="0.3")
+        panel.set_title(which)
+        panel.set_xlabel("operations a byte")
+        panel.grid(which="both", color="0.92")
+        cases = [case for case in costs if case.which == which]
+        for k, name in enumerate(next(iter(table.values()))["seconds"]):
+            at = [costs[case].operations / costs[case].bytes for case in cases]
+            rates = [costs[c].operations / table[str(c)]["seconds"][name] / 1e9 for c in cases]
+            panel.plot(at, rates, "o^sDv"[k % 5], color=f"C{k}", alpha=0.75, label=name)
+        for label in dict.fromkeys(case.label for case in cases):
+            place = max(costs[c].operations / costs[c].bytes for c in cases if c.label == label)
+            panel.text(
+                place, 0.02, f" {label} ", rotation=90, ha="right", va="bottom", fontsize=8,
+                color="0.35", transform=panel.get_xaxis_transform(),
+            )  # fmt: skip
+        panel.set_ylim(bottom=min(roof) / 40)
+    panels[0].set_ylabel("billion operations a second")
+    handles, names = panels[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names))
+    figure.suptitle(f"{what}: the line is what the machine allows")
+    figure.savefig(path, dpi=130)
+    plt.close(figure)

@@ -1,0 +1,197 @@
+"""A pretend CuPy: arrays in ordinary memory that refuse what CuPy's refuse.
+
+It takes CuPy's place where there is no GPU, so that code which mixes the two kinds of array, or
+leans on what CuPy lacks, fails in a test and not on a GPU. Imitated are these rules of CuPy 14.2:
+
+- an array becomes NumPy's by `get()` only, and a number by `item()`, `float()`, `int()`, `bool()`;
+- beside it an operand is another such array, or a scalar of Python's or NumPy's: never a NumPy
+  array, not even one without dimensions. Only an index may be one;
+- a result without dimensions is an array, not a scalar;
+- NumPy's functions reach CuPy's by `__array_ufunc__` and `__array_function__`, and are missing
+  where CuPy has none; functions and methods take the keywords that CuPy's take.
+
+Functions that nothing has needed are missing too: look in CuPy before adding one to `FUNCTIONS`.
+Not imitated are kernels and streams, rounding, the sums of duplicates in another order, indices
+out of range (CuPy wraps them around) and what anything costs.
+"""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+METHODS = {
+    "all": "axis out keepdims",
+    "any": "axis out keepdims",
+    "astype": "order casting subok copy",
+    "copy": "order",
+    "max": "axis out keepdims",
+    "mean": "axis dtype out keepdims",
+    "min": "axis out keepdims",
+    "reshape": "order",
+    "squeeze": "axis",
+    "sum": "axis dtype out keepdims",
+    "transpose": "",
+}
+"""Methods of an array, with their keywords."""
+
+FUNCTIONS = {
+    "array2string": "separator",
+    "clip": "out",
+    "concatenate": "axis out dtype casting",
+    "ones_like": "dtype order shape",
+    "pad": "mode constant_values",
+    "result_type": "",
+    "sliding_window_view": "axis",
+    "tensordot": "axes",
+    "where": "",
+    "zeros_like": "dtype order shape",
+}
+"""Functions whose first argument is an array, or arrays, of the device."""
+
+UFUNCS = """
+    absolute add bitwise_and bitwise_or cos divide equal exp greater greater_equal invert isfinite
+    isnan less less_equal log log1p matmul maximum minimum multiply negative not_equal power sign
+    sin sqrt subtract tanh
+"""
+UFUNC_KEYWORDS = "out dtype casting where"
+
+
+class ndarray(NDArrayOperatorsMixin):
+    def __init__(self, memory: np.ndarray):
+        self.memory = memory  # which stands for the GPU's
+
+    dtype = property(lambda self: self.memory.dtype)
+    shape = property(lambda self: self.memory.shape)
+    ndim = property(lambda self: self.memory.ndim)
+    size = property(lambda self: self.memory.size)
+    T = property(lambda self: ndarray(self.memory.T))
+
+    @property
+    def flags(self) -> SimpleNamespace:
+        flags = self.memory.flags
+        return SimpleNamespace(c_contiguous=flags.c_contiguous, f_contiguous=flags.f_contiguous)
+
+    def get(self) -> np.ndarray:
+        return self.memory.copy()
+
+    def item(self) -> Any:
+        return self.memory.item()
+
+    def __float__(self) -> float:
+        return float(self.memory)
+
+    def __int__(self) -> int:
+        return int(self.memory)
+
+    def __bool__(self) -> bool:
+        return bool(self.memory)
+
+    def __len__(self) -> int:
+        return len(self.memory)
+
+    def __repr__(self) -> str:
+        return repr(self.memory)
+
+    def __getitem__(self, index: Any) -> "ndarray":
+        return _on_device(self.memory[_index(index)])
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.memory[_index(index)] = _in_memory(value)
+
+    def __array__(self, *_args: Any, **_keywords: Any) -> np.ndarray:
+        raise TypeError("Implicit conversion to a NumPy array is not allowed: use `.get()`")
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **keywords):
+        if "out" in keywords:
+            (keywords["out"],) = keywords["out"]
+        function = globals().get(ufunc.__name__)
+        if method != "__call__" or function is None:  # CuPy would take some of ufunc.at, not all
+            return NotImplemented
+        return function(*inputs, **keywords)
+
+    def __array_function__(self, function, types, arguments, keywords):
+        if function.__name__ not in FUNCTIONS:
+            return NotImplemented
+        return globals()[function.__name__](*arguments, **keywords)
+
+
+def _in_memory(value: Any) -> Any:
+    """The memory of a device's array, also in tuples and lists; scalars as they are."""
+    if isinstance(value, ndarray):
+        return value.memory
+    if isinstance(value, np.ndarray):
+        raise TypeError(f"Unsupported type {type(value)}")
+    return type(value)(map(_in_memory, value)) if isinstance(value, tuple | list) else value
+
+
+def _index(index: Any) -> Any:
+    if isinstance(index, tuple):
+        return tuple(map(_index, index))
+    return index.memory if isinstance(index, ndarray) else index
+
+
+def _on_device(value: Any) -> Any:
+    return ndarray(np.asarray(value)) if isinstance(value, np.ndarray | np.generic) else value
+
+
+class _Function:
+    """A function of NumPy's, given and giving arrays of the device."""
+
+    def __init__(self, function: Any, keywords: str, first_on_device: bool):
+        self.function, self.keywords = function, keywords.split()
+        self.first_on_device = first_on_device
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        name = self.function.__name__
+        if unknown := keywords.keys() - set(self.keywords):
+            raise TypeError(f"{name} of CuPy has no {', '.join(unknown)}")
+        first = arguments[0][0] if isinstance(arguments[0], tuple | list) else arguments[0]
+        if self.first_on_device and not isinstance(first, ndarray):
+            raise TypeError(f"{name} of CuPy takes an array of the device first")
+        out = keywords.get("out")
+        inputs, keywords = _in_memory(arguments), {k: _in_memory(v) for k, v in keywords.items()}
+        with np.errstate(all="ignore"):  # CuPy never warns
+            result = _on_device(self.function(*inputs, **keywords))
+        return result if out is None else out
+
+    def at(self, array: ndarray, index: Any, values: Any) -> None:
+        self.function.at(array.memory, _index(index), _in_memory(values))
+
+
+def _method(name: str, keywords: str) -> Any:
+    function = _Function(getattr(np.ndarray, name), keywords, True)
+    return lambda self, *arguments, **keywords: function(self, *arguments, **keywords)
+
+
+for _name, _keywords in METHODS.items():
+    setattr(ndarray, _name, _method(_name, _keywords))
+for _name, _keywords in FUNCTIONS.items():
+    _found = getattr(np, _name, None) or getattr(np.lib.stride_tricks, _name)
+    globals()[_name] = _Function(_found, _keywords, True)
+for _name in UFUNCS.split():
+    globals()[_name] = _Function(getattr(np, _name), UFUNC_KEYWORDS, False)
+
+
+def asarray(value: Any, dtype: Any = None) -> ndarray:
+    if isinstance(value, ndarray):
+        return value if dtype in (None, value.dtype) else value.astype(dtype)
+    return ndarray(np.array(value, dtype))
+
+
+def empty(shape: Any, dtype: Any = float) -> ndarray:
+    return ndarray(np.empty(shape, dtype))
+
+
+def zeros(shape: Any, dtype: Any = float) -> ndarray:
+    return ndarray(np.zeros(shape, dtype))
+
+
+class CUDARuntimeError(RuntimeError):
+    pass
+
+
+cuda = SimpleNamespace(
+    runtime=SimpleNamespace(getDevice=lambda: 0, CUDARuntimeError=CUDARuntimeError)
+)

@@ -1,0 +1,318 @@
+"""Everything that is to run on a GPU: the same numbers as on the CPU, and nowhere NumPy's arrays.
+
+Here the device is a pretend one, `tests/autograd/device.py`; tests/gpu runs the same tests on a
+real one.
+"""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+import autograd as ag
+from autograd import Tensor, nn, optim, to_device
+from autograd.primitive import Primitive
+from autograd.tensor import bare
+from kernels import dispatch
+from models import vae
+from models.cli import main
+from tests.autograd import device
+from tests.autograd.test_nn import LAYERS, OPTIMISERS
+from tests.autograd.test_primitives import derivatives, drawn, every_primitive
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cupy():
+    """The pretend CuPy in the place of the real one; its kernels are the reference's."""
+    with pytest.MonkeyPatch.context() as patch, dispatch.use("reference"):
+        patch.setitem(sys.modules, "cupy", device)
+        yield device
+
+
+@contextmanager
+def watched() -> Iterator[None]:
+    """Every primitive given an array of the device has to return one."""
+    call = Primitive.__call__
+
+    def checked(self, *inputs, **keywords):
+        out = call(self, *inputs, **keywords)
+        if any(dispatch.is_on_device(bare(x)) for x in inputs):
+            assert dispatch.is_on_device(bare(out)), f"{self.name} left the device"
+        return out
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Primitive, "__call__", checked)
+        yield
+
+
+def same(run: Callable, *arrays: np.ndarray, tolerance: float = 2e-4) -> None:
+    """`run`, given `arrays` in float32, makes the same list of arrays on the CPU and the device."""
+    single = [x.astype(np.float32) for x in arrays]
+    expected = run(*single)
+    with watched():
+        found = run(*(to_device(x, "cuda") for x in single))
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected):
+        assert dispatch.is_on_device(a)
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        scale = 1 + np.abs(b).max(initial=0)
+        np.testing.assert_allclose(a.get(), b, atol=tolerance * scale, rtol=0)
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+HOST = np.ones((2, 3), np.float32)
+REFUSED = {
+    "NumPy's array on the right": lambda x: x * HOST,
+    "NumPy's array on the left": lambda x: HOST * x,
+    "NumPy's array without dimensions": lambda x: x + np.array(1.0),
+    "NumPy's array as what is added to": lambda x: np.add(HOST, x, out=HOST.copy()),
+    "conversion": np.asarray,
+    "NumPy's condition": lambda x: np.where(HOST > 0, x, 0.0),
+    "condition of Python": lambda x: np.where(True, x, 0.0),
+    "NumPy's array among the parts": lambda x: np.concatenate((x, HOST)),
+    "a function that CuPy lacks": lambda x: np.insert(x, 1, 1.0),
+    "add.at of NumPy": lambda x: np.add.at(x, ([0], [1]), 1.0),
+    "assignment of NumPy's array": lambda x: x.__setitem__(..., HOST),
+    "a keyword that CuPy lacks": lambda x: x.sum(where=True),
+    "NumPy's array indexed by one": lambda x: HOST[x],
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_the_device_refuses(name, cupy):
+    with pytest.raises((TypeError, ValueError, AttributeError, IndexError)):
+        REFUSED[name](cupy.asarray(HOST))
+
+
+def test_the_device_takes_scalars_and_indices_and_keeps_what_has_no_dimensions(cupy):
+    x = cupy.asarray(HOST)
+    for y in (2 * x, x**0.5, np.float32(2) - x, x[np.array([1, 0])], x[HOST > 0], x.sum(), x[0, 0]):
+        assert isinstance(y, cupy.ndarray)
+        assert y.dtype == np.float32
+    assert float(x.sum()) == x.sum().item() == 6
+    assert x.sum().shape == ()
+
+
+@every_primitive(examples=30)
+def test_every_primitive_and_its_derivatives_to_order_three(name, data):
+    f, arrays = drawn(data, name)
+    same(lambda *xs: derivatives(f, list(xs)), *arrays)
+
+
+COMPOSED = {
+    "matmul of vectors": lambda x: x[0] @ x.T @ x,
+    "prod": lambda x: ag.prod(x, axis=1),
+    "var": lambda x: ag.var(x, axis=(0, 1)),
+    "softmax": lambda x: ag.softmax(x),
+    "log_sigmoid": lambda x: ag.log_sigmoid(x),
+    "silu": ag.silu,
+    "gelu": ag.gelu,
+    "stack": lambda x: ag.stack([x, -x, 2 * x]),
+    "flatten": lambda x: ag.flatten(ag.reshape(x, shape=(3, 2, 2))),
+    "upsample_nearest": lambda x: ag.upsample_nearest(x.reshape(1, 1, 3, 4), 2),
+    "max_pool2d": lambda x: ag.max_pool2d(x.reshape(1, 1, 3, 4), 2, 1),
+    "avg_pool2d": lambda x: ag.avg_pool2d(x.reshape(1, 1, 3, 4), (3, 2)),
+    "embedding": lambda x: ag.embedding(x, np.array([[2, 0], [2, 2]])),
+    "logsumexp of -inf": lambda x: ag.logsumexp(
+        ag.where(x.data > 9, x, -np.inf), axis=1, keepdims=True
+    ).sum(axis=0),
+}
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_what_is_made_of_primitives(name):
+    same(lambda x: derivatives(COMPOSED[name], [x]), rng().standard_normal((3, 4)))
+
+
+def test_backward_adds_to_the_gradient_and_a_nan_is_found(cupy):
+    x = Tensor(cupy.asarray(HOST), requires_grad=True)
+    for _ in range(2):
+        (x * 3).sum().backward(cupy.asarray(np.float32(2)))
+    np.testing.assert_array_equal(x.grad.numpy(), np.full_like(HOST, 12))
+    assert (x.grad >= 12).all()
+    assert f"{x.sum()} {x.sum():.1f}" == "Tensor(6., made by sum) 6.0"
+    assert len(list(x)) == 2
+    assert ag.grad(x.sum(), [x, Tensor(x.data, requires_grad=True)])[1].numpy().any() == 0
+    with ag.detect_nan(), pytest.raises(FloatingPointError, match="made the first NaN"):
+        ag.log(-x)
+
+
+# Layers and optimisers
+
+
+def run_layer(layer: nn.Module, x: np.ndarray) -> list[np.ndarray]:
+    """What a layer gives, its gradients and its state, after training and in evaluation."""
+    found = []
+    for training in (True, False):
+        layer.train(training)
+        layer.zero_grad()
+        input_ = Tensor(x, requires_grad=True)
+        y = layer(input_)
+        (y * y).sum().backward()
+        parameters = layer.parameters().values()
+        found += [y.data, input_.grad.data, *(p.grad.data for p in parameters)]
+        found += [t.data.copy() for t in layer.tensors().values()]
+    return found
+
+
+MORE_LAYERS = {
+    "Dropout": (None, lambda: nn.Dropout(0.5, rng()), (4, 5)),
+    "Sequential": (None, lambda: nn.Sequential(nn.Linear(5, 4, rng()), ag.relu), (3, 5)),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS | MORE_LAYERS)
+def test_layers(name):
+    _, make, shape = (LAYERS | MORE_LAYERS)[name]
+
+    def run(x):
+        layer = make()
+        if dispatch.is_on_device(x):
+            layer.to("cuda")
+        return run_layer(layer, x)
+
+    same(run, rng().standard_normal(shape))
+
+
+def test_a_module_goes_to_the_device_and_back_with_its_state_and_gradients(cupy):
+    layer, other = nn.BatchNorm(3), nn.BatchNorm(3)
+    layer.to("cuda")
+    layer(cupy.asarray(rng().standard_normal((4, 3)).astype(np.float32))).sum().backward()
+    assert isinstance(layer.weight.data, cupy.ndarray)
+    assert isinstance(layer.weight.grad.data, cupy.ndarray)
+    state = layer.state()
+    assert {type(array) for array in state.values()} == {np.ndarray}
+    layer.to("cpu")
+    assert type(layer.bias.data) is type(layer.bias.grad.data) is np.ndarray
+    np.testing.assert_array_equal(layer.bias.grad.data, [4, 4, 4])
+    other.to("cuda")
+    other.load_state(state)
+    for name, array in layer.state().items():
+        np.testing.assert_array_equal(other.state()[name], array)
+    assert isinstance(other.running_var.data, cupy.ndarray)
+
+
+def test_embedding_takes_indices_of_either_side(cupy):
+    layer = nn.Embedding(4, 3, rng())
+    layer.to("cuda")
+    indices = np.array([2, 0])
+    for given in (indices, cupy.asarray(indices)):
+        np.testing.assert_array_equal(layer(given).numpy(), layer.weight.numpy()[indices])
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_optimisers_step_and_resume(name):
+    make = OPTIMISERS[name][1]
+
+    def run(start):
+        p = Tensor(start.copy(), requires_grad=True)
+        optimiser = make({"p": p})
+        for scale in (1.0, 0.1, -2.0):
+            p.grad = Tensor(np.sin(scale * p.data))
+            optimiser.step()
+        pieces = list(optim._blocks(p.data, p.grad.data))
+        assert len(pieces) == (1 if dispatch.is_on_device(start) else 2)
+        resumed = make({"p": p})
+        resumed.load_state(optimiser.state())
+        resumed.step()
+        assert optim.clip_gradients({"p": p}, 1.0) > 1
+        average = optim.EMA({"p": p}, 0.5)
+        p.data = p.data + 1
+        average.update()
+        return [p.data, p.grad.data, *resumed._state.values(), *average.average.values()]
+
+    same(run, rng().standard_normal((300, 200)), tolerance=1e-5)
+
+
+# Models
+
+
+BERNOULLI = vae.Settings(hidden=(6,), latent=2, binarisation="fixed")
+GAUSSIAN = dataclasses.replace(BERNOULLI, decoder="gaussian", binarisation="none")
+MODELS = {
+    "vae, bernoulli": lambda: vae.VAE(BERNOULLI, (2, 3), 2, rng()),
+    "vae, gaussian": lambda: vae.VAE(GAUSSIAN, (2, 3), 17, rng()),
+}
+"""For each model a function that makes a small one, for images (2, 3)."""
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_train_evaluate_and_sample(name):
+    def run(x):
+        model = MODELS[name]()
+        where = "cuda" if dispatch.is_on_device(x) else "cpu"
+        model.to(where)
+        adam = optim.Adam(model.parameters(), 0.01)
+        for step in range(3):
+            loss, _ = model.loss(x, np.random.default_rng(step))
+            model.zero_grad()
+            loss.backward()
+            adam.step()
+        numbers = [
+            list(model.bound(x, rng()).values()),
+            model.log_prob(x, rng(), samples=20),
+            model.sample(4, rng()).ravel(),
+        ]
+        parameters = model.parameters().values()
+        found = [loss.data, *(p.data for p in parameters), *(p.grad.data for p in parameters)]
+        return [*found, *(to_device(np.array(values), where) for values in numbers)]
+
+    same(run, rng().integers(0, 2, (5, 6)))
+
+
+TINY = ["--set", "hidden=8", "--set", "latent=3", "--set", "batch=500"]
+
+
+def losses(directory):
+    lines = (directory / "metrics.jsonl").read_text().splitlines()
+    return [m["loss"] for m in map(json.loads, lines) if "test" not in m]
+
+
+def test_a_run_trains_resumes_evaluates_and_samples(tmp_path, capsys):
+    on_cpu, run = tmp_path / "cpu", tmp_path / "cuda"
+    cuda = ["--device", "cuda"]
+    assert main(["train", "vae", *TINY, "--out", str(on_cpu), "--steps", "4"]) == 0
+    assert main(["train", "vae", *TINY, "--out", str(run), "--steps", "4", *cuda]) == 0
+    assert losses(run) == pytest.approx(losses(on_cpu), rel=1e-4)
+    capsys.readouterr()
+    bounds = []
+    for directory, options in ((on_cpu, []), (run, cuda)):
+        assert main(["evaluate", str(directory), "--json", *options]) == 0
+        evaluation = json.loads(capsys.readouterr().out)
+        bounds.append([evaluation["reconstruction"], evaluation["kl"], evaluation["nll"]])
+    assert bounds[1] == pytest.approx(bounds[0], rel=1e-4)
+    assert main(["sample", str(run), "-n", "2", *cuda]) == 0
+    assert main(["train", "vae", "--resume", str(run), "--steps", "5"]) == 0
+    assert len(losses(run)) == 5
+
+
+def fails_without_a_gpu(tmp_path, capsys) -> str:
+    assert main(["train", "vae", "--device", "cuda", "--out", str(tmp_path / "run")]) == 1
+    assert not (tmp_path / "run").exists()
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert error.count("\n") == 1
+    return error
+
+
+def test_a_run_without_cupy_fails_in_one_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    error = fails_without_a_gpu(tmp_path, capsys)
+    assert error == "chainrule: device cuda needs CuPy, which is not installed; use cpu\n"
+
+
+def test_a_run_without_a_gpu_fails_in_one_line(tmp_path, capsys, monkeypatch):
+    def no_driver():
+        raise device.CUDARuntimeError("cudaErrorInsufficientDriver: no driver")
+
+    monkeypatch.setitem(sys.modules, "cupy", device)
+    monkeypatch.setattr(device.cuda.runtime, "getDevice", no_driver)
+    error = fails_without_a_gpu(tmp_path, capsys)
+    assert "device cuda: no usable GPU (cudaErrorInsufficientDriver: no driver); use cpu" in error

@@ -1,0 +1,22 @@
+"""What tests/autograd/test_device.py asks of a pretend GPU, asked of a real one."""
+
+import importlib
+
+import numpy as np
+import pytest
+
+from autograd import to_device
+
+try:
+    to_device(np.zeros(1), "cuda")
+except RuntimeError as error:
+    pytest.skip(str(error), allow_module_level=True)
+
+from tests.autograd.test_device import *  # noqa: F403
+
+pytestmark = pytest.mark.filterwarnings("default")  # Numba warns that small grids are slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cupy():
+    return importlib.import_module("cupy")
