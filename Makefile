@@ -19,9 +19,10 @@ test-ptx: $(BIN)/chainrule
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,ptx]'
 	$(BIN)/pytest --numprocesses auto tests/ptx
 
-# On a machine with a GPU, in an environment that has the extras test and cuda13 or cuda12.
+# On a machine with a GPU, in an environment that has the extras test and cuda13 or cuda12, whose
+# libraries may warn of what is not ours.
 test-gpu:
-	$(PYTHON) -m pytest tests/gpu tests/cuda
+	$(PYTHON) -m pytest -W default tests/gpu tests/cuda
 
 lint: $(BIN)/chainrule
 	$(BIN)/ruff check .

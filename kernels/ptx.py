@@ -20,6 +20,7 @@ from numba import cuda
 # Numba would wait for the device once for each CuPy array of a launch. A kernel here runs on
 # CuPy's own stream, so the order is right without waiting.
 config.CUDA_ARRAY_INTERFACE_SYNC = 0
+config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # a small map makes a small grid
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 

@@ -1,8 +1,11 @@
-"""One Python thread per core, each with a BLAS of one thread.
+"""One Python thread per core, beside a BLAS of one thread.
 
-A kernel that splits a batch itself must keep BLAS from splitting every product again: two pools
-of threads that spin for the same cores cost several times the work. NumPy's copies and products
-and Numba's nogil functions release the interpreter's lock, so Python threads are enough.
+BLAS's threads go on spinning for tens of milliseconds after a product, and a kernel that finds
+them at it gets half a core where it counted on one: a training step of convolutions and linear
+layers took a third longer. So from the first time that work is dealt out here, BLAS keeps to one
+thread, for the rest of the process; a large product by itself is then slower.
+
+Numba's nogil functions and NumPy release the interpreter's lock, so Python threads are enough.
 """
 
 import os
@@ -11,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar
 
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import threadpool_limits
 
 T = TypeVar("T")
 
@@ -22,16 +25,11 @@ def run(work: Callable[[int, int], T], count: int) -> list[T]:
     """What `work(start, stop)` gives for each core's share of range(count), in order."""
     shares = max(1, min(CORES, count))
     bounds = [count * i // shares for i in range(shares + 1)]
-    with _blas().limit(limits=1):
-        others = [_pool().submit(work, *bounds[i : i + 2]) for i in range(1, shares)]
-        return [work(*bounds[:2]), *(other.result() for other in others)]
+    others = [_pool().submit(work, *bounds[i : i + 2]) for i in range(1, shares)]
+    return [work(*bounds[:2]), *(other.result() for other in others)]
 
 
 @cache
 def _pool() -> ThreadPoolExecutor:
+    threadpool_limits(limits=1, user_api="blas")
     return ThreadPoolExecutor(CORES)
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController().select(user_api="blas")

@@ -14,8 +14,6 @@ except RuntimeError as error:
 
 from tests.autograd.test_device import *  # noqa: F403
 
-pytestmark = pytest.mark.filterwarnings("default")  # Numba warns that small grids are slow
-
 
 @pytest.fixture(scope="module", autouse=True)
 def cupy():

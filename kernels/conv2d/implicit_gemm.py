@@ -1,0 +1,399 @@
+"""Convolution as a product of matrices, one of which is never stored: implicit GEMM.
+
+    y[o, pixel] = sum over taps t and channels c of  w[t, c, o] x[c, pixel's window at t]
+
+is a product of an (O, taps C) and a (taps C, pixels) matrix. The second is many times as large as
+x; here its entries are picked from x as they are copied to shared memory (Chetlur et al. 2014,
+"cuDNN: Efficient Primitives for Deep Learning", section 3.1). This is the last rung of `ladder.py`,
+which comes here step by step. `cuda.py` makes of it a convolution and the gradient of its input.
+"""
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numba import float32, int32, int64, uint32
+
+from kernels import ptx
+from kernels.dispatch import Array, namespace
+from kernels.ptx import (
+    ALIGNED,
+    commit_group,
+    copy4_async,
+    copy16_async,
+    cuda,
+    divide,
+    load4,
+    store4,
+    wait_group,
+)
+
+Size = tuple[int, int]
+
+
+class Phase(NamedTuple):
+    """The outputs [first_row::step, first_column::step], rows x columns of them.
+
+    Output (i, j) of the phase reads the input at (i in_step + shift, j in_step + shift) for each
+    of its taps (tap, row shift, column shift).
+    """
+
+    first_row: int
+    first_column: int
+    rows: int
+    columns: int
+    taps: tuple[tuple[int, int, int], ...]
+
+
+class Tile(NamedTuple):
+    """What a block computes: `channels` x `pixels` of the output, 8 x 8 for each thread.
+
+    Each step of the reduction takes `depth` input channels of one tap. `stages` steps have room
+    in shared memory: one is multiplied while the next ones arrive.
+    """
+
+    channels: int
+    pixels: int
+    depth: int
+    stages: int
+
+    @property
+    def threads(self) -> int:
+        return self.channels * self.pixels // 64
+
+
+TILES = (Tile(128, 128, 16, 3), Tile(64, 128, 16, 3), Tile(32, 64, 16, 2))
+"""The first of those that pad the channels least. A static shared memory of 48 KB holds each, and
+as many of their blocks as THREADS_IN_FLIGHT has room for fit the 164 KB of an A100."""
+
+MULTIPROCESSORS = 132
+"""Of an H100 or H200. A constant, so that the result has the same bits on every device."""
+
+THREADS_IN_FLIGHT = 512
+"""For each multiprocessor: what its 65,536 registers allow at up to 128 for each thread."""
+
+LARGEST = 2**31 - 1
+"""Elements of an array: the kernel's offsets are of 32 bits, and some have a sign."""
+
+NOWHERE = -(2**30)
+"""A row above every image, whatever is added to it."""
+
+PARTIAL_STEPS = 4
+"""To write a partial sum and read it again takes about the time of so many steps."""
+
+
+def implicit_gemm(
+    x: Array, weights: Array, size: Size, phases: tuple[Phase, ...], in_step: Size, out_step: Size
+) -> Array:
+    """(N, C, H, W) and (KH KW, C, O) to (N, O, *size): each of the phases, which make up all of y.
+
+    `in_step` and `out_step` are how far apart the outputs of a phase see x, and lie in y. Raises
+    ValueError for arrays too large for the kernel.
+    """
+    xp = namespace(x)
+    channels, produced = weights.shape[1:]
+    y = xp.empty((len(x), produced, *size), np.float32)
+    if y.size == 0:
+        return y
+    if max(x.size, y.size) > LARGEST:
+        raise ValueError(f"x {x.shape} and y {y.shape}: CUDA's indices here have 31 bits")
+    tile = min(TILES, key=lambda tile: round_up(produced, tile.channels))
+    taps, shifts, numbers = tables(xp, 0 if xp is np else x.device.id, phases)
+
+    # Packed so that a step's weights are `depth` rows of neighbours, with zeros around.
+    padded = (round_up(channels, tile.depth), round_up(produced, tile.channels))
+    packed = xp.zeros((len(taps), *padded), np.float32)
+    packed[:, :channels, :produced] = weights[taps]
+
+    channel_tiles = padded[1] // tile.channels
+    pixel_tiles = [-(-len(x) * phase.rows * phase.columns // tile.pixels) for phase in phases]
+    steps = max(len(phase.taps) for phase in phases) * padded[0] // tile.depth
+    splits = best_split(channel_tiles * sum(pixel_tiles), steps, tile)
+    splits = max(1, min(splits, LARGEST // y.size))
+    partial = xp.empty((splits, *y.shape), np.float32) if splits > 1 else y
+    ptx.launch(
+        implicit_gemm_kernel(tile),
+        (channel_tiles * max(pixel_tiles), 1, len(phases) * splits),
+        tile.threads,
+        xp.ascontiguousarray(x).reshape(-1),
+        packed.reshape(-1),
+        partial.reshape(-1),
+        shifts,
+        numbers,
+        x.shape,
+        y.shape,
+        padded,
+        in_step,
+        out_step,
+        splits,
+    )
+    if splits > 1:
+        threads = 256
+        ptx.launch(
+            add_partial_sums,
+            -(-y.size // threads),
+            threads,
+            partial.reshape(-1),
+            y.reshape(-1),
+            splits,
+        )
+    return y
+
+
+@cache
+def tables(xp, device: int, phases: tuple[Phase, ...]) -> tuple[Array, Array, Array]:
+    """What the kernel reads of the phases, on the device, and sent there once.
+
+    The taps in the order of the phases; their shifts; and six numbers of each phase: first row and
+    column, rows, columns, the place of its first tap among all, and how many it has.
+    """
+    taps = [tap for phase in phases for tap in phase.taps]
+    firsts = np.cumsum([0] + [len(phase.taps) for phase in phases])
+    rows = [(*phase[:4], first, len(phase.taps)) for phase, first in zip(phases, firsts)]
+    arrays = (
+        [tap for tap, _, _ in taps],
+        [shift for _, *shifts in taps for shift in shifts],
+        [number for row in rows for number in row],
+    )
+    return tuple(xp.asarray(np.array(array, np.int32)) for array in arrays)
+
+
+def round_up(n: int, multiple: int) -> int:
+    return -(-n // multiple) * multiple
+
+
+@cache
+def best_split(tiles: int, steps: int, tile: Tile) -> int:
+    """Among how many blocks to share the reduction of a tile: a small map has too few tiles.
+
+    It takes the time of the steps of a block times the rounds in which all blocks are done.
+    """
+    at_once = MULTIPROCESSORS * (THREADS_IN_FLIGHT // tile.threads)
+
+    def time(splits: int) -> int:
+        partial = PARTIAL_STEPS if splits > 1 else 0
+        return -(-tiles * splits // at_once) * (-(-steps // splits) + partial)
+
+    return min(range(1, max(2, steps + 1)), key=time)
+
+
+# ---------------------------------------------------------------------------------------------
+# The kernels
+
+
+@cache
+def implicit_gemm_kernel(tile: Tile):
+    """y, or its `splits` partial sums, for the tile of each block.
+
+    The grid is (channel tiles x pixel tiles, 1, phases x splits), with the pixel tiles of the
+    largest phase. x and y are flat NCHW, weights are flat (taps, C, O) padded to whole steps and
+    tiles. Shifts and phases are the `tables`.
+    """
+    channels, pixels, depth, stages = tile
+    threads = tile.threads
+    ahead, pending = stages - 1, stages - 2
+    weight_stage, window_stage = depth * channels, depth * pixels
+    weight_size, window_size = stages * weight_stage, stages * window_stage
+
+    # A thread copies fours of weights, down a column, every `weight_rows`-th of them.
+    weight_fours = channels // 4
+    weight_rows = threads // weight_fours
+    weight_copies = depth // weight_rows
+    # And it copies windows: of `lane_pixels` pixels, every `window_rows`-th input channel.
+    window_lanes = min(threads, pixels)
+    lane_pixels = pixels // window_lanes
+    window_rows = threads // window_lanes
+    window_copies = depth // window_rows
+
+    # A thread multiplies two fours of channels by two fours of pixels, half a tile apart. A warp
+    # is 4 threads by 8, so that its wide loads are of 4 and of 8 neighbouring fours.
+    half_channels, half_pixels = channels // 2, pixels // 2
+    across = min(8, pixels // 8)
+    down = 32 // across
+    warps_across = pixels // 8 // across
+
+    @cuda.jit(device=True)
+    def multiply(weight_tile, window_tile, a_at, b_at, a, b, total):
+        """Add the outer product of 8 weights and 8 pixels."""
+        a[0], a[1], a[2], a[3] = load4(weight_tile, a_at)
+        a[4], a[5], a[6], a[7] = load4(weight_tile, a_at + half_channels)
+        b[0], b[1], b[2], b[3] = load4(window_tile, b_at)
+        b[4], b[5], b[6], b[7] = load4(window_tile, b_at + half_pixels)
+        for i in range(8):
+            for j in range(8):
+                total[i, j] += a[i] * b[j]
+
+    def twice(multiply, rows):
+        """`multiply` for as many rows again: the compiler does not unroll a loop this long."""
+
+        @cuda.jit(device=True)
+        def both(weight_tile, window_tile, a_at, b_at, a, b, total):
+            multiply(weight_tile, window_tile, a_at, b_at, a, b, total)
+            a_at, b_at = a_at + rows * channels, b_at + rows * pixels
+            multiply(weight_tile, window_tile, a_at, b_at, a, b, total)
+
+        return both
+
+    rows = 1
+    while rows < depth:
+        multiply, rows = twice(multiply, rows), 2 * rows
+
+    @ptx.jit_for(threads, THREADS_IN_FLIGHT // max(32, threads))  # a warp's registers, at least
+    def implicit_gemm(
+        x, weights, y, shifts, phases, x_shape, y_shape, padded, in_step, out_step, splits
+    ):
+        weight_tile = cuda.shared.array(weight_size, float32, ALIGNED)
+        window_tile = cuda.shared.array(window_size, float32, ALIGNED)
+        total = cuda.local.array((8, 8), float32)
+        a = cuda.local.array(8, float32)
+        b = cuda.local.array(8, float32)
+        row = cuda.local.array(lane_pixels, int32)
+        column = cuda.local.array(lane_pixels, int32)
+        corner = cuda.local.array(lane_pixels, int32)
+
+        _, in_channels, height, width = x_shape
+        images, out_channels, out_height, out_width = y_shape
+        in_plane, out_plane = int32(height * width), uint32(out_height * out_width)
+
+        # Which tile, phase and part of the reduction are this block's.
+        channel_tiles = uint32(padded[1] // channels)
+        pixel_tile = divide(uint32(cuda.blockIdx.x), channel_tiles)
+        first_channel = uint32((cuda.blockIdx.x - pixel_tile * channel_tiles) * channels)
+        first_pixel = uint32(pixel_tile * pixels)
+        phase = divide(uint32(cuda.blockIdx.z), uint32(splits))
+        split = int32(cuda.blockIdx.z - phase * uint32(splits))
+        numbers = uint32(phase * 6)
+        phase_rows, phase_columns = phases[uint32(numbers + 2)], uint32(phases[uint32(numbers + 3)])
+        first_tap, taps = phases[uint32(numbers + 4)], phases[uint32(numbers + 5)]
+        phase_plane = uint32(phase_rows * phase_columns)
+        phase_pixels = uint32(images * phase_plane)
+        if first_pixel >= phase_pixels:
+            return
+        steps = int32(padded[0] // depth * taps)
+        step, end = int32(steps * split // splits), int32(steps * (split + 1) // splits)
+        chunk = int32(step // max(taps, 1))
+        tap = int32(step - chunk * taps)
+
+        thread = uint32(cuda.threadIdx.x)
+
+        # Where this thread copies from: weights ...
+        four = uint32(thread % uint32(weight_fours) * 4)
+        weight_row = uint32(thread // uint32(weight_fours))
+        weight_to = uint32(weight_row * channels + four)
+        weight_of = uint32(weight_row * uint32(padded[1]) + first_channel + four)
+        # ... and windows. A pixel past the last sees nothing but rows above the image.
+        lane = uint32(thread % uint32(window_lanes))
+        window_row = uint32(thread // uint32(window_lanes))
+        window_to = uint32(window_row * pixels + lane)
+        for q in range(lane_pixels):
+            pixel = uint32(first_pixel + lane + q * window_lanes)
+            image = divide(pixel, phase_plane)
+            i = divide(uint32(pixel - image * phase_plane), phase_columns)
+            j = uint32(pixel - image * phase_plane - i * phase_columns)
+            row[q], column[q] = int32(i * in_step[0]), int32(j * in_step[1])
+            corner[q] = int32((image * in_channels + window_row) * in_plane)
+            if pixel >= phase_pixels:
+                row[q] = int32(NOWHERE)
+
+        for i in range(8):
+            for j in range(8):
+                total[i, j] = float32(0.0)
+        warp, lane = uint32(thread // uint32(32)), uint32(thread % uint32(32))
+        my_channel = uint32((warp // uint32(warps_across) * down + lane // uint32(across)) * 4)
+        my_pixel = uint32((warp % uint32(warps_across) * across + lane % uint32(across)) * 4)
+
+        # Each turn copies the step that is `ahead` of the one it multiplies.
+        arriving, ready = uint32(0), uint32(stages - ahead)
+        turn = int32(step - ahead)
+        while turn < end:
+            # The oldest step has arrived, for this thread; after the barrier, for all threads,
+            # which also have done with the stage that is written next.
+            wait_group(pending)
+            cuda.syncthreads()
+            if turn + ahead < end:
+                of = uint32((first_tap + tap) * padded[0] + chunk * depth) * uint32(padded[1])
+                of = uint32(of + weight_of)
+                to = uint32(arriving * weight_stage + weight_to)
+                for n in range(weight_copies):
+                    copy16_async(
+                        weight_tile,
+                        uint32(to + n * weight_rows * channels),
+                        weights,
+                        uint32(of + n * weight_rows * padded[1]),
+                        True,
+                    )
+                shift = uint32(2 * (first_tap + tap))
+                shift_row, shift_column = shifts[shift], shifts[uint32(shift + 1)]
+                to = uint32(arriving * window_stage + window_to)
+                for q in range(lane_pixels):
+                    at_row, at_column = int32(row[q] + shift_row), int32(column[q] + shift_column)
+                    of = int32(corner[q] + chunk * depth * in_plane)
+                    left = int32(0)  # channels from this one on, if the window is inside
+                    if uint32(at_row) < uint32(height) and uint32(at_column) < uint32(width):
+                        of = int32(of + at_row * width + at_column)
+                        left = int32(in_channels - chunk * depth - int32(window_row))
+                    for n in range(window_copies):
+                        copy4_async(
+                            window_tile,
+                            uint32(to + n * window_rows * pixels + q * window_lanes),
+                            x,
+                            int32(of + n * window_rows * in_plane),
+                            n * window_rows < left,
+                        )
+                tap = int32(tap + 1)
+                if tap == taps:
+                    tap, chunk = int32(0), int32(chunk + 1)
+            commit_group()
+            arriving = uint32(arriving + 1) if arriving < uint32(ahead) else uint32(0)
+
+            if turn >= step:
+                a_at = int64(ready * weight_stage + my_channel)
+                b_at = int64(ready * window_stage + my_pixel)
+                multiply(weight_tile, window_tile, a_at, b_at, a, b, total)
+            ready = uint32(ready + 1) if ready < uint32(ahead) else uint32(0)
+            turn = int32(turn + 1)
+
+        # Neighbouring pixels are neighbours in memory if there is one phase, and each four of them
+        # is of one image if the size of images divides by four: then it is stored at once.
+        first_row, first_column = phases[numbers], phases[uint32(numbers + 1)]
+        part = uint32(uint32(split) * uint32(images * out_channels) * out_plane)
+        my_channel = uint32(first_channel + my_channel)
+        my_pixel = uint32(first_pixel + my_pixel)
+        channels_left = int32(out_channels - int32(my_channel))
+        if phase_plane == out_plane and out_plane % uint32(4) == uint32(0):
+            for p in range(0, 8, 4):
+                pixel = uint32(my_pixel + p // 4 * half_pixels)
+                image = divide(pixel, out_plane)
+                to = uint32(part + image * (out_channels - 1) * out_plane + pixel)
+                to = uint32(to + my_channel * out_plane)
+                for c in range(8):
+                    skip = c // 4 * half_channels + c % 4
+                    if pixel < phase_pixels and skip < channels_left:
+                        values = total[c, p], total[c, p + 1], total[c, p + 2], total[c, p + 3]
+                        store4(y, uint32(to + skip * out_plane), *values)
+        else:
+            for p in range(8):
+                pixel = uint32(my_pixel + p // 4 * half_pixels + p % 4)
+                image = divide(pixel, phase_plane)
+                i = divide(uint32(pixel - image * phase_plane), phase_columns)
+                j = uint32(pixel - image * phase_plane - i * phase_columns)
+                i, j = uint32(i * out_step[0] + first_row), uint32(j * out_step[1] + first_column)
+                to = uint32(part + (image * out_channels + my_channel) * out_plane)
+                to = uint32(to + i * out_width + j)
+                for c in range(8):
+                    skip = c // 4 * half_channels + c % 4
+                    if pixel < phase_pixels and skip < channels_left:
+                        y[uint32(to + skip * out_plane)] = total[c, p]
+
+    return implicit_gemm
+
+
+@cuda.jit
+def add_partial_sums(partial, y, splits):
+    """y[i] = sum over s of partial[s, i], in this order."""
+    i = uint32(cuda.grid(1))
+    if i < uint32(y.size):
+        total = float32(0.0)
+        for split in range(splits):
+            total += partial[uint32(split * uint32(y.size) + i)]
+        y[i] = total

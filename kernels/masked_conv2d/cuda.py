@@ -1,0 +1,283 @@
+"""Masked convolution on CUDA: the kernels of convolution, which take the live taps only.
+
+Images of few channels have a kernel of their own. The first layer of a PixelCNN makes 64 channels
+of one: as a matrix product it reduces over few numbers, and its input gradient has a single row.
+Here it is bound by writing y, or by reading g.
+
+`taps` always lists the live taps as flat indices a KW + b.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from numba import float32, int32, int64, uint32
+
+from kernels import ptx
+from kernels.conv2d import cuda as dense
+from kernels.conv2d.cuda_weight_grad import live_taps, weight_grad
+from kernels.conv2d.reference import output_size
+from kernels.dispatch import Array, namespace
+from kernels.ptx import ALIGNED, commit_group, copy4_async, cuda, load4, wait_group
+
+Pair = tuple[int, int]
+Block = tuple[int, int, int, int]
+"""Of a thread its channels and pixels, of a block its threads along pixels and along channels."""
+
+FEW_CHANNELS = 4
+
+MOST_TAPS, ROOMS = 64, (1024, 3840)
+"""The live taps, and the pixels of one channel, that the direct kernel has shared memory for."""
+
+NOWHERE = 0xFFFFFFFF
+"""The index of what lies outside of every image: a zero."""
+
+MULTIPROCESSORS, BLOCKS = 132, 4
+"""Of an H100 or H200, and the blocks for each. Constants, so that the order of a sum is too."""
+
+
+def masked_conv2d(
+    x: Array,
+    w: Array,
+    taps: Sequence[int],
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    block: Block | None = None,
+) -> Array:
+    """(N, C, H, W) and (O, C, KH, KW) to (N, O, OH, OW). `block` is the direct kernel's."""
+    y = None
+    if x.shape[1] <= FEW_CHANNELS:
+        size = output_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
+        groups = 4 if len(w) > 32 else 2 if len(w) > 16 else 1
+        block = block or (16, 4, 128 // groups, groups)
+        strides = w[0].size, w[0, 0].size
+        y = direct(x, w, strides, taps, (len(w), *size), stride, padding, dilation, block)
+    return dense.conv2d(x, w, stride, padding, dilation, taps=taps) if y is None else y
+
+
+def masked_conv2d_input_grad(
+    g: Array,
+    w: Array,
+    taps: Sequence[int],
+    input_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    block: Block | None = None,
+) -> Array:
+    """(N, O, OH, OW) and (O, C, KH, KW) to (N, C, H, W).
+
+    With stride 1 it is a convolution again,
+
+        dx[n, c, i, j] = sum over o, a, b of g[n, o, i - a d + p, j - b d + p] w[o, c, a, b]
+
+    with -d for d, -p for p, and the two kinds of channels in each other's place.
+    """
+    dx, channels = None, w.shape[1]
+    if channels <= FEW_CHANNELS and stride == (1, 1):
+        block = block or (channels, 8, 128, 1)
+        strides = w[0, 0].size, w[0].size
+        minus_padding, minus_dilation = (-padding[0], -padding[1]), (-dilation[0], -dilation[1])
+        shape = channels, *input_size
+        dx = direct(g, w, strides, taps, shape, stride, minus_padding, minus_dilation, block)
+    if dx is None:
+        dx = dense.conv2d_input_grad(g, w, input_size, stride, padding, dilation, taps=taps)
+    return dx
+
+
+def masked_conv2d_weight_grad(
+    x: Array,
+    g: Array,
+    taps: Sequence[int],
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+) -> Array:
+    """(N, C, H, W) and (N, O, OH, OW) to (O, C, KH, KW), 0 at dead taps."""
+    return weight_grad(x, g, kernel_size, stride, padding, dilation, taps)
+
+
+def direct(
+    x: Array,
+    w: Array,
+    w_strides: Pair,
+    taps: Sequence[int],
+    y_shape: tuple[int, int, int],
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    block: Block,
+) -> Array | None:
+    """x (N, C, H, W) to (N, *y_shape) by `direct_kernel`, or None where that is not possible.
+
+    w_strides are those of the channels of y and of x. Where y makes few blocks, the channels of x
+    are shared among more, and the partial sums are added, always in the same order.
+    """
+    thread_channels, thread_pixels, lanes, groups = block
+    (n, channels, *_), (out_channels, out_height, out_width) = x.shape, y_shape
+    # What a window of live taps looks at, seen from the pixel: from `corner` on, and how far.
+    places = [
+        [k * d - p for k in along]
+        for along, d, p in zip(zip(*(divmod(t, w.shape[3]) for t in taps)), dilation, padding)
+    ]
+    corner = tuple(map(min, places))
+    reach = tuple(max(along) - min(along) for along in places)
+
+    pixels = thread_pixels * lanes
+    rows = most_rows(pixels, out_height, out_width, stride[0], reach[0])
+    columns = (out_width - 1) * stride[1] + reach[1] + 1
+    rooms = [room for room in ROOMS if rows * columns <= room]
+    if not rooms or len(taps) > MOST_TAPS or n == 0:
+        return None
+
+    pixel_blocks = -(-n * out_height * out_width // pixels)
+    channel_blocks = -(-out_channels // (thread_channels * groups))
+    splits = max(1, min(channels, MULTIPROCESSORS * BLOCKS // (pixel_blocks * channel_blocks)))
+    channels_of_block = -(-channels // splits)
+    splits = -(-channels // channels_of_block)
+    xp = namespace(x)
+    y = xp.empty((splits, n, *y_shape), np.float32)
+    ptx.launch(
+        direct_kernel(*block, rooms[0]),
+        (pixel_blocks, channel_blocks, splits),
+        lanes * groups,
+        xp.ascontiguousarray(x).reshape(-1),
+        xp.ascontiguousarray(w).reshape(-1),
+        live_taps(x, taps),
+        y.reshape(-1),
+        *(x.shape, y.shape, w_strides, stride, padding, dilation, corner, reach),
+        *(w.shape[3], channels_of_block),
+    )
+    return y[0] if splits == 1 else y.sum(axis=0)
+
+
+def most_rows(pixels: int, out_height: int, out_width: int, stride: int, reach: int) -> int:
+    """The most rows of the tall image that `pixels` neighbouring pixels look at.
+
+    The next row of an image is `stride` further, but the next image begins below all that this
+    one's last row looks at, which is reach + 1 rows.
+    """
+    next_rows = (pixels + out_width - 2) // out_width
+    next_images = (pixels + out_height * out_width - 2) // (out_height * out_width)
+    return next_rows * stride + next_images * max(0, reach + 1 - stride) + reach + 1
+
+
+@cache
+def direct_kernel(thread_channels: int, thread_pixels: int, lanes: int, groups: int, room: int):
+    """Convolution by its definition, with x and w in shared memory and a tile of y in registers.
+
+    A block of `groups` times `lanes` threads makes thread_pixels * lanes pixels, neighbours in
+    raster order over all images, of thread_channels * groups channels. For every channel of x it
+    copies the rows around those pixels, padded, and the live taps of w; the rows of all images are
+    thought of as one tall image, so that a block may begin in one image and end in the next.
+    """
+    threads, pixels, channels = lanes * groups, thread_pixels * lanes, thread_channels * groups
+    fours = -(-thread_channels // 4)
+    padded = 4 * fours
+    # The weights are (tap, channel of y). With rows 4 longer than they need be, a warp that copies
+    # the taps of a channel writes to 8 banks and not to one.
+    pitch = padded * groups + 4
+    w_size = MOST_TAPS * pitch
+
+    @cuda.jit(device=True)
+    def place(pixel, y_shape, stride, rows_of_image):
+        """The corner of this pixel's window in the tall image."""
+        plane, width = uint32(y_shape[3] * y_shape[4]), uint32(y_shape[4])
+        image, pixel = uint32(pixel // plane), uint32(pixel % plane)
+        i, j = uint32(pixel // width), uint32(pixel % width)
+        return uint32(image * rows_of_image + i * stride[0]), uint32(j * stride[1])
+
+    @ptx.jit_for(threads, BLOCKS)
+    def direct(
+        x, w, taps, y, x_shape, y_shape, w_strides, stride, padding, dilation, corner, reach,
+        kernel_columns, channels_of_block,
+    ):  # fmt: skip
+        x_tile = cuda.shared.array(room, float32, ALIGNED)
+        sources = cuda.shared.array(room, uint32)
+        w_tile = cuda.shared.array(w_size, float32, ALIGNED)
+        offsets = cuda.shared.array(MOST_TAPS, uint32)
+        total = cuda.local.array((thread_channels, thread_pixels), float32)
+        x_values = cuda.local.array(thread_pixels, float32)
+        w_values = cuda.local.array(padded, float32)
+        starts = cuda.local.array(thread_pixels, uint32)
+
+        images, in_channels, height, width = x_shape
+        _, _, out_channels, out_height, out_width = y_shape
+        live = uint32(taps.size)
+        plane = uint32(out_height * out_width)
+        count = uint32(images * plane)
+        rows_of_image = uint32((out_height - 1) * stride[0] + reach[0] + 1)
+        columns = uint32((out_width - 1) * stride[1] + reach[1] + 1)
+        thread = uint32(cuda.threadIdx.x)
+        lane, group = uint32(thread % uint32(lanes)), uint32(thread // uint32(lanes))
+        first_pixel = uint32(cuda.blockIdx.x * pixels)
+        first_channel = uint32(cuda.blockIdx.y * channels)
+
+        last_pixel = uint32(min(first_pixel + pixels, count) - 1)
+        first_row, _ = place(first_pixel, y_shape, stride, rows_of_image)
+        last_row, _ = place(last_pixel, y_shape, stride, rows_of_image)
+        size = uint32((last_row - first_row + reach[0] + 1) * columns)
+        for p in range(thread_pixels):
+            pixel = uint32(min(first_pixel + lane + p * lanes, last_pixel))
+            row, column = place(pixel, y_shape, stride, rows_of_image)
+            starts[p] = uint32((row - first_row) * columns + column)
+            for c in range(thread_channels):
+                total[c, p] = float32(0.0)
+        for t in range(thread, live, threads):
+            tap = uint32(taps[uint32(t)])
+            a, b = uint32(tap // uint32(kernel_columns)), uint32(tap % uint32(kernel_columns))
+            down = uint32(int32(a * dilation[0] - padding[0] - corner[0]))
+            right = uint32(int32(b * dilation[1] - padding[1] - corner[1]))
+            offsets[uint32(t)] = uint32(down * columns + right)
+
+        for index in range(thread, size, threads):
+            row, column = uint32(uint32(index) // columns), uint32(uint32(index) % columns)
+            row = uint32(row + first_row)
+            image, row = uint32(row // rows_of_image), uint32(row % rows_of_image)
+            i, j = int32(row + corner[0]), int32(column + corner[1])
+            sources[uint32(index)] = NOWHERE
+            if image < uint32(images) and uint32(i) < uint32(height) and uint32(j) < uint32(width):
+                sources[uint32(index)] = uint32((image * in_channels * height + i) * width + j)
+
+        split = uint32(cuda.blockIdx.z)
+        start = uint32(split * channels_of_block)
+        for k in range(start, min(start + channels_of_block, in_channels)):
+            cuda.syncthreads()  # the tiles of the channel before have been read
+            for index in range(thread, size, threads):
+                of = uint32(sources[uint32(index)])
+                valid = of != uint32(NOWHERE)
+                copy4_async(x_tile, uint32(index), x, uint32(of + k * height * width), valid)
+            for index in range(thread, channels * live, threads):
+                c, t = uint32(uint32(index) // live), uint32(uint32(index) % live)
+                channel = uint32(first_channel + c)
+                of = uint32(channel * w_strides[0] + k * w_strides[1] + taps[t])
+                copy4_async(w_tile, uint32(t * pitch + c), w, of, channel < uint32(out_channels))
+            commit_group()
+            wait_group(0)
+            cuda.syncthreads()
+            weights = int64(group * padded)
+            for t in range(live):
+                offset = uint32(offsets[uint32(t)])
+                for p in range(thread_pixels):
+                    x_values[p] = x_tile[uint32(starts[p] + offset)]
+                for f in range(fours):
+                    a, b, c, d = load4(w_tile, weights + 4 * f)
+                    i = 4 * f
+                    w_values[i], w_values[i + 1], w_values[i + 2], w_values[i + 3] = a, b, c, d
+                for c in range(thread_channels):
+                    for p in range(thread_pixels):
+                        total[c, p] += w_values[c] * x_values[p]
+                weights += pitch
+
+        for p in range(thread_pixels):
+            pixel = uint32(first_pixel + lane + p * lanes)
+            image, pixel_of_image = uint32(pixel // plane), uint32(pixel % plane)
+            for c in range(thread_channels):
+                channel = uint32(first_channel + group * thread_channels + c)
+                if pixel < count and channel < uint32(out_channels):
+                    plane_of_y = uint32((split * images + image) * out_channels + channel)
+                    y[uint32(plane_of_y * plane + pixel_of_image)] = total[c, p]
+
+    return direct

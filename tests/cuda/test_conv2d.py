@@ -1,0 +1,136 @@
+"""Every rung of the ladder, and the gradient of the input, against the definition."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from tests.cuda import needs_cuda, on_device, to_numpy
+
+needs_cuda()
+
+from kernels.conv2d import cuda, implicit_gemm, ladder, reference  # noqa: E402
+
+SMALL = implicit_gemm.Tile(16, 16, 8, 3)
+"""4 threads: the same kernel, for the simulator."""
+
+RUNGS = ladder.LADDER | {
+    "shared tile": partial(ladder.shared_tile, side=4),
+    "register tile": partial(ladder.register_tile, side=16, depth=4),
+}
+GEOMETRIES = [
+    # x, out channels, kernel size, stride, padding, dilation
+    ((2, 3, 4, 6), 5, (3, 3), (1, 1), (1, 1), (1, 1)),
+    ((1, 9, 5, 6), 17, (2, 3), (2, 3), (1, 2), (2, 1)),  # more channels than a tile
+    ((1, 2, 8, 7), 3, (3, 3), (2, 2), (0, 1), (1, 1)),
+    ((3, 3, 4, 4), 2, (1, 1), (2, 2), (0, 0), (1, 1)),  # most inputs are of no output
+    ((1, 1, 3, 4), 2, (7, 7), (1, 1), (3, 3), (1, 1)),
+    ((1, 2, 2, 3), 2, (1, 1), (1, 1), (2, 1), (1, 1)),  # a border of zeros
+    ((5, 1, 3, 1), 1, (2, 1), (1, 1), (0, 0), (1, 2)),
+    ((1, 2, 4, 6), 2, (2, 2), (2, 4), (0, 1), (2, 3)),  # stride and dilation share a factor
+]
+
+
+def random(*shape: int) -> np.ndarray:
+    return np.random.default_rng(sum(shape)).standard_normal(shape, np.float32)
+
+
+def problem(x_shape, out_channels, kernel_size, *options):
+    """x, w, g and the options."""
+    w = random(out_channels, x_shape[1], *kernel_size)
+    size = reference.output_size(x_shape[2:], kernel_size, *options)
+    return random(*x_shape), w, random(x_shape[0], out_channels, *size), options
+
+
+def assert_close(got, expected):
+    """To float32's precision, for sums of some hundred terms of size one."""
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(to_numpy(got), expected, rtol=1e-5, atol=1e-5)
+
+
+def check(x, w, g, options, taps=None):
+    """The convolution and its input gradient, of these arrays of the device."""
+    live = to_numpy(w).copy()
+    if taps is not None:
+        live.reshape(*live.shape[:2], -1)[..., np.delete(np.arange(live[0, 0].size), taps)] = 0
+    y = cuda.conv2d(x, w, *options, taps)
+    assert_close(y, reference.conv2d(to_numpy(x), live, *options))
+    dx = cuda.conv2d_input_grad(g, w, x.shape[2:], *options, taps)
+    assert_close(dx, reference.conv2d_input_grad(to_numpy(g), live, x.shape[2:], *options))
+
+
+@pytest.fixture
+def small_tile(monkeypatch):
+    monkeypatch.setattr(implicit_gemm, "TILES", (SMALL,))
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+def test_every_rung(rung, geometry, small_tile):
+    x, w, _, options = problem(*geometry)
+    y = RUNGS[rung](on_device(x), on_device(w), *options)
+    assert_close(y, reference.conv2d(x, w, *options))
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+def test_the_gradient_of_the_input(geometry, small_tile):
+    x, w, g, options = problem(*geometry)
+    dx = cuda.conv2d_input_grad(on_device(g), on_device(w), x.shape[2:], *options)
+    assert_close(dx, reference.conv2d_input_grad(g, w, x.shape[2:], *options))
+
+
+@pytest.mark.parametrize("tile", implicit_gemm.TILES, ids=str)
+def test_the_tiles_that_are_used(tile, monkeypatch):
+    monkeypatch.setattr(implicit_gemm, "TILES", (tile,))
+    x, w, g, options = problem((3, 2, 5, 8), 3, (1, 2), (1, 1), (0, 1), (1, 1))
+    check(on_device(x), on_device(w), on_device(g), options)
+
+
+LAYOUTS = {
+    "reversed": lambda a: on_device(a[::-1, :, ::-1, ::-1].copy())[::-1, :, ::-1, ::-1],
+    "transposed": lambda a: on_device(a.T.copy()).T,
+    "every other": lambda a: on_device(np.repeat(a, 2, axis=3))[..., ::2],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_arrays_in_any_order_of_memory(layout, small_tile):
+    x, w, g, options = problem((2, 2, 4, 3), 2, (2, 2), (1, 1), (1, 0), (1, 1))
+    expected = reference.conv2d(x, w, *options)
+    x, w, g = map(LAYOUTS[layout], (x, w, g))
+    check(x, w, g, options)
+    for run in RUNGS.values():
+        assert_close(run(x, w, *options), expected)
+
+
+@pytest.mark.parametrize("taps", [[4], [0, 1, 2, 3], np.array([8, 0])], ids=str)
+@pytest.mark.parametrize("stride", [(1, 1), (2, 2)], ids=str)
+def test_dead_taps_may_hold_anything(taps, stride, small_tile):
+    x, w, g, options = problem((2, 3, 4, 5), 4, (3, 3), stride, (1, 1), (1, 1))
+    w.reshape(4, 3, 9)[..., np.delete(np.arange(9), taps)] = np.nan
+    check(on_device(x), on_device(w), on_device(g), options, taps)
+
+
+@pytest.mark.parametrize(
+    ("geometry", "splits"),
+    [(GEOMETRIES[0], 2), (GEOMETRIES[1], 3), (GEOMETRIES[2], 2), (GEOMETRIES[5], 3)],
+)
+def test_the_reduction_is_shared_among_blocks(geometry, splits, small_tile, monkeypatch):
+    """More of them than steps, in the last case."""
+    monkeypatch.setattr(implicit_gemm, "best_split", lambda tiles, steps, tile: splits)
+    x, w, g, options = problem(*geometry)
+    check(on_device(x), on_device(w), on_device(g), options)
+
+
+def test_small_maps_are_split_and_large_ones_are_not():
+    tile, split = implicit_gemm.TILES[0], implicit_gemm.best_split
+    blocks = {7: 49, 14: 196, 28: 784, 56: 3136}  # N = 128, 128 channels, pixels / 128
+    splits = {size: split(n, 9 * 128 // tile.depth, tile) for size, n in blocks.items()}
+    assert splits[56] == 1
+    assert 132 <= blocks[7] * splits[7] <= 2 * 132  # one round of two blocks a multiprocessor
+    assert split(1, 1, tile) == 1
+
+
+def test_an_empty_batch():
+    x, w, g, options = problem((0, 2, 4, 4), 3, (3, 3), (1, 1), (1, 1), (1, 1))
+    check(on_device(x), on_device(w), on_device(g), options)
