@@ -37,3 +37,9 @@ def to_device(array: Array, device: str) -> Array:
     except cupy.cuda.runtime.CUDARuntimeError as error:
         raise RuntimeError(f"device cuda: no usable GPU ({error}); use cpu") from error
     return cupy.asarray(array)
+
+
+# An operation's result is a new array, and to get its memory from the system anew costs more than
+# most operations. The C library of Linux keeps twice as much free memory for the next arrays as
+# the largest block that it has seen freed, if that is below 32 MiB: so it is shown one.
+np.empty(2**25 - 2**16, np.uint8)

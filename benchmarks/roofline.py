@@ -54,16 +54,18 @@ def _on_cpu():
     from kernels.register_tile import ROWS, VECTORS, product, whole_vectors
     from kernels.threads import CORES, run
 
-    columns, terms, times = VECTORS * whole_vectors(1, 4), 64, 20_000
-    b, many = np.ones(terms * columns, np.float32), np.arange(ROWS)
+    columns, terms, times = VECTORS * whole_vectors(1, 4), 128, 20_000
+    a, b = np.ones(terms, np.float32), np.ones(terms * columns, np.float32)
+    rows = np.arange(ROWS)
 
     @njit(nogil=True)
-    def multiply(a, c):
+    def multiply(a, a_rows, a_steps, b, c, c_rows):
         for _ in range(times):
-            product(a, 0, many * 0, np.arange(terms), b, 0, c, 0, many * columns, columns)
+            product(a, 0, a_rows, a_steps, b, 0, columns, c, 0, c_rows, columns)
 
     def work(start: int, stop: int) -> None:
-        multiply(np.ones(terms, np.float32), np.zeros(ROWS * columns, np.float32))
+        c = np.zeros(ROWS * columns, np.float32)
+        multiply(a, rows * 0, np.arange(terms), b, c, rows * columns)
 
     large = np.ones((CORES, 2**27 // CORES), np.uint8)
     copies = np.empty_like(large)

@@ -29,8 +29,17 @@ def whole_vectors(columns: int, itemsize: int) -> int:
     return -(-columns // lanes) * lanes
 
 
+def pitch(columns: int, itemsize: int) -> int:
+    """How far apart to lay the rows of B: with a vector more where a tile takes part of a row.
+
+    Rows a power of two apart would have their parts compete for the same lines of the cache.
+    """
+    lanes = REGISTER_BYTES // itemsize
+    return columns + lanes * (columns > VECTORS * lanes)
+
+
 @njit(inline="always")
-def product(a, a_start, a_rows, a_steps, b, b_start, c, c_start, c_rows, columns):
+def product(a, a_start, a_rows, a_steps, b, b_start, b_pitch, c, c_start, c_rows, columns):
     """Add the product to C. a, b and c are flat; B has `columns` columns, in whole vectors."""
     rows = len(a_rows)
     lanes = REGISTER_BYTES // c.itemsize
@@ -43,13 +52,13 @@ def product(a, a_start, a_rows, a_steps, b, b_start, c, c_start, c_rows, columns
             vectors //= 2
         for i in range(0, rows, height):
             shape = (min(height, rows - i), vectors)
-            _tile(a, a_start, a_rows[i:], a_steps, b, b_start + v, columns,
+            _tile(a, a_start, a_rows[i:], a_steps, b, b_start + v, b_pitch,
                   c, c_start + v, c_rows[i:], shape)  # fmt: skip
         v += vectors * lanes
 
 
 @intrinsic
-def _tile(typing, a, a_start, a_rows, a_steps, b, b_start, b_stride, c, c_start, c_rows, shape):
+def _tile(typing, a, a_start, a_rows, a_steps, b, b_start, b_pitch, c, c_start, c_rows, shape):
     """`product` for one tile: a branch of code for each shape up to (ROWS, VECTORS)."""
 
     def generate(context, builder, signature, arguments):
@@ -57,7 +66,7 @@ def _tile(typing, a, a_start, a_rows, a_steps, b, b_start, b_stride, c, c_start,
             return context.make_array(signature.args[k])(context, builder, arguments[k])
 
         a, a_rows, a_steps, b, c, c_rows = (array(k).data for k in (0, 2, 3, 4, 7, 9))
-        a_start, b_start, b_stride, c_start = (arguments[k] for k in (1, 5, 6, 8))
+        a_start, b_start, b_pitch, c_start = (arguments[k] for k in (1, 5, 6, 8))
         count = cgutils.unpack_tuple(builder, array(3).shape)[0]
         rows, vectors = cgutils.unpack_tuple(builder, arguments[10])
 
@@ -94,7 +103,7 @@ def _tile(typing, a, a_start, a_rows, a_steps, b, b_start, b_stride, c, c_start,
             for place, cell in cells:
                 builder.store(builder.load(place, align=itemsize), cell)
             with cgutils.for_range(builder, count) as r:
-                b_line = builder.add(b_start, builder.mul(r.index, b_stride))
+                b_line = builder.add(b_start, builder.mul(r.index, b_pitch))
                 b_vectors = [builder.load(p, align=itemsize) for p in line(b, b_line, breadth)]
                 step = load(a_steps, r.index)
                 for a_line, row in zip(a_lines, sums):

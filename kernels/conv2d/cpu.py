@@ -18,19 +18,19 @@ import numpy as np
 
 from kernels.compiled import compiled
 from kernels.conv2d.reference import output_size
-from kernels.register_tile import product, whole_vectors
+from kernels.register_tile import pitch, product, whole_vectors
 from kernels.threads import run
 
-CHUNK = 64  # terms of a sum: so many rows of B, 4 vectors of AVX-512 wide, are 16 KiB of L1 cache
+CHUNK = 128  # terms of a sum: so many rows of B, as wide as a tile of AVX-512, are 32 KiB of cache
 
 
 def conv2d(x, w, stride, padding, dilation, taps=None):
     (n, c, *input_size), (o, _, *kernel_size) = x.shape, w.shape
     size = output_size(tuple(input_size), tuple(kernel_size), stride, padding, dilation)
     taps = every_tap(kernel_size) if taps is None else taps
-    weights = _packed(w, taps, (2, 1, 0))
+    weights, wide = _packed(w, taps, (2, 1, 0))
     pixels, window = _tables(input_size, size, kernel_size, c, taps, stride, padding, dilation)
-    y = np.empty((n, *size, weights.shape[-1]), x.dtype)
+    y = np.empty((n, *size, wide), x.dtype)
     x = channels_last(x)
     run(lambda *share: _forward(x, weights, y, pixels, window, padding, *share), n)
     return y[..., :o].transpose(0, 3, 1, 2)
@@ -39,12 +39,11 @@ def conv2d(x, w, stride, padding, dilation, taps=None):
 def conv2d_input_grad(g, w, input_size, stride, padding, dilation, taps=None):
     (n, _, *size), (_, c, *kernel_size) = g.shape, w.shape
     taps = every_tap(kernel_size) if taps is None else taps
-    weights = _packed(w, taps, (2, 0, 1))
-    wide = weights.shape[-1]
+    weights, wide = _packed(w, taps, (2, 0, 1))
     pixels, window = _tables(input_size, size, kernel_size, wide, taps, stride, padding, dilation)
     x = np.empty((n, *input_size, c), g.dtype)
     g, corners = channels_last(g), window[::wide]
-    run(lambda *share: _input_grad(g, weights, x, pixels, corners, padding, *share), n)
+    run(lambda *share: _input_grad(g, weights, x, pixels, corners, wide, padding, *share), n)
     return x.transpose(0, 3, 1, 2)
 
 
@@ -55,9 +54,12 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, taps=None):
 
     x, g = channels_last(x), channels_last(g)
 
+    wide = whole_vectors(o, g.itemsize)
+    g_pitch = pitch(wide, g.itemsize)
+
     def share_of(start, stop):
-        weights = np.zeros((len(window), whole_vectors(o, g.itemsize)), g.dtype)
-        _weight_grad(x, g, weights, pixels, window, padding, start, stop)
+        weights = np.zeros((len(window), wide), g.dtype)
+        _weight_grad(x, g, weights, pixels, window, g_pitch, padding, start, stop)
         return weights
 
     total = sum(run(share_of, n))[:, :o].reshape(len(taps), c, o)
@@ -75,11 +77,12 @@ def every_tap(kernel_size):
 
 
 def _packed(w, taps, axes):
-    """The live taps of w, with axes (O, C, tap) in this order, the last in whole vectors."""
+    """The live taps of w, with axes (O, C, tap) in this order; and how wide the last is, padded."""
     live = w.reshape(*w.shape[:2], -1)[:, :, taps].transpose(axes)
-    packed = np.zeros((*live.shape[:2], whole_vectors(live.shape[2], w.itemsize)), w.dtype)
+    wide = whole_vectors(live.shape[2], w.itemsize)
+    packed = np.zeros((*live.shape[:2], pitch(wide, w.itemsize)), w.dtype)
     packed[..., : live.shape[2]] = live
-    return packed
+    return packed, wide
 
 
 def _tables(input_size, size, kernel_size, channels, taps, stride, padding, dilation):
@@ -95,7 +98,7 @@ def _tables(input_size, size, kernel_size, channels, taps, stride, padding, dila
 @compiled
 def _forward(x, weights, y, pixels, window, padding, start, stop):
     padded, inside = _padded(x.shape, x.shape[3], padding, x.dtype)
-    o = weights.shape[-1]
+    o, o_pitch = y.shape[-1], weights.shape[-1]
     rows = np.arange(len(pixels)) * o
     for n in range(start, stop):
         inside[:] = x[n]
@@ -103,16 +106,16 @@ def _forward(x, weights, y, pixels, window, padding, start, stop):
         for k in range(0, len(window), CHUNK):
             product(
                 padded, 0, pixels, window[k : k + CHUNK],
-                weights.reshape(-1), k * o,
+                weights.reshape(-1), k * o_pitch, o_pitch,
                 y.reshape(-1), n * len(rows) * o, rows, o,
             )  # fmt: skip
 
 
 @compiled
-def _input_grad(g, weights, x, pixels, corners, padding, start, stop):
-    padded, inside = _padded(x.shape, weights.shape[-1], padding, x.dtype)
+def _input_grad(g, weights, x, pixels, corners, c, padding, start, stop):
+    padded, inside = _padded(x.shape, c, padding, x.dtype)
     seen, all_seen = _padded(g.shape, g.shape[3], (0, 0), g.dtype)
-    _, o, c = weights.shape
+    _, o, c_pitch = weights.shape
     rows, outputs = np.arange(len(pixels)) * o, np.arange(o)
     for n in range(start, stop):
         all_seen[:] = g[n]
@@ -121,17 +124,17 @@ def _input_grad(g, weights, x, pixels, corners, padding, start, stop):
             for k in range(0, o, CHUNK):
                 product(
                     seen, 0, rows, outputs[k : k + CHUNK],
-                    weights.reshape(-1), (t * o + k) * c,
+                    weights.reshape(-1), (t * o + k) * c_pitch, c_pitch,
                     padded, corners[t], pixels, c,
                 )  # fmt: skip
         x[n] = inside[..., : x.shape[3]]
 
 
 @compiled
-def _weight_grad(x, g, weights, pixels, window, padding, start, stop):
+def _weight_grad(x, g, weights, pixels, window, g_pitch, padding, start, stop):
     padded, inside = _padded(x.shape, x.shape[3], padding, x.dtype)
     o = weights.shape[-1]
-    seen, all_seen = _padded(g.shape, o, (0, 0), g.dtype)
+    seen, all_seen = _padded(g.shape, g_pitch, (0, 0), g.dtype)
     rows = np.arange(len(window)) * o
     for n in range(start, stop):
         inside[:] = x[n]
@@ -139,7 +142,7 @@ def _weight_grad(x, g, weights, pixels, window, padding, start, stop):
         for p in range(0, len(pixels), CHUNK):
             product(
                 padded, 0, window, pixels[p : p + CHUNK],
-                seen, p * o,
+                seen, p * g_pitch, g_pitch,
                 weights.reshape(-1), 0, rows, o,
             )  # fmt: skip
 
