@@ -149,4 +149,4 @@ def contestants(device: str) -> dict[str, Contestant]:
 
 def run(rounds: int, device: str, plot: Path | None) -> dict[str, Any]:
     costs = {case: case.cost for case in cases(SHAPES)}
-    return report("conv2d", costs, contestants(device), device, rounds, plot, calls=3)
+    return report("conv2d", costs, contestants(device), device, rounds, plot, calls=10)

@@ -7,6 +7,7 @@ vendor's matrix product, TF32 off), the bandwidth by copying what no cache holds
 are those of the definition, so an algorithm that needs fewer may lie above the roof.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +127,7 @@ def report(
           + _ratios(ratios))  # fmt: skip
     if plot:
         draw(what, machine, costs, table, plot)
-    return {"machine": vars(machine), "cases": table, "sum": sums, "ratio_of_sums": ratios}
+    return {"roof": vars(machine), "cases": table, "sum": sums, "ratio_of_sums": ratios}
 
 
 def _ratios(ratios: dict[str, float]) -> str:
@@ -149,26 +150,35 @@ def draw(
     intensities = [cost.operations / cost.bytes for cost in costs.values()]
     x = np.geomspace(min(intensities) / 2, max(intensities) * 2, 200)
     roof = np.minimum(machine.peak, machine.bandwidth * x) / 1e9
+    least = min(cost.bytes for cost in costs.values())
+    names = list(next(iter(table.values()))["seconds"])
     for panel, which in zip(panels, passes):
         panel.loglog(x, roof, color="0.3")
-        panel.set_title(which)
-        panel.set_xlabel("operations a byte")
+        panel.set(title=which, xlabel="operations a byte")
         panel.grid(which="both", color="0.92")
+        panel.set_axisbelow(True)
         cases = [case for case in costs if case.which == which]
-        for k, name in enumerate(next(iter(table.values()))["seconds"]):
-            at = [costs[case].operations / costs[case].bytes for case in cases]
+        at = [costs[case].operations / costs[case].bytes for case in cases]
+        sizes = [25 + 12 * math.log2(costs[case].bytes / least) for case in cases]
+        for k, name in enumerate(names):
             rates = [costs[c].operations / table[str(c)]["seconds"][name] / 1e9 for c in cases]
-            panel.plot(at, rates, "o^sDv"[k % 5], color=f"C{k}", alpha=0.75, label=name)
-        for label in dict.fromkeys(case.label for case in cases):
-            place = max(costs[c].operations / costs[c].bytes for c in cases if c.label == label)
+            panel.scatter(at, rates, sizes, f"C{k}", "o^sDv"[k % 5], alpha=0.7, label=name)
+        columns: dict[float, list[str]] = {}
+        for place, case in sorted(zip(at, cases), key=lambda pair: pair[0]):
+            near = next((c for c in columns if place < 1.2 * c), place)
+            if case.label not in columns.setdefault(near, []):
+                columns[near].append(case.label)
+        for place, labels in columns.items():
             panel.text(
-                place, 0.02, f" {label} ", rotation=90, ha="right", va="bottom", fontsize=8,
+                place, 0.02, ", ".join(labels), rotation=90, ha="center", va="bottom", fontsize=8,
                 color="0.35", transform=panel.get_xaxis_transform(),
             )  # fmt: skip
-        panel.set_ylim(bottom=min(roof) / 40)
+    rates = [c.operations / s / 1e9 for case, c in costs.items()
+             for s in table[str(case)]["seconds"].values()]  # fmt: skip
+    panels[0].set_ylim(min(rates) / 20, 2 * max(roof))  # room for the labels below
     panels[0].set_ylabel("billion operations a second")
-    handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=len(names))
-    figure.suptitle(f"{what}: the line is what the machine allows")
+    marks, _ = panels[0].get_legend_handles_labels()
+    figure.legend(marks, names, loc="outside lower center", ncols=len(names))
+    figure.suptitle(f"{what}: the line is what the machine allows; larger marks are larger arrays")
     figure.savefig(path, dpi=130)
     plt.close(figure)
