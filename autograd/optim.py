@@ -49,7 +49,7 @@ class Optimizer:
         raise NotImplementedError
 
     def state(self) -> dict[str, np.ndarray]:
-        arrays = {name: to_device(array, "cpu") for name, array in self._state.items()}
+        arrays = {name: to_device(array, "cpu").copy() for name, array in self._state.items()}
         return arrays | {"steps": np.array(self.steps)}
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:

@@ -7,6 +7,7 @@ import os
 import platform
 from datetime import date
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,10 @@ def main() -> None:
     of_kernel = (options.device, options.plot) if options.name in KERNELS else ()
     if not of_kernel and (options.device != "cpu" or options.plot):
         parser.error(f"{options.name} takes neither --device nor --plot")
+    if options.rounds < 1:
+        parser.error(f"--rounds {options.rounds}: at least 1")
+    if options.name in ENGINE and not find_spec("torch"):
+        raise SystemExit(f"{options.name} compares with PyTorch: pip install -e '.[peers]'")
     if options.device == "cuda":
         try:
             to_device(np.zeros(1), "cuda")
@@ -41,7 +46,7 @@ def main() -> None:
         "python": platform.python_version(),
         "numpy": version("numpy"),
         "numba": version("numba"),
-        "torch": version("torch"),
+        "torch": version("torch") if find_spec("torch") else None,
     }
     if options.device == "cuda":
         machine["gpu"] = _gpu()

@@ -51,10 +51,12 @@ class Case:
 
     @property
     def cost(self) -> Cost:
-        pixels = BATCH * self.size**2
+        """Of the taps inside the image: what is multiplied by padding need not be."""
+        inside = self.size - np.abs(np.arange(self.kernel_size) - self.padding)  # rows, by tap
+        products = BATCH * self.inputs * self.outputs * int(inside @ self.live @ inside)
         weights = self.inputs * self.outputs * int(self.live.sum())
-        numbers = pixels * (self.inputs + self.outputs) + weights
-        return Cost(2 * pixels * weights, 4 * numbers)
+        images = BATCH * self.size**2 * (self.inputs + self.outputs)
+        return Cost(2 * products, 4 * (images + weights))
 
 
 SHAPES = [
@@ -123,9 +125,11 @@ def torch(case: Case, device: str, channels_last: bool, tf32: bool = False) -> W
     def masked(weights: Any) -> Any:
         return weights if live is None else weights * live
 
+    masked_w = masked(w)  # autograd has it from the forward pass
+
     def gradient(input_grad: bool) -> Any:
         return torch.ops.aten.convolution_backward(
-            g, x, masked(w), None, [1, 1], padding, [1, 1], False, [0, 0], 1,
+            g, x, masked_w, None, [1, 1], padding, [1, 1], False, [0, 0], 1,
             [input_grad, not input_grad, False],
         )  # fmt: skip
 

@@ -78,8 +78,10 @@ def compare(
     pipes, processes = {}, []
     for who, contestant in contestants.items():
         pipes[who], theirs = context.Pipe()
-        processes.append(context.Process(target=_work, args=(theirs, contestant, cases, device)))
+        arguments = (theirs, contestant, cases, device)
+        processes.append(context.Process(target=_work, args=arguments, daemon=True))
         processes[-1].start()
+        theirs.close()  # so that the end of the process is the end of the pipe
     for pipe in pipes.values():
         pipe.recv()  # ready
     times: dict[tuple[str, Any], list[float]] = {(who, case): [] for who in pipes for case in cases}

@@ -1,7 +1,7 @@
 """A draw of q(z|x) = N(mu, sigma^2) with its KL from N(0, I), and the gradients of mu and logvar.
 
 Ours is a kernel that makes its own noise, and one that makes it again for the gradient: called by
-themselves, and within the engine. PyTorch's are ten operations: differentiated by autograd, as
+themselves, and within the engine. PyTorch's are a dozen operations: differentiated by autograd, as
 people write it, and by hand, without autograd's work and keeping the noise.
 
 The floor counts the bytes of float32 that must be read and written once: forward mu, logvar, z and

@@ -10,6 +10,7 @@ are those of the definition, so an algorithm that needs fewer may lie above the 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +101,10 @@ def report(
 ) -> dict[str, Any]:
     """Measure, print the table, draw the picture; returns the numbers.
 
-    The first contestant is ours. Its ratio is to the fastest of the others whose names begin with
-    PyTorch, and beside it the ratio to each.
+    The first contestant is ours; the ratios are its time over that of each PyTorch, where that is
+    installed, and over the better of them.
     """
+    contestants = {k: c for k, c in contestants.items() if find_spec(c.imports)}
     machine = measure(device)
     measured = compare(contestants, list(costs), rounds, calls, device)
     print(
@@ -112,17 +114,23 @@ def report(
     names = list(contestants)
     peers = [name for name in names if name.startswith("PyTorch")]
     width = max(len(str(case)) for case in costs)
-    print(f"{'median ms (share of the floor)':{width}}" + "".join(f"{n:>24}" for n in names))
+    head = f"{'median ms (share of the floor)':{width}}" + "".join(f"{n:>24}" for n in names)
+    print(head + "   ratio to each PyTorch" + ", to the better" * (len(peers) > 1))
     table: dict[str, Any] = {}
     for case, cost in costs.items():
         floor = machine.floor(cost)
         seconds = {name: measured[name].seconds[case] for name in names}
         cells = [f"{s * 1e3:15.3f} ({floor / s:5.0%})" for s in seconds.values()]
         ratios = {name: seconds[names[0]] / seconds[name] for name in peers}
+        if len(peers) > 1:
+            ratios["the better"] = max(ratios.values())
         print(f"{case!s:{width}}" + "".join(f"{c:>24}" for c in cells) + _ratios(ratios))
         table[str(case)] = {"seconds": seconds, "floor": floor, "ratios": ratios}
     sums = {name: sum(row["seconds"][name] for row in table.values()) for name in names}
     ratios = {name: sums[names[0]] / sums[name] for name in peers}
+    if len(peers) > 1:
+        best = sum(min(row["seconds"][name] for name in peers) for row in table.values())
+        ratios["the better"] = sums[names[0]] / best
     print(f"{'sum':{width}}" + "".join(f"{s * 1e3:>16.3f}        " for s in sums.values())
           + _ratios(ratios))  # fmt: skip
     if plot:
@@ -131,7 +139,7 @@ def report(
 
 
 def _ratios(ratios: dict[str, float]) -> str:
-    return "   ratio " + ", ".join(f"{ratio:.2f}" for ratio in ratios.values())
+    return "   " + ", ".join(f"{ratio:.2f}" for ratio in ratios.values())
 
 
 def draw(

@@ -1,6 +1,7 @@
 """Which implementation of a kernel runs: the arrays' type decides, unless `use` forces one."""
 
 import importlib
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -49,8 +50,9 @@ def implementation(kernel: str, *arrays: Array) -> ModuleType:
     if any(a.dtype not in DTYPES[name] for a in arrays):
         dtypes = " or ".join(dtype.name for dtype in DTYPES[name])
         raise TypeError(f"{kernel} by {name} takes {dtypes}, not {describe(arrays)}")
-    module = f"kernels.{kernel}.{name}"
-    return sys.modules.get(module) or importlib.import_module(module)
+    if name == "cuda" and not on_device == {True} and os.environ.get("NUMBA_ENABLE_CUDASIM") != "1":
+        raise TypeError(f"{kernel} by cuda takes CuPy's arrays, not {describe(arrays)}")
+    return importlib.import_module(f"kernels.{kernel}.{name}")
 
 
 def describe(arrays: Sequence[Array]) -> str:

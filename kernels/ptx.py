@@ -9,8 +9,14 @@ ones, and keeps its loads apart.
 Take `cuda` from here, `from kernels.ptx import cuda`: it is `numba.cuda`, made to work first.
 """
 
+from collections.abc import Iterable
+from contextlib import nullcontext
+from functools import cache
+
 import numpy as np
 from numba import config
+
+from kernels.dispatch import Array, namespace
 
 if not hasattr(np, "row_stack"):  # NumPy 2.5 has taken the name away, and numba.cuda looks for it
     np.row_stack = np.vstack
@@ -23,6 +29,9 @@ config.CUDA_ARRAY_INTERFACE_SYNC = 0
 config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # a small map makes a small grid
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
+
+LARGEST = 2**31 - 1
+MOST_BLOCKS = (2**31 - 1, 65_535, 65_535)
 
 ALIGNED = None if SIMULATED else 16
 """For `cuda.shared.array(size, float32, ALIGNED)`: a shared array begins at a multiple of 16 bytes,
@@ -39,17 +48,38 @@ def jit_for(threads: int, blocks: int = 1):
 
 
 def launch(kernel, grid, block, *args) -> None:
-    """Start kernel[grid, block](*args), on CuPy's current stream.
+    """Start kernel[grid, block](*args), on CuPy's current stream; nothing for an empty grid.
 
-    Plain ints among `args`, and in tuples among them, are passed as 32 bits, not Numba's 64.
+    Ints among `args`, and in tuples among them, are passed as 32 bits, not Numba's 64. Raises
+    ValueError for an array whose elements 31 bits cannot count, since kernels index with 32, and
+    for a grid that is larger than CUDA's.
     """
-    start(kernel, grid, block, *map(_int32, args))
+    sizes = grid if isinstance(grid, tuple) else (grid,)
+    if any(size > most for size, most in zip(sizes, MOST_BLOCKS)):
+        raise ValueError(f"a grid of {sizes} blocks is more than {MOST_BLOCKS[: len(sizes)]}")
+    for array in args:
+        if getattr(array, "ndim", 0) and array.size > LARGEST:
+            raise ValueError(f"an array of {array.size:,} elements: CUDA kernels take {LARGEST:,}")
+    if 0 not in sizes:
+        start(kernel, grid, block, *map(_int32, args))
 
 
 def _int32(value):
     if isinstance(value, tuple):
         return tuple(map(_int32, value))
-    return np.int32(value) if isinstance(value, int) else value
+    return np.int32(value) if isinstance(value, int | np.int64) else value
+
+
+def on_device_of(x: Array, numbers: Iterable[int]) -> Array:
+    """The numbers, of 32 bits, where x is; they are sent there once."""
+    xp = namespace(x)
+    return _sent(xp, 0 if xp is np else x.device.id, tuple(map(int, numbers)))
+
+
+@cache
+def _sent(xp, device: int, numbers: tuple[int, ...]) -> Array:
+    with nullcontext() if xp is np else xp.cuda.Device(device):
+        return xp.asarray(np.array(numbers, np.int32))
 
 
 def start(kernel, grid, block, *args) -> None:
@@ -58,8 +88,12 @@ def start(kernel, grid, block, *args) -> None:
         return
     import cupy
 
-    stream = cuda.external_stream(cupy.cuda.get_current_stream().ptr)
-    kernel[grid, block, stream](*args)
+    kernel[grid, block, _stream(cupy.cuda.get_current_stream().ptr)](*args)
+
+
+@cache
+def _stream(pointer: int):
+    return cuda.external_stream(pointer)
 
 
 if SIMULATED:
@@ -104,8 +138,12 @@ if SIMULATED:
 
 else:
     from llvmlite import ir
-    from numba.cuda import cgutils, types
-    from numba.cuda.extending import intrinsic
+
+    try:
+        from numba.cuda import cgutils, types
+        from numba.cuda.extending import intrinsic
+    except ImportError as error:
+        raise ImportError("CUDA needs numba-cuda: the extra cuda13, cuda12 or ptx") from error
 
     _FLOAT, _INT32, _INT64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
     _FLOAT4 = ir.VectorType(_FLOAT, 4)

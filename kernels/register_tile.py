@@ -18,9 +18,10 @@ from numba.extending import intrinsic
 
 _features = binding.get_host_cpu_features()
 REGISTER_BYTES = 64 if _features.get("avx512f") else 32 if _features.get("avx") else 16
+REGISTERS = 32 if _features.get("avx512f") or _features.get("neon") else 16
 ROWS = 6
-VECTORS = 2 if REGISTER_BYTES == 32 else 4
-"""6 x 4 of the 32 registers of AVX-512 and NEON, 6 x 2 of AVX's 16: the rest hold A and B."""
+VECTORS = REGISTERS // 8
+"""6 x 4 registers of 32, or 6 x 2 of 16: the rest hold A and B."""
 
 
 def whole_vectors(columns: int, itemsize: int) -> int:
@@ -78,7 +79,7 @@ def _tile(typing, a, a_start, a_rows, a_steps, b, b_start, b_pitch, c, c_start, 
         fma = cgutils.get_or_insert_function(
             builder.module,
             ir.FunctionType(vector, [vector] * 3),
-            f"llvm.fma.v{lanes}f{8 * itemsize}",
+            f"llvm.fmuladd.v{lanes}f{8 * itemsize}",  # fused where the processor can
         )
 
         def load(array, index):

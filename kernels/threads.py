@@ -1,12 +1,4 @@
-"""One Python thread per core, beside a BLAS of one thread.
-
-BLAS's threads go on spinning for tens of milliseconds after a product, and a kernel that finds
-them at it gets half a core where it counted on one: a training step of convolutions and linear
-layers took a third longer. So from the first time that work is dealt out here, BLAS keeps to one
-thread, for the rest of the process; a large product by itself is then slower.
-
-Numba's nogil functions and NumPy release the interpreter's lock, so Python threads are enough.
-"""
+"""One Python thread per core: Numba's nogil functions release the interpreter's lock."""
 
 import os
 from collections.abc import Callable
@@ -31,5 +23,19 @@ def run(work: Callable[[int, int], T], count: int) -> list[T]:
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    threadpool_limits(limits=1, user_api="blas")
     return ThreadPoolExecutor(CORES)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # the child has none of its threads
+
+
+@cache
+def keep_blas_to_one_thread() -> None:
+    """From now on, for the rest of the process, as far as BLAS is loaded.
+
+    Its threads go on spinning for tens of milliseconds after a product, and a kernel that finds
+    them at it gets half a core where it counted on one: a training step of convolutions and linear
+    layers took a third longer. A large product by itself is slower for it.
+    """
+    threadpool_limits(limits=1, user_api="blas")

@@ -87,13 +87,13 @@ fold.rule(
 
 def max_pool2d(x: Any, kernel_size: Any, stride: Any = None) -> Any:
     """The largest of each window; `stride` is the window's size unless given."""
-    windows = unfold(x, kernel_size=kernel_size, stride=stride or kernel_size)
+    windows = unfold(x, kernel_size=kernel_size, stride=kernel_size if stride is None else stride)
     return max(windows, axis=(4, 5))
 
 
 def avg_pool2d(x: Any, kernel_size: Any, stride: Any = None) -> Any:
     """The mean of each window; `stride` is the window's size unless given."""
-    windows = unfold(x, kernel_size=kernel_size, stride=stride or kernel_size)
+    windows = unfold(x, kernel_size=kernel_size, stride=kernel_size if stride is None else stride)
     return mean(windows, axis=(4, 5))
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from autograd.array import namespace
+from autograd.array import as_array, namespace
 from autograd.primitive import bare, primitive
 
 
@@ -36,7 +36,7 @@ def _is_basic(index: Any) -> bool:
 
 def embedding(weight: Any, indices: Any) -> Any:
     """Rows of `weight` (V, D) by integer `indices` of any shape: the result is (*indices, D)."""
-    indices = bare(indices)
+    indices = as_array(bare(indices))
     if indices.dtype.kind not in "iu":
         raise TypeError(f"embedding indices must be integers, not {indices.dtype}")
     return getitem(weight, index=indices)

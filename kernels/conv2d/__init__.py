@@ -2,8 +2,8 @@
 
 Images are (N, C, H, W) and weights (O, C, KH, KW), as in PyTorch; stride, padding and dilation are
 ints or pairs (rows, columns). `reference.py` is the definition. Arrays of float32 or float64 on
-the CPU, of float32 on CUDA. Each raises ValueError for shapes that do not fit and TypeError for
-other dtypes or arrays on two devices, naming them.
+the CPU, of float32 on CUDA. Each raises ValueError for shapes that do not fit or have no channel,
+and TypeError for other dtypes or arrays on two devices, naming them.
 """
 
 from kernels.conv2d.reference import Pair, output_size, pair
@@ -22,7 +22,7 @@ def conv2d(x: Array, w: Array, stride: Pair = 1, padding: Pair = 0, dilation: Pa
 def conv2d_input_grad(
     g: Array,
     w: Array,
-    input_size: tuple[int, int],
+    input_size: Pair,
     stride: Pair = 1,
     padding: Pair = 0,
     dilation: Pair = 1,
@@ -30,13 +30,13 @@ def conv2d_input_grad(
     """(N, O, OH, OW) and (O, C, KH, KW) to (N, C, H, W): also the transposed convolution."""
     options = check_input_grad(g, w, input_size, stride, padding, dilation)
     run = implementation("conv2d", g, w)
-    return run.conv2d_input_grad(*alike(g, w), tuple(input_size), *options)
+    return run.conv2d_input_grad(*alike(g, w), pair(input_size), *options)
 
 
 def conv2d_weight_grad(
     x: Array,
     g: Array,
-    kernel_size: tuple[int, int],
+    kernel_size: Pair,
     stride: Pair = 1,
     padding: Pair = 0,
     dilation: Pair = 1,
@@ -44,12 +44,12 @@ def conv2d_weight_grad(
     """(N, C, H, W) and (N, O, OH, OW) to (O, C, KH, KW)."""
     options = check_weight_grad(x, g, kernel_size, stride, padding, dilation)
     run = implementation("conv2d", x, g)
-    return run.conv2d_weight_grad(*alike(x, g), tuple(kernel_size), *options)
+    return run.conv2d_weight_grad(*alike(x, g), pair(kernel_size), *options)
 
 
 def check_conv2d(x: Array, w: Array, *options: Pair) -> Options:
     """The options as pairs, if x and w have shapes of a convolution."""
-    if x.ndim != 4 or w.ndim != 4 or x.shape[1] != w.shape[1]:
+    if x.ndim != 4 or w.ndim != 4 or x.shape[1] != w.shape[1] or 0 in w.shape[:2]:
         raise ValueError(
             f"conv2d takes x (N, C, H, W) and w (O, C, KH, KW), not {x.shape} and {w.shape}"
         )
@@ -57,9 +57,9 @@ def check_conv2d(x: Array, w: Array, *options: Pair) -> Options:
     return tuple(map(pair, options))
 
 
-def check_input_grad(g: Array, w: Array, input_size: tuple[int, int], *options: Pair) -> Options:
+def check_input_grad(g: Array, w: Array, input_size: Pair, *options: Pair) -> Options:
     """The options as pairs, if g can be of the result of w on images of `input_size`."""
-    if g.ndim != 4 or w.ndim != 4:
+    if g.ndim != 4 or w.ndim != 4 or 0 in w.shape[:2]:
         raise ValueError(
             f"conv2d_input_grad takes g (N, O, OH, OW) and w (O, C, KH, KW), not {g.shape} and "
             f"{w.shape}"
@@ -68,14 +68,14 @@ def check_input_grad(g: Array, w: Array, input_size: tuple[int, int], *options: 
     if g.shape[1:] != expected:
         raise ValueError(
             f"conv2d_input_grad of g {g.shape} and w {w.shape}: for an input of "
-            f"{tuple(input_size)}, g must be (N, {', '.join(map(str, expected))})"
+            f"{pair(input_size)}, g must be (N, {', '.join(map(str, expected))})"
         )
     return tuple(map(pair, options))
 
 
-def check_weight_grad(x: Array, g: Array, kernel_size: tuple[int, int], *options: Pair) -> Options:
+def check_weight_grad(x: Array, g: Array, kernel_size: Pair, *options: Pair) -> Options:
     """The options as pairs, if g can be of the result of a kernel of this size on x."""
-    if x.ndim != 4 or g.ndim != 4 or len(x) != len(g):
+    if x.ndim != 4 or g.ndim != 4 or len(x) != len(g) or 0 in (x.shape[1], g.shape[1]):
         raise ValueError(
             f"conv2d_weight_grad takes x (N, C, H, W) and g (N, O, OH, OW), not {x.shape} and "
             f"{g.shape}"
@@ -84,7 +84,7 @@ def check_weight_grad(x: Array, g: Array, kernel_size: tuple[int, int], *options
     if g.shape[2:] != expected:
         raise ValueError(
             f"conv2d_weight_grad of x {x.shape} and g {g.shape}: for a kernel of "
-            f"{tuple(kernel_size)}, g must be (N, O, {expected[0]}, {expected[1]})"
+            f"{pair(kernel_size)}, g must be (N, O, {expected[0]}, {expected[1]})"
         )
     return tuple(map(pair, options))
 

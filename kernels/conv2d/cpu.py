@@ -19,7 +19,9 @@ import numpy as np
 from kernels.compiled import compiled
 from kernels.conv2d.reference import output_size
 from kernels.register_tile import pitch, product, whole_vectors
-from kernels.threads import run
+from kernels.threads import keep_blas_to_one_thread, run
+
+keep_blas_to_one_thread()
 
 CHUNK = 128  # terms of a sum: so many rows of B, as wide as a tile of AVX-512, are 32 KiB of cache
 
@@ -33,7 +35,7 @@ def conv2d(x, w, stride, padding, dilation, taps=None):
     y = np.empty((n, *size, wide), x.dtype)
     x = channels_last(x)
     run(lambda *share: _forward(x, weights, y, pixels, window, padding, *share), n)
-    return y[..., :o].transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(y[..., :o]).transpose(0, 3, 1, 2)
 
 
 def conv2d_input_grad(g, w, input_size, stride, padding, dilation, taps=None):

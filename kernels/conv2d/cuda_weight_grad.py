@@ -53,7 +53,8 @@ def weight_grad(
     is zero. `tile` is the rows and columns of a block and the side of its square of threads.
     """
     xp = namespace(x)
-    live = live_taps(x, range(kernel_size[0] * kernel_size[1]) if taps is None else taps)
+    taps = range(kernel_size[0] * kernel_size[1]) if taps is None else taps
+    live = ptx.on_device_of(x, taps)
     rows, columns = g.shape[1], x.shape[1] * live.size
     tile = tile or (64 if rows > 32 else 32, 64 if columns > 32 else 32, 8)
     row_tiles, column_tiles = -(-rows // tile[0]), -(-columns // tile[1])
@@ -86,16 +87,6 @@ def weight_grad(
         dw.shape,
     )
     return dw
-
-
-def live_taps(x: Array, taps: Sequence[int]) -> Array:
-    """On the device of x, and sent there once."""
-    return _live_taps(namespace(x), str(x.device), tuple(map(int, taps)))
-
-
-@cache
-def _live_taps(xp, device: str, taps: tuple[int, ...]) -> Array:
-    return xp.asarray(np.array(taps, np.int32))
 
 
 def pixels_of_step(side: int) -> int:

@@ -64,16 +64,13 @@ class Tile(NamedTuple):
 
 TILES = (Tile(128, 128, 16, 3), Tile(64, 128, 16, 3), Tile(32, 64, 16, 2))
 """The first of those that pad the channels least. A static shared memory of 48 KB holds each, and
-as many of their blocks as THREADS_IN_FLIGHT has room for fit the 164 KB of an A100."""
+as many of their blocks as THREADS_IN_FLIGHT has room for fit the 228 KB of an H100."""
 
 MULTIPROCESSORS = 132
 """Of an H100 or H200. A constant, so that the result has the same bits on every device."""
 
 THREADS_IN_FLIGHT = 512
 """For each multiprocessor: what its 65,536 registers allow at up to 128 for each thread."""
-
-LARGEST = 2**31 - 1
-"""Elements of an array: the kernel's offsets are of 32 bits, and some have a sign."""
 
 NOWHERE = -(2**30)
 """A row above every image, whatever is added to it."""
@@ -87,18 +84,15 @@ def implicit_gemm(
 ) -> Array:
     """(N, C, H, W) and (KH KW, C, O) to (N, O, *size): each of the phases, which make up all of y.
 
-    `in_step` and `out_step` are how far apart the outputs of a phase see x, and lie in y. Raises
-    ValueError for arrays too large for the kernel.
+    `in_step` and `out_step` are how far apart the outputs of a phase see x, and lie in y.
     """
     xp = namespace(x)
     channels, produced = weights.shape[1:]
     y = xp.empty((len(x), produced, *size), np.float32)
     if y.size == 0:
         return y
-    if max(x.size, y.size) > LARGEST:
-        raise ValueError(f"x {x.shape} and y {y.shape}: CUDA's indices here have 31 bits")
     tile = min(TILES, key=lambda tile: round_up(produced, tile.channels))
-    taps, shifts, numbers = tables(xp, 0 if xp is np else x.device.id, phases)
+    taps, shifts, numbers = (ptx.on_device_of(x, table) for table in tables(phases))
 
     # Packed so that a step's weights are `depth` rows of neighbours, with zeros around.
     padded = (round_up(channels, tile.depth), round_up(produced, tile.channels))
@@ -109,7 +103,7 @@ def implicit_gemm(
     pixel_tiles = [-(-len(x) * phase.rows * phase.columns // tile.pixels) for phase in phases]
     steps = max(len(phase.taps) for phase in phases) * padded[0] // tile.depth
     splits = best_split(channel_tiles * sum(pixel_tiles), steps, tile)
-    splits = max(1, min(splits, LARGEST // y.size))
+    splits = max(1, min(splits, ptx.LARGEST // y.size))
     partial = xp.empty((splits, *y.shape), np.float32) if splits > 1 else y
     ptx.launch(
         implicit_gemm_kernel(tile),
@@ -141,8 +135,8 @@ def implicit_gemm(
 
 
 @cache
-def tables(xp, device: int, phases: tuple[Phase, ...]) -> tuple[Array, Array, Array]:
-    """What the kernel reads of the phases, on the device, and sent there once.
+def tables(phases: tuple[Phase, ...]) -> tuple[tuple[int, ...], ...]:
+    """What the kernel reads of the phases.
 
     The taps in the order of the phases; their shifts; and six numbers of each phase: first row and
     column, rows, columns, the place of its first tap among all, and how many it has.
@@ -150,12 +144,11 @@ def tables(xp, device: int, phases: tuple[Phase, ...]) -> tuple[Array, Array, Ar
     taps = [tap for phase in phases for tap in phase.taps]
     firsts = np.cumsum([0] + [len(phase.taps) for phase in phases])
     rows = [(*phase[:4], first, len(phase.taps)) for phase, first in zip(phases, firsts)]
-    arrays = (
-        [tap for tap, _, _ in taps],
-        [shift for _, *shifts in taps for shift in shifts],
-        [number for row in rows for number in row],
+    return (
+        tuple(tap for tap, _, _ in taps),
+        tuple(shift for _, *shifts in taps for shift in shifts),
+        tuple(int(number) for row in rows for number in row),
     )
-    return tuple(xp.asarray(np.array(array, np.int32)) for array in arrays)
 
 
 def round_up(n: int, multiple: int) -> int:

@@ -10,30 +10,36 @@ with stride s, padding p (zeros) and dilation d, each an int or a pair (rows, co
 <conv2d_input_grad(g, w), x> and <conv2d_weight_grad(x, g), w>.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
-Pair = int | tuple[int, int]
+Pair = int | Sequence[int]
 
 
 def pair(value: Pair) -> tuple[int, int]:
-    return value if isinstance(value, tuple) else (value, value)
+    """(rows, columns) of an int or of two. Raises ValueError for anything else."""
+    numbers = tuple(value) if isinstance(value, Sequence) else (value, value)
+    if len(numbers) != 2 or not all(isinstance(n, int | np.integer) for n in numbers):
+        raise ValueError(f"not an int or a pair of ints, (rows, columns): {value!r}")
+    return int(numbers[0]), int(numbers[1])
 
 
 def output_size(
-    input_size: tuple[int, int], kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
+    input_size: Pair, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> tuple[int, int]:
     """(OH, OW). Raises ValueError if no window fits, or for an option that makes no sense."""
-    if min(*pair(stride), *pair(dilation)) < 1 or min(pair(padding)) < 0:
+    if min(*pair(kernel_size), *pair(stride), *pair(dilation)) < 1 or min(pair(padding)) < 0:
         raise ValueError(
-            f"stride {pair(stride)} and dilation {pair(dilation)} are at least 1, "
-            f"padding {pair(padding)} at least 0"
+            f"kernel size {pair(kernel_size)}, stride {pair(stride)} and dilation "
+            f"{pair(dilation)} are at least 1, padding {pair(padding)} at least 0"
         )
-    options = zip(input_size, *map(pair, (kernel_size, stride, padding, dilation)))
+    options = zip(*map(pair, (input_size, kernel_size, stride, padding, dilation)))
     rows, columns = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in options)
     if rows < 1 or columns < 1:
         raise ValueError(
             f"no {pair(kernel_size)} window with dilation {pair(dilation)} fits an image of "
-            f"{tuple(input_size)} with padding {pair(padding)}"
+            f"{pair(input_size)} with padding {pair(padding)}"
         )
     return rows, columns
 
@@ -53,7 +59,7 @@ def unfold(
 
 def fold(
     windows: np.ndarray,
-    input_size: tuple[int, int],
+    input_size: Pair,
     stride: Pair = 1,
     padding: Pair = 0,
     dilation: Pair = 1,
@@ -63,7 +69,7 @@ def fold(
     (sh, sw), (ph, pw), (dh, dw) = map(pair, (stride, padding, dilation))
     if output_size(input_size, (kh, kw), stride, padding, dilation) != (rows, columns):
         raise ValueError(f"windows of shape {windows.shape} are not of an image of {input_size}")
-    height, width = input_size
+    height, width = pair(input_size)
     x = np.zeros_like(windows, shape=(n, c, height + 2 * ph, width + 2 * pw))
     for a in range(kh):
         for b in range(kw):

@@ -12,7 +12,7 @@ which has no centre, of another size than the kernel, or one that kills every ta
 import numpy as np
 
 from kernels.conv2d import alike, check_conv2d, check_input_grad, check_weight_grad
-from kernels.conv2d.reference import Pair
+from kernels.conv2d.reference import Pair, pair
 from kernels.dispatch import Array, implementation
 
 Mask = str | np.ndarray
@@ -32,7 +32,7 @@ def masked_conv2d_input_grad(
     g: Array,
     w: Array,
     mask: Mask,
-    input_size: tuple[int, int],
+    input_size: Pair,
     stride: Pair = 1,
     padding: Pair = 0,
     dilation: Pair = 1,
@@ -41,14 +41,14 @@ def masked_conv2d_input_grad(
     options = check_input_grad(g, w, input_size, stride, padding, dilation)
     taps = live_taps(mask, w.shape[2:])
     run = implementation("masked_conv2d", g, w)
-    return run.masked_conv2d_input_grad(*alike(g, w), taps, tuple(input_size), *options)
+    return run.masked_conv2d_input_grad(*alike(g, w), taps, pair(input_size), *options)
 
 
 def masked_conv2d_weight_grad(
     x: Array,
     g: Array,
     mask: Mask,
-    kernel_size: tuple[int, int],
+    kernel_size: Pair,
     stride: Pair = 1,
     padding: Pair = 0,
     dilation: Pair = 1,
@@ -57,12 +57,12 @@ def masked_conv2d_weight_grad(
     options = check_weight_grad(x, g, kernel_size, stride, padding, dilation)
     taps = live_taps(mask, kernel_size)
     run = implementation("masked_conv2d", x, g)
-    return run.masked_conv2d_weight_grad(*alike(x, g), taps, tuple(kernel_size), *options)
+    return run.masked_conv2d_weight_grad(*alike(x, g), taps, pair(kernel_size), *options)
 
 
-def live_taps(mask: Mask, kernel_size: tuple[int, int]) -> np.ndarray:
+def live_taps(mask: Mask, kernel_size: Pair) -> np.ndarray:
     """The taps that the mask lets through, in ascending order: tap (a, b) is a KW + b."""
-    rows, columns = kernel_size
+    rows, columns = kernel_size = pair(kernel_size)
     if rows % 2 == 0 or columns % 2 == 0:
         raise ValueError(f"a mask of {tuple(kernel_size)} has no centre: its sizes must be odd")
     if isinstance(mask, str):

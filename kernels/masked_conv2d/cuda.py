@@ -15,7 +15,7 @@ from numba import float32, int32, int64, uint32
 
 from kernels import ptx
 from kernels.conv2d import cuda as dense
-from kernels.conv2d.cuda_weight_grad import live_taps, weight_grad
+from kernels.conv2d.cuda_weight_grad import weight_grad
 from kernels.conv2d.reference import output_size
 from kernels.dispatch import Array, namespace
 from kernels.ptx import ALIGNED, commit_group, copy4_async, cuda, load4, wait_group
@@ -145,7 +145,7 @@ def direct(
         lanes * groups,
         xp.ascontiguousarray(x).reshape(-1),
         xp.ascontiguousarray(w).reshape(-1),
-        live_taps(x, taps),
+        ptx.on_device_of(x, taps),
         y.reshape(-1),
         *(x.shape, y.shape, w_strides, stride, padding, dilation, corner, reach),
         *(w.shape[3], channels_of_block),
@@ -173,6 +173,7 @@ def direct_kernel(thread_channels: int, thread_pixels: int, lanes: int, groups: 
     copies the rows around those pixels, padded, and the live taps of w; the rows of all images are
     thought of as one tall image, so that a block may begin in one image and end in the next.
     """
+    assert groups == 1 or thread_channels % 4 == 0, "a group's weights begin at a multiple of four"
     threads, pixels, channels = lanes * groups, thread_pixels * lanes, thread_channels * groups
     fours = -(-thread_channels // 4)
     padded = 4 * fours

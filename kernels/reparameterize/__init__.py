@@ -43,6 +43,9 @@ def reparameterize(
         )
     if not (z.flags.c_contiguous and kl.flags.c_contiguous):
         raise ValueError(f"reparameterize into z {z.shape} and kl {kl.shape}: not C-contiguous")
+    overlap = namespace(mu).may_share_memory
+    if out and any(overlap(a, b) for a in out for b in (mu, logvar)):
+        raise ValueError("reparameterize into an array that shares memory with mu or logvar")
     chosen = _implementation(mu, logvar, z, kl)
     chosen.reparameterize(mu, logvar, *_numbers(seed, offset), z, kl)
     return z, kl
@@ -78,7 +81,7 @@ def normal(
 
     Box and Muller's transform of the words of Philox4x32-10, with the key `seed` and the counter
     (i // 4, offset). float32 and float64 come of the same 32-bit words, so they agree to
-    float32's precision, and no draw is further than 6.7 from 0. The array is made where `like`
+    float32's precision, and no draw is further than 6.77 from 0. The array is made where `like`
     is, by default on the CPU. Raises ValueError for a negative size and for a seed or offset that
     is not in 0 <= . < 2^64, TypeError for another dtype.
     """

@@ -5,10 +5,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from tests.cuda import needs_cuda, on_device, to_numpy
+from tests.cuda import SIMULATED, needs_cuda, on_device, to_numpy
 
 needs_cuda()
 
+from kernels import ptx  # noqa: E402
 from kernels.conv2d import cuda, implicit_gemm, ladder, reference  # noqa: E402
 
 SMALL = implicit_gemm.Tile(16, 16, 8, 3)
@@ -79,6 +80,22 @@ def test_the_gradient_of_the_input(geometry, small_tile):
     assert_close(dx, reference.conv2d_input_grad(g, w, x.shape[2:], *options))
 
 
+LARGE = [] if SIMULATED else [
+    ((16, 128, 7, 7), 128, (3, 3), (1, 1), (1, 1), (1, 1)),
+    ((16, 64, 28, 28), 128, (3, 3), (1, 1), (1, 1), (1, 1)),
+    ((16, 64, 28, 28), 32, (3, 3), (2, 2), (1, 1), (1, 1)),
+    ((16, 64, 28, 28), 64, (3, 3), (1, 1), (1, 1), (1, 1)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("geometry", LARGE, ids=str)
+def test_the_shapes_of_the_models(geometry):
+    """Tiles as they are chosen, with reductions of many steps: too much for the simulator."""
+    x, w, g, options = problem(*geometry)
+    w /= 8  # so that the sums are of size one
+    check(on_device(x), on_device(w), on_device(g), options)
+
+
 @pytest.mark.parametrize("tile", implicit_gemm.TILES, ids=str)
 def test_the_tiles_that_are_used(tile, monkeypatch):
     monkeypatch.setattr(implicit_gemm, "TILES", (tile,))
@@ -134,3 +151,14 @@ def test_small_maps_are_split_and_large_ones_are_not():
 def test_an_empty_batch():
     x, w, g, options = problem((0, 2, 4, 4), 3, (3, 3), (1, 1), (1, 1), (1, 1))
     check(on_device(x), on_device(w), on_device(g), options)
+    for run in RUNGS.values():
+        assert run(on_device(x), on_device(w), *options).shape == g.shape
+
+
+def test_what_is_too_large_for_a_launch_is_refused():
+    _, w, g, _ = problem((1, 1, 300, 300), 1, (1, 1), (256, 256), (0, 0), (1, 1))
+    with pytest.raises(ValueError, match=r"a grid of .* blocks is more than"):
+        cuda.conv2d_input_grad(on_device(g), on_device(w), (300, 300), (256, 256), (0, 0), (1, 1))
+    large = np.broadcast_to(np.float32(0), (2**16, 2**16))
+    with pytest.raises(ValueError, match="an array of 4,294,967,296 elements"):
+        ptx.launch(None, 1, 1, large)

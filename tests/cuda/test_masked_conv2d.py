@@ -65,15 +65,21 @@ def direct_only(monkeypatch):
     monkeypatch.setattr(cuda, "dense", None)
 
 
+@pytest.fixture(params=[0, 1, 132])
+def multiprocessors(request, monkeypatch):
+    """How far the channels are shared among blocks: a block has all, several, or one of them."""
+    monkeypatch.setattr(cuda, "MULTIPROCESSORS", request.param)
+
+
 @pytest.mark.parametrize("case", FEW_CHANNELS + STRIDED, ids=str)
-def test_few_channels_forward(case, direct_only):
+def test_few_channels_forward(case, direct_only, multiprocessors):
     x, w, _, taps, options = problem(*case)
     y = cuda.masked_conv2d(on_device(x), on_device(w), taps, *options, OUT_OF_FEW)
     assert_close(y, reference.masked_conv2d(x.astype(float), w.astype(float), taps, *options))
 
 
 @pytest.mark.parametrize("case", FEW_CHANNELS, ids=str)
-def test_few_channels_input_grad(case, direct_only):
+def test_few_channels_input_grad(case, direct_only, multiprocessors):
     x, w, g, taps, options = problem(*case)
     size, block = x.shape[2:], (x.shape[1], 2, 8, 1)
     dx = cuda.masked_conv2d_input_grad(on_device(g), on_device(w), taps, size, *options, block)

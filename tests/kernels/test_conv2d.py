@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import kernels
-from kernels.dispatch import implementation
 from kernels.masked_conv2d import live_taps
 from kernels.register_tile import ROWS, VECTORS, whole_vectors
 
@@ -168,8 +167,20 @@ def test_the_wider_dtype_wins():
             r"not \(1, 2, 4, 4\) and \(3, 1, 3, 3\)",
         ),
         (lambda x, w, g, f: f(x[0], w, g), ValueError, r"not \(2, 4, 4\)"),
+        (
+            lambda x, w, g, f: f(x[:, :0], w[:, :0], g),
+            ValueError,
+            r"\(1, 0, 4, 4\) and \(3, 0",
+        ),
+        (lambda x, w, g, f: f(x, w[:0], g), ValueError, r"\(1, 2, 4, 4\) and \(0, 2, 3, 3\)"),
         (lambda x, w, g, f: f(x, w, g, dilation=2), ValueError, r"no \(3, 3\) window .* \(4, 4\)"),
         (lambda x, w, g, f: f(x, w, g, stride=0), ValueError, r"stride \(0, 0\)"),
+        (
+            lambda x, w, g, f: f(x, w, g, stride=(1, 1, 7)),
+            ValueError,
+            r"pair of ints.* \(1, 1, 7\)",
+        ),
+        (lambda x, w, g, f: f(x, w, g, padding=0.5), ValueError, r"pair of ints.* 0\.5"),
         (lambda x, w, g, f: f(x, w, g, padding=-1), ValueError, r"padding \(-1, -1\)"),
         (lambda x, w, g, f: f(x, w, g[:, :2]), ValueError, r"g must be \(N, 3, 2, 2\)"),
         (lambda x, w, g, f: f(x, w, g[..., :1]), ValueError, r"g must be \(N, 3, 2, 2\)"),
@@ -197,12 +208,3 @@ def test_masks_that_make_no_sense_are_refused(mask, kernel_size, message):
     x, w, g = np.zeros((1, 1, 5, 5)), np.zeros((1, 1, *kernel_size)), np.zeros((1, 1, 1, 1))
     with pytest.raises(ValueError, match=message):
         three(x, w, g, mask=mask)
-
-
-def test_an_unknown_implementation_is_refused_and_use_is_undone():
-    x = np.zeros((1, 1, 1, 1))
-    with pytest.raises(ValueError, match="no implementation 'gpu'"), kernels.use("gpu"):
-        pass
-    with kernels.use("reference"):
-        assert implementation("conv2d", x).__name__ == "kernels.conv2d.reference"
-    assert implementation("conv2d", x).__name__ == "kernels.conv2d.cpu"

@@ -12,20 +12,13 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-import pytest
+import numba
+import nvidia
+from numba import cuda
 
-nvidia = pytest.importorskip("nvidia", reason="no compilers: install the extra cuda13")
-if not (found := [p for root in nvidia.__path__ for p in Path(root).glob("cu*/bin/ptxas")]):
-    pytest.skip("no ptxas: install the extra cuda13", allow_module_level=True)
-PTXAS = found[0]
+from kernels import ptx
 
-from kernels import ptx  # noqa: E402
-
-if ptx.SIMULATED:
-    pytest.skip("the simulator does not compile", allow_module_level=True)
-
-import numba  # noqa: E402
-from numba import cuda  # noqa: E402
+PTXAS = next(p for root in nvidia.__path__ for p in Path(root).glob("cu*/bin/ptxas"))
 
 ARCHITECTURES = [(8, 0), (9, 0)]
 """Compute capabilities: A100, the first with cp.async, and H100 and H200."""
