@@ -173,7 +173,7 @@ def draw(
             panel.scatter(at, rates, sizes, f"C{k}", "o^sDv"[k % 5], alpha=0.7, label=name)
         columns: dict[float, list[str]] = {}
         for place, case in sorted(zip(at, cases), key=lambda pair: pair[0]):
-            near = next((c for c in columns if place < 1.2 * c), place)
+            near = next((c for c in columns if place < 1.3 * c), place)
             if case.label not in columns.setdefault(near, []):
                 columns[near].append(case.label)
         for place, labels in columns.items():

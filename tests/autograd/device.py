@@ -184,6 +184,10 @@ def empty(shape: Any, dtype: Any = float) -> ndarray:
     return ndarray(np.empty(shape, dtype))
 
 
+def may_share_memory(a: ndarray, b: ndarray) -> bool:
+    return np.may_share_memory(_in_memory(a), _in_memory(b))
+
+
 def zeros(shape: Any, dtype: Any = float) -> ndarray:
     return ndarray(np.zeros(shape, dtype))
 
