@@ -151,6 +151,26 @@ def contestants(device: str) -> dict[str, Contestant]:
     return {"chainrule": Contestant("kernels", partial(ours, device=device)), **peers}
 
 
+def rung(case: Case, name: str) -> Work:
+    from autograd import to_device
+    from kernels.conv2d.ladder import LADDER
+
+    x, w, _ = (to_device(a, "cuda") for a in of(case))
+    return lambda: LADDER[name](x, w, (1, 1), (case.padding, case.padding), (1, 1))
+
+
+def ladder(rounds: int, plot: Path | None) -> dict[str, Any]:
+    """The forward pass on CUDA, rung by rung; the last is the one that is used."""
+    from kernels.conv2d.ladder import LADDER
+
+    rungs = {name: Contestant("kernels", partial(rung, name=name)) for name in reversed(LADDER)}
+    costs = {case: case.cost for case in cases(SHAPES) if case.which == "forward"}
+    peers = {k: c for k, c in contestants("cuda").items() if k != "chainrule"}
+    plot = plot and plot.with_stem(f"{plot.stem}-ladder")
+    return report("the ladder of conv2d", costs, rungs | peers, "cuda", rounds, plot)
+
+
 def run(rounds: int, device: str, plot: Path | None) -> dict[str, Any]:
     costs = {case: case.cost for case in cases(SHAPES)}
-    return report("conv2d", costs, contestants(device), device, rounds, plot, calls=10)
+    result = report("conv2d", costs, contestants(device), device, rounds, plot, calls=10)
+    return result | {"ladder": ladder(rounds, plot)} if device == "cuda" else result

@@ -152,9 +152,11 @@ def draw(
     from matplotlib import pyplot as plt
 
     passes = list(dict.fromkeys(case.which for case in costs))
-    figure, panels = plt.subplots(
-        1, len(passes), figsize=(4.6 * len(passes), 4.6), sharey=True, layout="constrained"
+    size = (4.6 * max(2, len(passes)), 4.6)
+    figure, grid = plt.subplots(
+        1, len(passes), figsize=size, sharey=True, squeeze=False, layout="constrained"
     )
+    panels = grid[0]
     intensities = [cost.operations / cost.bytes for cost in costs.values()]
     x = np.geomspace(min(intensities) / 2, max(intensities) * 2, 200)
     roof = np.minimum(machine.peak, machine.bandwidth * x) / 1e9
@@ -186,7 +188,7 @@ def draw(
     panels[0].set_ylim(min(rates) / 20, 2 * max(roof))  # room for the labels below
     panels[0].set_ylabel("billion operations a second")
     marks, _ = panels[0].get_legend_handles_labels()
-    figure.legend(marks, names, loc="outside lower center", ncols=len(names))
+    figure.legend(marks, names, loc="outside lower center", ncols=min(len(names), 5))
     figure.suptitle(f"{what}: the line is what the machine allows; larger marks are larger arrays")
     figure.savefig(path, dpi=130)
     plt.close(figure)
