@@ -27,15 +27,17 @@ class Case:
     mask: str | None = None
 
     def __str__(self) -> str:
-        mask = f" mask {self.mask}" if self.mask else ""
-        return (
-            f"{self.inputs}->{self.outputs} {self.size}x{self.size} "
-            f"{self.kernel_size}x{self.kernel_size}{mask} {self.which}"
-        )
+        return f"{self.inputs}->{self.outputs} {self.size}x{self.size} {self.kind} {self.which}"
 
     @property
     def label(self) -> str:
         return f"{self.inputs}→{self.outputs}, {self.kernel_size}x{self.kernel_size}"
+
+    @property
+    def kind(self) -> str:
+        """What is summed up in the table: all passes, channels and sizes of a kernel."""
+        mask = f" mask {self.mask}" if self.mask else ""
+        return f"{self.kernel_size}x{self.kernel_size}{mask}"
 
     @property
     def padding(self) -> int:

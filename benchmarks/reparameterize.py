@@ -33,6 +33,10 @@ class Case:
         return f"{self.label} {self.which}"
 
     @property
+    def kind(self) -> str:
+        return self.which
+
+    @property
     def label(self) -> str:
         return f"{self.rows}x{self.columns}"
 

@@ -126,16 +126,17 @@ def report(
             ratios["the better"] = max(ratios.values())
         print(f"{case!s:{width}}" + "".join(f"{c:>24}" for c in cells) + _ratios(ratios))
         table[str(case)] = {"seconds": seconds, "floor": floor, "ratios": ratios}
-    sums = {name: sum(row["seconds"][name] for row in table.values()) for name in names}
-    ratios = {name: sums[names[0]] / sums[name] for name in peers}
-    if len(peers) > 1:
-        best = sum(min(row["seconds"][name] for name in peers) for row in table.values())
-        ratios["the better"] = sums[names[0]] / best
-    print(f"{'sum':{width}}" + "".join(f"{s * 1e3:>16.3f}        " for s in sums.values())
-          + _ratios(ratios))  # fmt: skip
+    sums = {}
+    for kind in dict.fromkeys(case.kind for case in costs):
+        rows = [table[str(case)]["seconds"] for case in costs if case.kind == kind]
+        seconds = {name: sum(row[name] for row in rows) for name in names}
+        ratios = {name: seconds[names[0]] / seconds[name] for name in peers}
+        cells = [f"{s * 1e3:15.3f}        " for s in seconds.values()]
+        print(f"{f'sum of {kind}':{width}}" + "".join(f"{c:>24}" for c in cells) + _ratios(ratios))
+        sums[kind] = {"seconds": seconds, "ratios": ratios}
     if plot:
         draw(what, machine, costs, table, plot)
-    return {"roof": vars(machine), "cases": table, "sum": sums, "ratio_of_sums": ratios}
+    return {"roof": vars(machine), "cases": table, "sums": sums}
 
 
 def _ratios(ratios: dict[str, float]) -> str:

@@ -50,7 +50,7 @@ def implementation(kernel: str, *arrays: Array) -> ModuleType:
     if any(a.dtype not in DTYPES[name] for a in arrays):
         dtypes = " or ".join(dtype.name for dtype in DTYPES[name])
         raise TypeError(f"{kernel} by {name} takes {dtypes}, not {describe(arrays)}")
-    if name == "cuda" and not on_device == {True} and os.environ.get("NUMBA_ENABLE_CUDASIM") != "1":
+    if name == "cuda" and True not in on_device and os.environ.get("NUMBA_ENABLE_CUDASIM") != "1":
         raise TypeError(f"{kernel} by cuda takes CuPy's arrays, not {describe(arrays)}")
     return importlib.import_module(f"kernels.{kernel}.{name}")
 

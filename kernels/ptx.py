@@ -50,7 +50,7 @@ def jit_for(threads: int, blocks: int = 1):
 def launch(kernel, grid, block, *args) -> None:
     """Start kernel[grid, block](*args), on CuPy's current stream; nothing for an empty grid.
 
-    Ints among `args`, and in tuples among them, are passed as 32 bits, not Numba's 64. Raises
+    Plain ints among `args`, and in tuples among them, are passed as 32 bits, not Numba's 64. Raises
     ValueError for an array whose elements 31 bits cannot count, since kernels index with 32, and
     for a grid that is larger than CUDA's.
     """
@@ -67,7 +67,7 @@ def launch(kernel, grid, block, *args) -> None:
 def _int32(value):
     if isinstance(value, tuple):
         return tuple(map(_int32, value))
-    return np.int32(value) if isinstance(value, int | np.int64) else value
+    return np.int32(value) if isinstance(value, int) else value
 
 
 def on_device_of(x: Array, numbers: Iterable[int]) -> Array:

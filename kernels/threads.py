@@ -30,7 +30,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)  # the child has none of its threads
 
 
-@cache
 def keep_blas_to_one_thread() -> None:
     """From now on, for the rest of the process, as far as BLAS is loaded.
 

@@ -29,33 +29,31 @@ CHUNK = 128  # terms of a sum: so many rows of B, as wide as a tile of AVX-512, 
 def conv2d(x, w, stride, padding, dilation, taps=None):
     (n, c, *input_size), (o, _, *kernel_size) = x.shape, w.shape
     size = output_size(tuple(input_size), tuple(kernel_size), stride, padding, dilation)
-    taps = every_tap(kernel_size) if taps is None else taps
+    taps = _every_tap(kernel_size) if taps is None else taps
     weights, wide = _packed(w, taps, (2, 1, 0))
     pixels, window = _tables(input_size, size, kernel_size, c, taps, stride, padding, dilation)
     y = np.empty((n, *size, wide), x.dtype)
-    x = channels_last(x)
+    x = _channels_last(x)
     run(lambda *share: _forward(x, weights, y, pixels, window, padding, *share), n)
     return np.ascontiguousarray(y[..., :o]).transpose(0, 3, 1, 2)
 
 
 def conv2d_input_grad(g, w, input_size, stride, padding, dilation, taps=None):
     (n, _, *size), (_, c, *kernel_size) = g.shape, w.shape
-    taps = every_tap(kernel_size) if taps is None else taps
+    taps = _every_tap(kernel_size) if taps is None else taps
     weights, wide = _packed(w, taps, (2, 0, 1))
     pixels, window = _tables(input_size, size, kernel_size, wide, taps, stride, padding, dilation)
     x = np.empty((n, *input_size, c), g.dtype)
-    g, corners = channels_last(g), window[::wide]
+    g, corners = _channels_last(g), window[::wide]
     run(lambda *share: _input_grad(g, weights, x, pixels, corners, wide, padding, *share), n)
     return x.transpose(0, 3, 1, 2)
 
 
 def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, taps=None):
     (n, c, *input_size), (_, o, *size) = x.shape, g.shape
-    taps = every_tap(kernel_size) if taps is None else taps
+    taps = _every_tap(kernel_size) if taps is None else taps
     pixels, window = _tables(input_size, size, kernel_size, c, taps, stride, padding, dilation)
-
-    x, g = channels_last(x), channels_last(g)
-
+    x, g = _channels_last(x), _channels_last(g)
     wide = whole_vectors(o, g.itemsize)
     g_pitch = pitch(wide, g.itemsize)
 
@@ -70,11 +68,11 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, taps=None):
     return w.reshape(o, c, *kernel_size)
 
 
-def channels_last(images):
+def _channels_last(images):
     return images.transpose(0, 2, 3, 1)
 
 
-def every_tap(kernel_size):
+def _every_tap(kernel_size):
     return np.arange(kernel_size[0] * kernel_size[1])
 
 

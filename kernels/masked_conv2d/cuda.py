@@ -120,7 +120,7 @@ def direct(
     # What a window of live taps looks at, seen from the pixel: from `corner` on, and how far.
     places = [
         [k * d - p for k in along]
-        for along, d, p in zip(zip(*(divmod(t, w.shape[3]) for t in taps)), dilation, padding)
+        for along, d, p in zip(zip(*(divmod(int(t), w.shape[3]) for t in taps)), dilation, padding)
     ]
     corner = tuple(map(min, places))
     reach = tuple(max(along) - min(along) for along in places)

@@ -184,7 +184,7 @@ def reparameterize(mu: Array, logvar: Array, seed: int, offset: int, z: Array, k
     columns = mu.shape[-1]
     mu, logvar, z, kl = _flat(mu), _flat(logvar), z.reshape(-1), kl.reshape(-1)
     grid, block = _geometry(kl.size, columns)
-    numbers = np.uint64(seed), np.uint64(offset), np.int64(columns)
+    numbers = np.uint64(seed), np.uint64(offset), columns
     ptx.launch(_forward, grid, block, mu, logvar, z, kl, *numbers, _aligned(mu, logvar, z))
 
 
@@ -195,6 +195,6 @@ def reparameterize_logvar_grad(
     if g_z.size:
         arrays = _flat(g_z), _flat(logvar), g_logvar.reshape(-1)
         grid, block = _geometry(g_kl.size, g_z.shape[-1])
-        numbers = np.uint64(seed), np.uint64(offset), np.int64(g_z.shape[-1])
+        numbers = np.uint64(seed), np.uint64(offset), g_z.shape[-1]
         ptx.launch(_logvar_grad, grid, block, *arrays, _flat(g_kl), *numbers, _aligned(*arrays))
     return g_logvar
