@@ -1,4 +1,4 @@
-"""The command line: `chainrule train | sample | evaluate`."""
+"""The command line: `chainrule train | sample | evaluate | compare`."""
 
 import argparse
 import dataclasses
@@ -7,7 +7,7 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,17 +15,22 @@ from typing import Any, NoReturn
 import numpy as np
 
 from autograd.array import DEVICES
-from models import figures, vae
+from models import figures, plane
 from models.data import DATASETS
-from models.errors import Failure, UsageError
-from models.training import Config, Run
+from models.errors import Caution, Failure, UsageError
+from models.families import FAMILIES
+from models.model import MOST, Row
+from models.plane import Points
+from models.training import Config, Run, bar
 
-MODELS = ("vae",)
 MOST_IN_A_PICTURE = 2500
 
 EXAMPLES = """examples:
   chainrule train vae                                  the 8x8 digits, in under a minute
-  chainrule train vae --data binarized-mnist --out runs/mnist
+  chainrule train vae gan pixelcnn ddpm --out runs/all four, each in a folder of runs/all
+  chainrule compare runs/all/*                         samples, curves and numbers on one page
+  chainrule train pixelcnn --data binarized-mnist --out runs/mnist
+  chainrule train gan --data ring --set loss=minimax   8 Gaussians on a ring
   chainrule train vae --set latent=2 --set beta=4      other settings (chainrule train --help)
   chainrule train vae --resume runs/mnist --epochs 80  go on where it stopped
   chainrule sample runs/mnist -n 100 --out samples.png
@@ -46,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            warnings.simplefilter("always", Caution)
+            warnings.showwarning = _show_caution
             options = _parser().parse_args(arguments)
             options.command(options)
     except Failure as failure:
@@ -58,6 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("chainrule: interrupted; a run goes on by --resume", file=sys.stderr)
         return 130
     return 0
+
+
+def _show_caution(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"chainrule: warning: {message}", file=sys.stderr)
 
 
 def _parser() -> Parser:
@@ -75,7 +86,9 @@ def _parser() -> Parser:
         epilog=_settings_help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    train.add_argument("model", metavar="MODEL", help=f"one of: {', '.join(MODELS)}")
+    train.add_argument(
+        "models", nargs="+", metavar="MODEL", help=f"one or more of: {', '.join(FAMILIES)}"
+    )
     train.add_argument(
         "--data", metavar="D", help=f"one of: {', '.join(DATASETS)} (default: digits)"
     )
@@ -93,7 +106,10 @@ def _parser() -> Parser:
     )
     train.add_argument("--device", choices=DEVICES, help="default: cpu, or the resumed run's")
     train.add_argument(
-        "--out", type=Path, metavar="DIR", help="a new directory (default: in runs/)"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="a new directory (default: in runs/); of several models, each has one inside it",
     )
     train.add_argument(
         "--resume", type=Path, metavar="DIR", help="go on with a run, with the settings it has"
@@ -109,6 +125,20 @@ def _parser() -> Parser:
 
     sample = commands.add_parser("sample", help="draw samples from a trained model")
     sample.add_argument("directory", type=Path, metavar="DIR", help="of a run")
+    sample.add_argument(
+        "--class",
+        dest="label",
+        type=_whole(0),
+        metavar="C",
+        help="of a conditional model (default: each class in turn)",
+    )
+    sample.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting of sampling, such as those of ddpm (chainrule train --help)",
+    )
     sample.add_argument("-n", type=_whole(1), default=64, metavar="N", help="how many (default 64)")
     sample.add_argument("--out", type=Path, metavar="F.png", help="default: DIR/sample.png")
     sample.add_argument(
@@ -116,11 +146,36 @@ def _parser() -> Parser:
     )
     sample.set_defaults(command=_sample)
 
-    evaluate = commands.add_parser("evaluate", help="test a trained model, in nats per image")
+    evaluate = commands.add_parser("evaluate", help="test a trained model on the test images")
     evaluate.add_argument("directory", type=Path, metavar="DIR", help="of a run")
     evaluate.add_argument("--json", action="store_true", help="print JSON instead of a table")
     evaluate.set_defaults(command=_evaluate)
-    for command in (sample, evaluate):
+
+    compare = commands.add_parser(
+        "compare", help="trained models side by side, on a page with pictures and numbers"
+    )
+    compare.add_argument(
+        "directories", type=Path, nargs="+", metavar="DIR", help="of runs on the same data"
+    )
+    compare.add_argument(
+        "--out",
+        type=Path,
+        default=Path("comparison.html"),
+        metavar="F.html",
+        help="the page, with a PNG beside it (default: comparison.html)",
+    )
+    compare.add_argument(
+        "-n",
+        type=_whole(100),
+        default=1000,
+        metavar="N",
+        help="samples of each model (default 1000)",
+    )
+    compare.add_argument(
+        "--seed", type=_whole(0, math.inf), default=0, metavar="S", help="default: 0"
+    )
+    compare.set_defaults(command=_compare)
+    for command in (sample, evaluate, compare):
         command.add_argument("--device", choices=DEVICES, default="cpu", help="default: cpu")
         command.add_argument(
             "--data-dir", metavar="DIR", help="where the data's files are now, if they have moved"
@@ -129,23 +184,27 @@ def _parser() -> Parser:
 
 
 def _settings_help() -> str:
-    lines = ["settings of vae (--set KEY=VALUE), and in brackets their defaults:"]
-    for field in dataclasses.fields(vae.Settings):
-        others = [
-            f"; {data}: {_shown(getattr(settings, field.name))}"
-            for data, settings in vae.DEFAULTS.items()
-            if getattr(settings, field.name) != field.default
-        ]
-        defaults = _shown(field.default) + "".join(others)
-        lines.append(f"  {field.name:20} {field.metadata['meaning']} [{defaults}]")
+    lines = ["settings (--set KEY=VALUE), and in brackets their defaults:"]
+    for name, family in FAMILIES.items():
+        lines += ["", f"{name}:"]
+        for field in dataclasses.fields(family.settings_type):
+            others = [
+                f"; {data}: {_shown(getattr(settings, field.name))}"
+                for data, settings in family.defaults.items()
+                if getattr(settings, field.name) != field.default
+            ]
+            defaults = _shown(field.default) + "".join(others)
+            lines.append(f"  {field.name:20} {field.metadata['meaning']} [{defaults}]")
     return "\n".join(lines)
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _whole(least: int, most: float = vae.MOST) -> Callable[[str], int]:
+def _whole(least: int, most: float = MOST) -> Callable[[str], int]:
     """What reads a whole number in these bounds."""
 
     def read(text: str) -> int:
@@ -158,30 +217,44 @@ def _whole(least: int, most: float = vae.MOST) -> Callable[[str], int]:
 
 
 def _train(options: argparse.Namespace) -> None:
-    if options.model not in MODELS:
-        raise UsageError(f"unknown model {options.model!r}: choose one of {', '.join(MODELS)}")
-    run = _resumed(options) if options.resume else _new(options)
-    pictures = run.train()
-    _report(run.evaluate())
-    print("pictures:", *pictures, sep="\n  ")
+    for name in options.models:
+        if name not in FAMILIES:
+            raise UsageError(f"unknown model {name!r}: choose one of {', '.join(FAMILIES)}")
+    several = len(options.models) > 1
+    if options.resume and several:
+        raise UsageError("--resume goes on with one run: name one model")
+    if options.resume:
+        runs = [_resumed(options)]
+    else:
+        data = options.data or "digits"
+        name = f"{'-'.join(options.models)}-{data}-{datetime.now():%Y%m%d-%H%M%S-%f}"
+        out = options.out or Path("runs") / name
+        if out.exists():
+            raise UsageError(f"{out} exists: choose another --out, or go on with it by --resume")
+        configs = {m: _config(m, data, options) for m in options.models}
+        runs = [Run.create(c, out / m if several else out) for m, c in configs.items()]
+    with bar(sum(run.total_steps for run in runs), sum(run.step for run in runs)) as progress:
+        pictures = [run.train(progress) for run in runs]
+    for run, paths in zip(runs, pictures):
+        _report(run, run.evaluate())
+        print("pictures:", *paths, sep="\n  ")
 
 
-def _new(options: argparse.Namespace) -> Run:
-    data = options.data or "digits"
-    settings = _with(vae.DEFAULTS.get(data, vae.Settings()), options.set)
+def _config(model: str, data: str, options: argparse.Namespace) -> Config:
+    family = FAMILIES[model]
+    defaults = family.defaults.get(data) or family.settings_type()
+    settings = _with(defaults, options.set, vars(defaults))
     if options.epochs:
         settings = dataclasses.replace(settings, epochs=options.epochs)
-    config = Config(
+    return Config(
         settings,
-        model=options.model,
+        model=model,
         data=data,
         data_dir=_resolved(options.data_dir or os.environ.get("CHAINRULE_DATA")),
         seed=options.seed or 0,
         device=options.device or "cpu",
         steps=options.steps,
     )
-    name = f"{options.model}-{data}-{datetime.now():%Y%m%d-%H%M%S-%f}"
-    return Run.create(config, options.out or Path("runs") / name)
 
 
 def _resumed(options: argparse.Namespace) -> Run:
@@ -190,6 +263,8 @@ def _resumed(options: argparse.Namespace) -> Run:
     if given := [flag for flag, value in fixed.items() if value is not None]:
         raise UsageError(f"--resume keeps the run's own settings: leave out {', '.join(given)}")
     config = Config.read(options.resume)
+    if options.models != [config.model]:
+        raise UsageError(f"{options.resume} is a run of {config.model}, not {options.models[0]}")
     changes: dict[str, Any] = {}
     if options.device:
         changes["device"] = options.device
@@ -210,23 +285,28 @@ def _resumed(options: argparse.Namespace) -> Run:
     return run
 
 
-def _with(settings: vae.Settings, assignments: Sequence[str]) -> vae.Settings:
-    """`settings` with each KEY=VALUE. Raises UsageError for an unknown key or a wrong value."""
+def _with(settings: Any, assignments: Sequence[str], keys: Collection[str]) -> Any:
+    """`settings` with each KEY=VALUE. Raises UsageError for another key or a wrong value."""
     changes: dict[str, Any] = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
-        known = dataclasses.asdict(settings)
-        if not equals or key not in known:
-            raise UsageError(f"--set {assignment}: not KEY=VALUE with a KEY of {', '.join(known)}")
-        parse, kind = KINDS[type(known[key])]
+        if not equals or key not in keys:
+            known = f"KEY=VALUE with a KEY of {', '.join(keys)}" if keys else "a setting it has"
+            raise UsageError(f"--set {assignment}: not {known}")
+        parse, kind = KINDS[type(getattr(settings, key))]
         try:
             changes[key] = parse(text)
-        except ValueError as error:
+        except (ValueError, LookupError) as error:
             raise UsageError(f"--set {assignment}: {text!r} is not {kind}") from error
     return dataclasses.replace(settings, **changes)
 
 
+def _truth(text: str) -> bool:
+    return {"yes": True, "true": True, "no": False, "false": False}[text.lower()]
+
+
 KINDS: dict[type, tuple[Callable[[str], Any], str]] = {
+    bool: (_truth, "yes or no"),
     int: (int, "a whole number"),
     float: (float, "a number"),
     str: (str, "text"),
@@ -241,29 +321,47 @@ def _sample(options: argparse.Namespace) -> None:
         raise UsageError(f"--out {path}: pictures are PNG files, so name it something.png")
     if options.n > MOST_IN_A_PICTURE:
         raise UsageError(f"-n {options.n}: one picture holds at most {MOST_IN_A_PICTURE:,}")
-    run = _opened(options)
-    images = run.model.sample(options.n, np.random.default_rng(options.seed))
+    run = _opened(options, options.directory)
+    fields = dataclasses.fields(run.config.settings)
+    of_sampling = [field.name for field in fields if field.metadata["sampling"]]
+    run.model.settings = _with(run.config.settings, options.set, of_sampling)
+    labels = None if options.label is None else np.full(options.n, options.label)
+    samples = run.model.sample(options.n, np.random.default_rng(options.seed), labels)
     title = f"{run.config.model} on {run.config.data}: samples, seed {options.seed}"
-    across = max(12, math.isqrt(options.n))
-    figures.rows(np.split(images, range(across, options.n, across)), title, path)
+    if isinstance(run.data, Points):
+        plane.scatter(run.data, {"samples": samples}, title, path)
+    else:
+        across = max(12, math.isqrt(options.n))
+        figures.rows(np.split(samples, range(across, options.n, across)), title, path)
     print(path)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    result = _opened(options).evaluate()
+    run = _opened(options, options.directory)
+    result = run.evaluate()
     if options.json:
         print(json.dumps(result, indent=2))
     else:
-        _report(result)
+        _report(run, result)
 
 
-def _opened(options: argparse.Namespace) -> Run:
+def _compare(options: argparse.Namespace) -> None:
+    if options.out.suffix.lower() != ".html":
+        raise UsageError(f"--out {options.out}: it is a page, so name it something.html")
+    runs = [_opened(options, directory) for directory in options.directories]
+    from models import comparison
+
+    for path in comparison.write(runs, options.n, options.seed, options.out):
+        print(path)
+
+
+def _opened(options: argparse.Namespace, directory: Path) -> Run:
     changes = {"device": options.device}
     if options.data_dir:
         changes["data_dir"] = _resolved(options.data_dir)
-    run = Run.open(options.directory, **changes)
+    run = Run.open(directory, **changes)
     if run.step == 0:
-        raise Failure(f"{options.directory} has no checkpoint yet: train it first, with --resume")
+        raise Failure(f"{directory} has no checkpoint yet: train it first, with --resume")
     return run
 
 
@@ -272,20 +370,20 @@ def _resolved(data_dir: str | None) -> str | None:
     return str(Path(data_dir).resolve()) if data_dir else None
 
 
-def _report(result: dict[str, Any]) -> None:
-    bits = result["negative_elbo"] / result["pixels"] / np.log(2)
-    margin = result["factorised_nll"] - result["negative_elbo"]
+def _report(run: Run, result: dict[str, Any]) -> None:
+    """Print a result as a table; with a likelihood, beside what knows nothing of shapes."""
     print(
-        f"\n{result['model']} on {result['data']}, {result['binarisation']}: "
-        f"mean over {result['test_images']:,} test images, in nats per image\n"
-        f"  -ELBO               {result['negative_elbo']:8.2f}   ({bits:.3f} bits/dim)\n"
-        f"    reconstruction    {result['reconstruction']:8.2f}\n"
-        f"    KL(q(z|x)||p(z))  {result['kl']:8.2f}\n"
-        f"  -log p(x), at most  {result['nll']:8.2f}   "
-        f"({result['importance_samples']} importance samples)\n"
-        f"  factorised model    {result['factorised_nll']:8.2f}   "
-        f"(the baseline, {f'beaten by {margin:.2f}' if margin > 0 else 'not beaten'})"
+        f"\n{result['model']} on {result['data']}, {result['shown']}: "
+        f"mean over {result['test_images']:,} test images"
     )
+    rows = run.model.report(result)
+    if "nll" in result and result["factorised_nll"] is not None:
+        margin = result["factorised_nll"] - result["nll"]
+        verdict = f"beaten by {margin:.2f}" if margin > 0 else "not beaten"
+        rows.append(Row("factorised model", result["factorised_nll"], f"the baseline, {verdict}"))
+    for row in rows:
+        digits = 2 if abs(row.value) >= 1 else 4
+        print(f"  {row.name:24}{row.value:10.{digits}f}   {row.remark}".rstrip())
 
 
 def run() -> NoReturn:

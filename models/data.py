@@ -1,11 +1,12 @@
 """Images to learn from: where they come from, and what a model is shown of them.
 
 A pixel is one of `levels` integers. A likelihood model needs data that its likelihood describes,
-so what is shown is one of three, and every reported nat says which:
+so what is shown is one of four, and every reported nat says which:
 
 - fixed: each pixel is 0 or 1, the same each time;
 - dynamic: each pixel is a Bernoulli draw with its grey value as probability, new each time;
-- none: grey levels with uniform noise, (level + u) / levels with u ~ U[0, 1), for a density model.
+- grey: the levels as they are, level / (levels - 1);
+- dequantised: (level + u) / levels with uniform noise u ~ U[0, 1), for a density model.
 """
 
 import gzip
@@ -23,7 +24,7 @@ import numpy as np
 
 from models.errors import Failure, UsageError
 
-BINARISATIONS = ("fixed", "dynamic", "none")
+BINARISATIONS = ("fixed", "dynamic", "none")  # as a setting: "none" is one of the last two
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,13 @@ class Dataset:
     test_labels: np.ndarray | None = None
 
     @property
-    def image_shape(self) -> tuple[int, int]:
+    def image_shape(self) -> tuple[int, ...]:
         return self.train.shape[1], self.train.shape[2]
+
+    @property
+    def classes(self) -> int:
+        """How many labels there are; 0 where images have none."""
+        return 0 if self.train_labels is None else int(self.train_labels.max()) + 1
 
     @property
     def checksum(self) -> str:
@@ -49,9 +55,11 @@ class Dataset:
     def observe(self, images: np.ndarray, how: str, rng: np.random.Generator) -> np.ndarray:
         """What a model is shown: (N, height, width) of levels to (N, pixels) float32 in [0, 1].
 
-        `how` is one of BINARISATIONS, as the module says.
+        `how` is one of the four that the module names.
         """
         flat = images.reshape(len(images), -1)
+        if how == "grey":
+            return flat.astype(np.float32) / (self.levels - 1)
         if how == "fixed":
             return (2 * flat.astype(np.float32) > self.levels - 1).astype(np.float32)
         noise = rng.random(flat.shape, dtype=np.float32)
@@ -65,7 +73,8 @@ class Dataset:
             "fixed": "fixed binarisation "
             + ("(Larochelle's)" if self.levels == 2 else "(pixel > 1/2)"),
             "dynamic": "dynamic binarisation",
-            "none": f"{self.levels} grey levels, uniformly dequantised",
+            "grey": f"{self.levels} grey levels",
+            "dequantised": f"{self.levels} grey levels, uniformly dequantised",
         }[how]
 
 
@@ -263,9 +272,16 @@ def _check_md5(path: Path, content: bytes, expected: str) -> None:
         )
 
 
+def _ring(name: str, data_dir: Path | None) -> Dataset:
+    from models.plane import ring  # which is written in terms of Dataset
+
+    return ring()
+
+
 DATASETS: dict[str, Callable[[str, Path | None], Dataset]] = {
     "digits": _digits,
     "mnist": _idx_dataset(MNIST),
     "fashion-mnist": _idx_dataset(FASHION_MNIST),
     "binarized-mnist": _binarized_mnist,
+    "ring": _ring,
 }

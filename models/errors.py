@@ -11,3 +11,7 @@ class UsageError(Failure):
     """A request that cannot be meant: an unknown name, a value out of range. Exit status 2."""
 
     status = 2
+
+
+class Caution(UserWarning):
+    """Something that goes on, and is not what was likely meant. One line on the command line."""

@@ -1,6 +1,8 @@
 """Pictures to look at instead of numbers to read, saved as PNG."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,13 @@ def rows(images: Sequence[np.ndarray], title: str, path: Path, labels: Sequence[
     """Rows of images, each (n, height, width) in [0, 1], dark on white, labelled to the left."""
     across = max(len(row) for row in images)
     figure = Figure(figsize=(0.62 * across + 1.3 * bool(labels) + 0.2, 0.62 * len(images) + 0.45))
-    axes = figure.subplots()
+    draw_rows(figure.subplots(), images, title, labels)
+    save(figure, path)
+
+
+def draw_rows(
+    axes: Axes, images: Sequence[np.ndarray], title: str, labels: Sequence[str] = ()
+) -> None:
     height = images[0].shape[1]
     axes.imshow(mosaic(images), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
     middles = [(height + GAP) * i + height / 2 for i in range(len(labels))]
@@ -27,7 +35,6 @@ def rows(images: Sequence[np.ndarray], title: str, path: Path, labels: Sequence[
     axes.set_xticks([])
     axes.spines[:].set_visible(False)
     axes.set_title(title, fontsize=11, loc="left")
-    _save(figure, path)
 
 
 GAP = 1  # pixels between images
@@ -75,55 +82,85 @@ def latent_plane(
         axes.set(xlim=extent[:2], ylim=extent[2:], xlabel=axis_names[0], ylabel=axis_names[1])
         axes.set_aspect("equal")
     figure.tight_layout()
-    _save(figure, path)
+    save(figure, path)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Curves over the epochs in one frame: each key of metrics.jsonl to its label."""
+
+    title: str
+    unit: str
+    train: Mapping[str, str] = field(default_factory=dict)  # smoothed; a number a step
+    test: Mapping[str, str] = field(default_factory=dict)  # a number an epoch
+    lines: Mapping[str, float] = field(default_factory=dict)  # level lines, by their label
 
 
 def curves(
-    metrics: Sequence[dict[str, Any]],
+    metrics: Sequence[Mapping[str, Any]],
     steps_per_epoch: int,
-    baseline: float,
+    panels: Sequence[Panel],
     subtitle: str,
     path: Path,
 ) -> None:
-    """The bound in training and test beside the baseline; and the test bound's two parts."""
-    train = [m for m in metrics if not m.get("test")]
-    test = [m for m in metrics if m.get("test")]
-    figure = Figure(figsize=(10.5, 4))
-    bound, parts = figure.subplots(1, 2)
-
-    epochs = np.array([m["step"] for m in train]) / steps_per_epoch
-    values = np.array([m["reconstruction"] + m["kl"] for m in train])
-    window = max(1, min(steps_per_epoch, len(values) // 10))
-    smooth = np.convolve(values, np.ones(window) / window, "valid")
-    test_epochs = np.array([m["step"] for m in test]) / steps_per_epoch
-    test_values = np.array([m["negative_elbo"] for m in test])
-    bound.plot(epochs, values, color="C0", alpha=0.2, linewidth=0.7)
-    bound.plot(epochs[window - 1 :], smooth, color="C0", label=f"train, mean of {window} steps")
-    bound.plot(test_epochs, test_values, color="C3", label="test")
-    bound.axhline(baseline, color=GREY, linestyle="--", linewidth=1)
-    bound.annotate(
-        f"factorised model {baseline:.2f}",
-        (1, baseline),
-        xycoords=("axes fraction", "data"),
-        xytext=(-4, 4),
-        textcoords="offset points",
-        ha="right",
-        color=GREY,
-    )
-    bound.set_title("$-$ELBO", fontsize=11, loc="left")
-    low = min(smooth.min(), test_values.min(), baseline)
-    high = max(test_values[0], baseline)  # the first steps may be far above
-    bound.set_ylim(low - 0.08 * (high - low), high + 0.12 * (high - low))
-
-    parts.plot(test_epochs, [m["reconstruction"] for m in test], color="C1", label="reconstruction")
-    parts.plot(test_epochs, [m["kl"] for m in test], color="C2", label="KL")
-    parts.set_title("its two parts, test", fontsize=11, loc="left")
-    parts.set_ylim(bottom=0)
-    for axes in (bound, parts):
-        _plain(axes, "epoch", "nats per image")
+    """Draw panels side by side of the lines of a metrics.jsonl."""
+    figure = Figure(figsize=(5.25 * len(panels), 4))
+    for panel, axes in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0]):
+        draw_panel(axes, metrics, steps_per_epoch, panel)
     figure.suptitle(subtitle, fontsize=11)
     figure.tight_layout()
-    _save(figure, path)
+    save(figure, path)
+
+
+def draw_panel(
+    axes: Axes, metrics: Sequence[Mapping[str, Any]], steps_per_epoch: int, panel: Panel
+) -> None:
+    color = (f"C{i}" for i in itertools.count())
+    shown: list[np.ndarray] = []  # what must be inside the frame
+    for key, label in panel.train.items():
+        epochs, values = _series(metrics, key, steps_per_epoch, test=False)
+        window = max(1, min(steps_per_epoch, len(values) // 10))
+        smooth = np.convolve(values, np.ones(window) / window, "valid")
+        this = next(color)
+        axes.plot(epochs, values, color=this, alpha=0.2, linewidth=0.7)
+        label = f"{label}, mean of {window} steps" if window > 1 else label
+        axes.plot(epochs[window - 1 :], smooth, color=this, label=label)
+        shown.append(smooth[len(smooth) // 20 :])  # the first steps may be far away
+    for key, label in panel.test.items():
+        epochs, values = _series(metrics, key, steps_per_epoch, test=True)
+        axes.plot(epochs, values, color=next(color), label=label)
+        shown.append(values)
+    for label, level in panel.lines.items():
+        axes.axhline(level, color=GREY, linestyle="--", linewidth=1)
+        axes.annotate(
+            label,
+            (1, level),
+            xycoords=("axes fraction", "data"),
+            xytext=(-4, 4),
+            textcoords="offset points",
+            ha="right",
+            color=GREY,
+        )
+        shown.append(np.array([level]))
+    inside = np.concatenate(shown)
+    low, high = inside.min(), inside.max()
+    margin = (high - low) or 1.0
+    axes.set_ylim(low - 0.08 * margin, high + 0.12 * margin)
+    axes.set_title(panel.title, fontsize=11, loc="left")
+    _plain(axes, "epoch", panel.unit)
+
+
+def _series(
+    metrics: Sequence[Mapping[str, Any]], key: str, steps_per_epoch: int, test: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Epochs, and the numbers of that key, of the tests or of the training steps."""
+    found = [
+        (m["step"] / steps_per_epoch, m[key])
+        for m in metrics
+        if key in m and bool(m.get("test")) == test
+    ]
+    epochs, values = np.array(found).reshape(-1, 2).T
+    return epochs, values
 
 
 def _plain(axes: Axes, xlabel: str, ylabel: str) -> None:
@@ -132,6 +169,7 @@ def _plain(axes: Axes, xlabel: str, ylabel: str) -> None:
     axes.legend(frameon=False)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """As PNG, whole or not at all."""
     with replacing(path) as unfinished:
         figure.savefig(unfinished, format="png", dpi=PIXELS_PER_INCH, bbox_inches="tight")

@@ -24,14 +24,15 @@ from typing import Any, get_origin, get_type_hints
 import numpy as np
 from tqdm import tqdm
 
-from autograd import optim, to_device
-from models import checkpoint, factorised, figures, vae
+from autograd import Array, to_device
+from models import checkpoint, factorised, figures
 from models.data import load
 from models.errors import Failure, UsageError
+from models.families import FAMILIES
 from models.files import replacing
+from models.model import Model
 
 TIMES_DRAWN = 6  # how often a run draws its pictures
-IMPORTANCE_SAMPLES = 128
 _WEIGHTS, _ORDER, _BATCH, _TEST, _PICTURE, _TRAIN = range(6)  # what the randomness is for
 
 
@@ -39,8 +40,8 @@ _WEIGHTS, _ORDER, _BATCH, _TEST, _PICTURE, _TRAIN = range(6)  # what the randomn
 class Config:
     """Everything that a run depends on. `steps` is the total; None means `settings.epochs`."""
 
-    settings: vae.Settings
-    model: str = "vae"
+    settings: Any  # of the model's family
+    model: str
     data: str = "digits"
     data_dir: str | None = None
     data_checksum: str = ""
@@ -71,9 +72,11 @@ class Config:
         try:
             content = json.loads(path.read_text())
             content.pop("versions")
-            settings = content.pop("settings")
-            settings["hidden"] = tuple(settings["hidden"])
-            config = cls(vae.Settings(**settings), **content)
+            settings = {
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in content.pop("settings").items()
+            }
+            config = cls(FAMILIES[content["model"]].settings_type(**settings), **content)
             _check_types(config.settings)
             _check_types(config)
             return config
@@ -85,11 +88,13 @@ def _check_types(record: Any) -> None:
     """Raises TypeError if a field of a dataclass, read from a file, is not of its type."""
     for name, kind in get_type_hints(type(record)).items():
         value = getattr(record, name)
+        if kind is Any:
+            continue
         if get_origin(kind) is tuple:
-            right = all(type(item) is int for item in value)
+            right = isinstance(value, tuple) and all(type(item) is int for item in value)
         else:
             right = isinstance(value, int | float if kind is float else kind)
-        if not right or isinstance(value, bool):
+        if not right or (isinstance(value, bool) and kind is not bool):
             raise TypeError(f"{name} is {value!r}")
 
 
@@ -107,44 +112,47 @@ class Run:
         self.config = dataclasses.replace(config, data_checksum=checksum)
         self.directory = directory
         self.settings = config.settings
-        self.steps_per_epoch = len(self.data.train) // self.settings.batch
-        if self.steps_per_epoch == 0:
-            raise UsageError(
-                f"batch={self.settings.batch} is larger than the {len(self.data.train):,} "
-                f"training images of {config.data}"
-            )
-        self.total_steps = config.steps or self.settings.epochs * self.steps_per_epoch
-        self.step = 0
-
-        how = self.settings.binarisation
-        if self.data.levels == 2 and how != "fixed":
-            raise UsageError(f"binarisation={how}: {config.data} is binary already, so it is fixed")
-        shown = self.data.observe(self.data.train, how, config.rng(_TRAIN))
-        self.model = vae.VAE(
-            self.settings,
-            self.data.image_shape,
-            self.data.levels,
-            config.rng(_WEIGHTS),
-            shown,
-        )
+        family = FAMILIES[config.model]
+        self._refuse_unfit(family)
+        self.model = family.for_data(self.settings, self.data, config.rng(_WEIGHTS))
         try:
             self.model.to(config.device)
         except (RuntimeError, ValueError) as error:
             raise Failure(str(error)) from error
-        rates = (self.settings.learning_rate, self.settings.final_learning_rate)
-        self.optimizer = optim.Adam(
-            self.model.parameters(), optim.cosine_schedule(*rates, self.total_steps)
-        )
+        self.steps_per_epoch = len(self.data.train) // self.model.images_a_step
+        if self.steps_per_epoch == 0:
+            raise UsageError(
+                f"batch={self.settings.batch}: a step takes {self.model.images_a_step:,} of "
+                f"the {len(self.data.train):,} training images of {config.data}"
+            )
+        self.total_steps = config.steps or self.settings.epochs * self.steps_per_epoch
+        self.step = 0
+        self.optimizers = self.model.optimizers(self.total_steps)
+
+    def _refuse_unfit(self, family: type[Model]) -> None:
+        """Raises UsageError if a model of these settings is not for these data."""
+        name, how = self.config.data, self.settings.binarisation
+        if self.data.levels == 0 and not family.planar:
+            raise UsageError(f"{family.name} is for images, and {name} has points of the plane")
+        if self.data.levels == 2 and how != "fixed":
+            raise UsageError(
+                f"binarisation={how}: {name} is binary already, so it is fixed "
+                "(--set binarisation=fixed)"
+            )
+        if getattr(self.settings, "conditional", False) and not self.data.classes:
+            raise UsageError(f"conditional=yes: {name} has no labels to be conditioned on")
 
     @cached_property
-    def test(self) -> np.ndarray:
-        """What the model is shown of the test images: (N, pixels), the same each time."""
-        return self.data.observe(self.data.test, self.settings.binarisation, self.config.rng(_TEST))
+    def test(self) -> Array:
+        """What the model is shown of the test images, (N, pixels), on its device."""
+        rng = self.config.rng(_TEST)
+        shown = self.data.observe(self.data.test, self.model.shown, rng)
+        return to_device(shown, self.config.device)
 
     @cached_property
-    def baseline(self) -> float:
-        """The factorised model's test NLL, nats per image."""
-        return factorised.test_nll(self.data, self.settings.binarisation)
+    def baseline(self) -> float | None:
+        """The factorised model's test NLL, nats per image; None for points."""
+        return factorised.test_nll(self.data, self.model.shown) if self.data.levels else None
 
     @classmethod
     def create(cls, config: Config, directory: Path) -> "Run":
@@ -178,44 +186,44 @@ class Run:
             )
         try:
             run.model.load_state(_within(arrays, "model."))
-            run.optimizer.load_state(_within(arrays, "optimizer."))
-        except ValueError as error:
+            for name, optimizer in run.optimizers.items():
+                optimizer.load_state(_within(arrays, f"{name}."))
+            run.step = int(metadata["step"])
+        except (ValueError, LookupError) as error:
             raise Failure(f"{path} does not fit its config.json: {error}") from error
-        run.step = run.optimizer.steps
         return run
 
-    def train(self) -> list[Path]:
+    def train(self, progress: tqdm | None = None) -> list[Path]:
         """From where the run stands to its last step; returns the paths of the pictures.
 
-        Raises Failure if the loss is not finite.
+        `progress` is a bar that several runs share; without it the run has its own. Raises Failure
+        if the loss is not finite.
         """
+        if progress is None:
+            with bar(self.total_steps, self.step) as progress:
+                return self.train(progress)
         pictures: list[Path] = []
         self._drop_metrics_after(self.step)
         epochs = math.ceil(self.total_steps / self.steps_per_epoch)
         drawn_every = max(1, epochs // TIMES_DRAWN)
-        progress = tqdm(
-            total=self.total_steps, initial=self.step, unit="step", disable=None, leave=False
-        )
-        progress.write(
-            f"{self.config.model} on {self.config.data}, {self._shown()}; nats per image"
-        )
-        with progress, (self.directory / "metrics.jsonl").open("a") as metrics:
+        key, label = self.model.headline
+        progress.write(f"{self.config.model} on {self.config.data}, {self._shown()}")
+        with (self.directory / "metrics.jsonl").open("a") as metrics:
             while self.step < self.total_steps:
                 for line in self._epoch():
                     metrics.write(json.dumps(line) + "\n")
                     progress.update()
-                test = self._test()
-                self._refuse_unless_finite(test["negative_elbo"])
-                metrics.write(json.dumps(test) + "\n")
+                test = {k: float(v.mean()) for k, v in self._over_test(self.model.test).items()}
+                self._refuse_unless_finite(test)
+                metrics.write(json.dumps({"step": self.step, "test": True, **test}) + "\n")
                 metrics.flush()
                 self.save()
-                progress.set_postfix_str(f"test -ELBO {test['negative_elbo']:.2f} nats")
+                headline = f"test {label} {test[key]:.2f}"
+                progress.set_postfix_str(f"{self.config.model}: {headline}")
                 epoch = math.ceil(self.step / self.steps_per_epoch)
                 if epoch % drawn_every == 0 or self.step == self.total_steps:
-                    progress.write(
-                        f"epoch {epoch:4d}/{epochs}  test -ELBO {test['negative_elbo']:7.2f}"
-                        f" = reconstruction {test['reconstruction']:.2f} + KL {test['kl']:.2f}"
-                    )
+                    others = (f"{k} {v:.2f}" for k, v in test.items() if k != key)
+                    progress.write(f"epoch {epoch:4d}/{epochs}  {', '.join((headline, *others))}")
                     pictures = self.draw()
         return pictures
 
@@ -224,95 +232,88 @@ class Run:
         epoch, first = divmod(self.step, self.steps_per_epoch)
         order = self.config.rng(_ORDER, epoch).permutation(len(self.data.train))
         last = min(self.steps_per_epoch, self.total_steps - epoch * self.steps_per_epoch)
+        a_step = self.model.images_a_step
         for i in range(first, last):
             started = time.perf_counter()
-            chosen = order[i * self.settings.batch : (i + 1) * self.settings.batch]
-            numbers = self._train_step(self.data.train[chosen])
+            numbers = self._train_step(order[i * a_step : (i + 1) * a_step])
             yield numbers | {"seconds": round(time.perf_counter() - started, 6)}
 
-    def _train_step(self, images: np.ndarray) -> dict[str, Any]:
+    def _train_step(self, chosen: np.ndarray) -> dict[str, Any]:
         rng = self.config.rng(_BATCH, self.step)
-        shown = self.data.observe(images, self.settings.binarisation, rng)
+        shown = self.data.observe(self.data.train[chosen], self.model.shown, rng)
         x = to_device(shown, self.config.device)
-        loss, parts = self.model.loss(x, rng, self.step / self.steps_per_epoch)
-        self._refuse_unless_finite(loss.item())
-        self.model.zero_grad()
-        loss.backward()
-        self.optimizer.step()
+        labels = self._labels(self.data.train_labels, chosen)
+        epoch = self.step / self.steps_per_epoch
+        numbers = self.model.update(x, rng, epoch, labels, self.optimizers)
+        self._refuse_unless_finite(numbers)
         self.step += 1
-        return {"step": self.step, "loss": loss.item(), **parts}
+        return {"step": self.step, **numbers}
 
-    def _refuse_unless_finite(self, loss: float) -> None:
-        if not math.isfinite(loss):
-            kept = (self.directory / "checkpoint.safetensors").exists()
-            raise Failure(
-                f"the loss is {loss} at step {self.step}: try a smaller learning_rate than "
-                f"{self.settings.learning_rate}"
-                + (f"; {self.directory} keeps its last checkpoint" if kept else "")
-            )
+    def _labels(self, labels: np.ndarray | None, chosen: Any) -> np.ndarray | None:
+        return labels[chosen] if self.model.classes and labels is not None else None
 
-    def _test(self) -> dict[str, Any]:
-        bound = self._over_test(lambda x, rng: self.model.bound(x, rng))
-        return {"step": self.step, "test": True, **bound}
+    def _refuse_unless_finite(self, numbers: dict[str, float]) -> None:
+        for name, value in numbers.items():
+            if not math.isfinite(value):
+                kept = (self.directory / "checkpoint.safetensors").exists()
+                raise Failure(
+                    f"{name} is {value} at step {self.step}: try a smaller learning_rate than "
+                    f"{self.settings.learning_rate}"
+                    + (f"; {self.directory} keeps its last checkpoint" if kept else "")
+                )
 
-    def _over_test(self, f: Callable[[np.ndarray, np.random.Generator], dict]) -> dict[str, float]:
-        """The mean over the test images of what `f` gives for a batch of them."""
+    def _over_test(
+        self, f: Callable[[Array, np.random.Generator, np.ndarray | None], dict[str, np.ndarray]]
+    ) -> dict[str, np.ndarray]:
+        """What `f` gives for the test images, (N,) each, in batches."""
         rng = self.config.rng(_TEST, 1)
-        batches = np.array_split(self.test, math.ceil(len(self.test) / 500))
-        values = [f(to_device(x, self.config.device), rng) for x in batches]
-        weights = [len(x) / len(self.test) for x in batches]
-        return {k: sum(w * v[k] for w, v in zip(weights, values)) for k in values[0]}
+        batches = [slice(start, start + 500) for start in range(0, len(self.test), 500)]
+        found = [f(self.test[b], rng, self._labels(self.data.test_labels, b)) for b in batches]
+        return {k: np.concatenate([numbers[k] for numbers in found]) for k in found[0]}
 
     def evaluate(self) -> dict[str, Any]:
-        """The test bounds in nats per image, better estimated than while training.
+        """What the model's `evaluate` finds, averaged over the test images, and what it rests on.
 
-        -ELBO with its parts, averaged over 10 samples of z an image; the importance-weighted
-        estimate of -log p(x); and the factorised baseline.
+        `intervals` are the half-widths of 95% intervals of those means: over which images were
+        drawn to test, not over seeds of the training.
         """
-
-        def bounds(x: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
-            log_p = self.model.log_prob(x, rng, IMPORTANCE_SAMPLES)
-            return self.model.bound(x, rng, samples=10) | {"nll": -float(log_p.mean())}
-
+        found = self._over_test(self.model.evaluate)
+        count = len(self.test)
         return {
             "model": self.config.model,
             "data": self.config.data,
-            "binarisation": self._shown(),
+            "shown": self._shown(),
             "step": self.step,
-            "test_images": len(self.test),
-            **self._over_test(bounds),
-            "importance_samples": IMPORTANCE_SAMPLES,
+            "test_images": count,
+            **{k: float(v.mean()) for k, v in found.items()},
+            "intervals": {k: float(1.96 * v.std() / math.sqrt(count)) for k, v in found.items()},
             "factorised_nll": self.baseline,
             "pixels": self.test.shape[1],
             "parameters": sum(p.size for p in self.model.parameters().values()),
+            "train_seconds": sum(m.get("seconds", 0) for m in read_metrics(self.directory)),
         }
 
     def _shown(self) -> str:
         """What of the pixels the model is shown, without which a nat says nothing."""
-        return self.data.describe(self.settings.binarisation)
+        return self.data.describe(self.model.shown)
 
     def save(self) -> None:
         arrays = {f"model.{name}": array for name, array in self.model.state().items()}
-        arrays |= {f"optimizer.{name}": array for name, array in self.optimizer.state().items()}
-        checkpoint.write(
-            self.directory / "checkpoint.safetensors", arrays, {"model": self.config.model}
-        )
+        for name, optimizer in self.optimizers.items():
+            arrays |= {f"{name}.{key}": array for key, array in optimizer.state().items()}
+        metadata = {"model": self.config.model, "step": str(self.step)}
+        checkpoint.write(self.directory / "checkpoint.safetensors", arrays, metadata)
 
     def draw(self) -> list[Path]:
         """Draw every picture of the run; returns their paths."""
-        pictures = vae.draw(
-            self.model,
-            self.data,
-            to_device(self.test, self.config.device),
-            self.directory,
-            self.config.rng(_PICTURE),
-        )
+        rng = self.config.rng(_PICTURE)
+        pictures = self.model.draw(self.data, self.test, self.directory, rng)
         curves = self.directory / "curves.png"
         figures.curves(
             read_metrics(self.directory),
             self.steps_per_epoch,
-            self.baseline,
-            f"{self.config.data}, {self._shown()}",
+            self.model.panels(self.baseline),
+            f"{self.config.model} on {self.config.data}, {self._shown()}",
             curves,
         )
         return [*pictures, curves]
@@ -325,7 +326,9 @@ class Run:
             unfinished.write_text("".join(lines))
 
 
-NUMBERS = ("step", "reconstruction", "kl")  # that every line of metrics.jsonl has
+def bar(total: int, done: int = 0) -> tqdm:
+    """A progress bar over training steps."""
+    return tqdm(total=total, initial=done, unit="step", disable=None, leave=False)
 
 
 def read_metrics(directory: Path) -> list[dict[str, Any]]:
@@ -336,7 +339,9 @@ def read_metrics(directory: Path) -> list[dict[str, Any]]:
     for i, line in enumerate(lines):
         try:
             numbers = json.loads(line)
-            if not all(isinstance(numbers[name], int | float) for name in NUMBERS):
+            if not all(
+                isinstance(value, int | float) for value in (numbers["step"], *numbers.values())
+            ):
                 raise ValueError("not the numbers of a step")
             metrics.append(numbers)
         except (ValueError, TypeError, LookupError) as error:

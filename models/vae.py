@@ -12,10 +12,10 @@ reconstruction = -E_q[log p(x|z)] >= 0 for discrete x. Mind the sign: the often 
 
 import itertools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -26,7 +26,6 @@ from autograd import (
     exp,
     log,
     logsumexp,
-    namespace,
     nn,
     no_grad,
     relu,
@@ -37,17 +36,14 @@ from autograd import (
 )
 from kernels import normal
 from models import figures
-from models.data import BINARISATIONS, Dataset
+from models.data import Dataset
 from models.errors import UsageError
+from models.figures import Panel
+from models.model import MOST, Model, Row, check_settings, setting
 
 ACTIVATIONS = {"relu": relu, "tanh": tanh}
 DECODERS = ("bernoulli", "gaussian")
-MOST = 1e9  # of any setting: beyond it is a slip of the finger
-
-
-def setting(default: Any, meaning: str) -> Any:
-    """A field of Settings, with what `chainrule train --help` says of it."""
-    return field(default=default, metadata={"meaning": meaning})
+IMPORTANCE_SAMPLES = 128
 
 
 @dataclass(frozen=True)
@@ -67,26 +63,16 @@ class Settings:
     epochs: int = setting(10, "passes over the training images")
 
     def __post_init__(self) -> None:
-        for name, value, choices in (
-            ("activation", self.activation, tuple(ACTIVATIONS)),
-            ("decoder", self.decoder, DECODERS),
-            ("binarisation", self.binarisation, BINARISATIONS),
-        ):
-            if value not in choices:
-                raise UsageError(f"{name}={value}: choose one of {', '.join(choices)}")
-        for name, least in (
-            ("latent", 1),
-            ("batch", 1),
-            ("epochs", 1),
-            ("learning_rate", 1e-12),
-            ("beta", 0),
-            ("anneal_epochs", 0),
-            ("final_learning_rate", 0),
-        ):
-            if not least <= getattr(self, name) <= MOST:
-                raise UsageError(f"{name}={getattr(self, name)}: must be {least:g} to {MOST:g}")
-        if not self.hidden or not all(1 <= width <= MOST for width in self.hidden):
-            raise UsageError(f"hidden={self.hidden}: needs at least one width, each 1 to {MOST:g}")
+        check_settings(
+            self,
+            choices={"activation": tuple(ACTIVATIONS), "decoder": DECODERS},
+            bounds={
+                "hidden": (1, MOST),
+                "latent": (1, MOST),
+                "beta": (0, MOST),
+                "anneal_epochs": (0, MOST),
+            },
+        )
         if (self.decoder == "gaussian") != (self.binarisation == "none"):
             raise UsageError(
                 f"decoder={self.decoder} with binarisation={self.binarisation}: a Bernoulli "
@@ -127,7 +113,7 @@ def reproduce() -> dict[str, Any]:
     return {"settings": DEFAULTS["binarized-mnist"], "data": "binarized-mnist", "nll": 88.71}
 
 
-class VAE(nn.Module):
+class VAE(Model):
     """Encoder and decoder for images of `shape` whose pixels have `levels` values.
 
     `train` (N, pixels), what is shown of the training images, gives the output its mean (and a
@@ -136,16 +122,19 @@ class VAE(nn.Module):
     """
 
     name = "vae"
+    settings_type = Settings
+    defaults = DEFAULTS
+    headline = ("negative_elbo", "-ELBO, nats per image,")
 
     def __init__(
         self,
         settings: Settings,
-        shape: tuple[int, int],
+        shape: tuple[int, ...],
         levels: int,
         rng: np.random.Generator,
         train: np.ndarray | None = None,
     ):
-        self.settings, self.shape, self.levels = settings, shape, levels
+        self.settings, self.shape, self.levels, self.classes = settings, shape, levels, 0
         pixels = math.prod(shape)
         self.encoder = _perceptron((pixels, *settings.hidden), settings.activation, rng)
         self.mu = nn.Linear(settings.hidden[-1], settings.latent, rng)
@@ -165,6 +154,16 @@ class VAE(nn.Module):
         elif train is not None:
             p = np.clip(train.mean(0), 0.01, 0.99)
             self.output.bias.data[...] = np.log(p / (1 - p))
+
+    @classmethod
+    def for_data(cls, settings: Settings, data: Dataset, rng: np.random.Generator) -> Self:
+        how = "dequantised" if settings.binarisation == "none" else settings.binarisation
+        return cls(settings, data.image_shape, data.levels, rng, data.observe(data.train, how, rng))
+
+    @property
+    def shown(self) -> str:
+        """A Gaussian is a density, so it is shown dequantised grey levels."""
+        return "dequantised" if self.settings.binarisation == "none" else super().shown
 
     def encode(self, x: Any) -> tuple[Tensor, Tensor]:
         """(N, pixels) in [0, 1] to mu and logvar of q(z|x), each (N, latent)."""
@@ -199,7 +198,11 @@ class VAE(nn.Module):
         return s.beta * (min(epoch / s.anneal_epochs, 1.0) if s.anneal_epochs else 1.0)
 
     def loss(
-        self, x: Any, rng: np.random.Generator, epoch: float = math.inf
+        self,
+        x: Any,
+        rng: np.random.Generator,
+        epoch: float = math.inf,
+        labels: np.ndarray | None = None,
     ) -> tuple[Tensor, dict[str, float]]:
         """reconstruction + beta KL, nats per image, mean over the batch; and its parts.
 
@@ -208,18 +211,48 @@ class VAE(nn.Module):
         reconstruction, kl = (term.mean() for term in self.terms(x, rng))
         beta = self.beta_at(epoch)
         parts = {"reconstruction": reconstruction.item(), "kl": kl.item(), "beta": beta}
+        parts["negative_elbo"] = parts["reconstruction"] + parts["kl"]
         return reconstruction + beta * kl, parts
 
     @no_grad()
-    def bound(self, x: Array, rng: np.random.Generator, samples: int = 1) -> dict[str, float]:
-        """-ELBO with its parts, nats per image, mean over images (N, pixels) and samples of z."""
+    def bound(self, x: Array, rng: np.random.Generator, samples: int = 1) -> dict[str, np.ndarray]:
+        """-ELBO with its parts, nats for each image (N, pixels), mean over samples of z."""
         repeated = [self.terms(x, rng) for _ in range(samples)]
-        reconstruction, kl = (np.mean([t.numpy() for t in terms]) for terms in zip(*repeated))
-        return {
-            "negative_elbo": float(reconstruction + kl),
-            "reconstruction": float(reconstruction),
-            "kl": float(kl),
-        }
+        reconstruction, kl = (np.mean([t.numpy() for t in terms], 0) for terms in zip(*repeated))
+        return {"negative_elbo": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
+
+    def test(
+        self, x: Array, rng: np.random.Generator, labels: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        return self.bound(x, rng)
+
+    def evaluate(
+        self, x: Array, rng: np.random.Generator, labels: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """The bound over 10 samples of z an image, and a closer one on -log p(x), `nll`."""
+        bound = self.bound(x, rng, samples=10)
+        return bound | {"nll": -self.log_prob(x, rng, IMPORTANCE_SAMPLES)}
+
+    def report(self, numbers: Mapping[str, float]) -> list[Row]:
+        elbo = numbers["negative_elbo"]
+        return [
+            Row("-ELBO", elbo, f"{elbo / math.log(2) / math.prod(self.shape):.3f} bits/dim"),
+            Row("  reconstruction", numbers["reconstruction"]),
+            Row("  KL(q(z|x)||p(z))", numbers["kl"]),
+            Row("-log p(x), at most", numbers["nll"], f"{IMPORTANCE_SAMPLES} importance samples"),
+        ]
+
+    def panels(self, baseline: float | None) -> list[Panel]:
+        lines = {} if baseline is None else {f"factorised model {baseline:.2f}": baseline}
+        parts = {"reconstruction": "reconstruction", "kl": "KL"}
+        bound = Panel(
+            "$-$ELBO",
+            NATS,
+            train={"negative_elbo": "train"},
+            test={"negative_elbo": "test"},
+            lines=lines,
+        )
+        return [bound, Panel("its two parts, test", NATS, test=parts)]
 
     @no_grad()
     def log_prob(self, x: Array, rng: np.random.Generator, samples: int) -> np.ndarray:
@@ -243,24 +276,73 @@ class VAE(nn.Module):
     @no_grad()
     def images(self, z: Array) -> np.ndarray:
         """The mean of p(x|z) as an image in [0, 1]: (N, latent) to (N, height, width)."""
-        output = self.decode(self._array(z))
+        output = self.decode(self.array(z))
         bernoulli = self.settings.decoder == "bernoulli"
         mean = sigmoid(output) if bernoulli else self.center + self.scale * output
         return mean.numpy().clip(0, 1).reshape(-1, *self.shape)
 
-    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Images (n, height, width) in [0, 1]: the means of p(x|z) for z ~ N(0, I)."""
+    def sample(
+        self, n: int, rng: np.random.Generator, labels: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The means of p(x|z) for z ~ N(0, I), (n, height, width)."""
+        self.classes_of(n, labels)
         return self.images(self._normal(rng, (n, self.settings.latent)))
+
+    @no_grad()
+    def draws(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """x ~ p(x|z) for z ~ N(0, I), (n, height, width), in [0, 1]."""
+        means = self.sample(n, rng)
+        if self.settings.decoder == "bernoulli":
+            return (rng.random(means.shape) < means).astype(np.float32)
+        sigma = (self.scale * exp(self.log_sigma)).numpy().reshape(self.shape)
+        return (means + sigma * rng.standard_normal(means.shape)).clip(0, 1).astype(np.float32)
 
     def _normal(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
         """Draws of N(0, 1), made where the model is."""
         return normal(shape, _seed(rng), like=self.output.bias.data)
 
-    def _array(self, values: Any) -> Array:
-        """As float32, where the model is."""
-        return namespace(self.output.bias.data).asarray(values, dtype=np.float32)
+    def draw(
+        self, data: Dataset, test: Array, directory: Path, rng: np.random.Generator
+    ) -> list[Path]:
+        """Reconstructions, samples, interpolations and the latent plane; returns the files' paths.
+
+        `test` (N, pixels) is what the model is shown of the test images of `data`, on its device.
+        """
+        path = {name: directory / f"{name}.png" for name in PICTURES}
+        chosen = rng.permutation(len(test))[:12]  # the images of a data set may be sorted by class
+        with no_grad():
+            mu = self.encode(test)[0].numpy()
+        how = data.describe(self.shown)
+        rows = {
+            "image": data.test[chosen] / (data.levels - 1),
+            "shown": to_device(test[chosen], "cpu").reshape(-1, *self.shape),
+            "mean of\np(x|z)": self.images(mu[chosen]),
+        }
+        if data.levels == 2:
+            del rows["shown"]  # the image itself
+        figures.rows(
+            list(rows.values()),
+            f"{data.name}, {how}: test images and their reconstructions",
+            path["reconstructions"],
+            list(rows),
+        )
+        figures.rows(
+            np.split(self.sample(60, rng), 5),
+            f"{data.name}: means of p(x|z), z ~ N(0, I)",
+            path["samples"],
+        )
+        pairs = [(mu[i], mu[j]) for i, j in chosen[:6].reshape(3, 2)]
+        figures.rows(
+            [self.images(line(a, b, 12)) for a, b in pairs for line in (lerp, slerp)],
+            f"{data.name}: between the posterior means of two test images",
+            path["interpolations"],
+            ["linear", "spherical"] * len(pairs),
+        )
+        _draw_latent_plane(self, data, mu, path["latent_plane"])
+        return list(path.values())
 
 
+NATS = "nats per image"
 CHUNK = 16  # importance samples at a time
 
 
@@ -301,47 +383,6 @@ def _perceptron(
     for inputs, outputs in itertools.pairwise(widths):
         steps += [nn.Linear(inputs, outputs, rng), ACTIVATIONS[activation]]
     return nn.Sequential(*steps)
-
-
-def draw(
-    model: VAE, data: Dataset, test: Array, directory: Path, rng: np.random.Generator
-) -> list[Path]:
-    """Reconstructions, samples, interpolations and the latent plane; returns the files' paths.
-
-    `test` (N, pixels) is what the model is shown of the test images of `data`, on its device.
-    """
-    path = {name: directory / f"{name}.png" for name in PICTURES}
-    chosen = rng.permutation(len(test))[:12]  # the images of a data set may be sorted by class
-    with no_grad():
-        mu = model.encode(test)[0].numpy()
-    how = data.describe(model.settings.binarisation)
-    rows = {
-        "image": data.test[chosen] / (data.levels - 1),
-        "shown": to_device(test[chosen], "cpu").reshape(-1, *model.shape),
-        "mean of\np(x|z)": model.images(mu[chosen]),
-    }
-    if data.levels == 2:
-        del rows["shown"]  # the image itself
-    figures.rows(
-        list(rows.values()),
-        f"{data.name}, {how}: test images and their reconstructions",
-        path["reconstructions"],
-        list(rows),
-    )
-    figures.rows(
-        np.split(model.sample(60, rng), 5),
-        f"{data.name}: means of p(x|z), z ~ N(0, I)",
-        path["samples"],
-    )
-    pairs = [(mu[i], mu[j]) for i, j in chosen[:6].reshape(3, 2)]
-    figures.rows(
-        [model.images(line(a, b, 12)) for a, b in pairs for line in (lerp, slerp)],
-        f"{data.name}: between the posterior means of two test images",
-        path["interpolations"],
-        ["linear", "spherical"] * len(pairs),
-    )
-    _draw_latent_plane(model, data, mu, path["latent_plane"])
-    return list(path.values())
 
 
 PICTURES = ("reconstructions", "samples", "interpolations", "latent_plane")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -66,9 +67,10 @@ def test_a_run_leaves_its_numbers_settings_and_pictures(run):
 def test_the_report_says_nats_binarisation_and_baseline(tmp_path, capsys):
     assert train(tmp_path / "run", "--steps", "2") == 0
     out = capsys.readouterr().out
-    assert out.startswith("vae on digits, fixed binarisation (pixel > 1/2); nats per image\n")
-    assert "fixed binarisation (pixel > 1/2): mean over 297 test images, in nats per image" in out
-    assert "factorised model       24.01" in out
+    assert out.startswith("vae on digits, fixed binarisation (pixel > 1/2)\n")
+    assert "test -ELBO, nats per image, " in out
+    assert "fixed binarisation (pixel > 1/2): mean over 297 test images\n" in out
+    assert re.search(r"factorised model +24\.01   the baseline", out)
     assert str(tmp_path / "run" / "samples.png") in out
 
 
@@ -157,7 +159,9 @@ def test_evaluate_prints_json_or_a_table(run, capsys):
     result = json.loads(capsys.readouterr().out)
     assert result["negative_elbo"] == pytest.approx(result["reconstruction"] + result["kl"])
     assert result["nll"] <= result["negative_elbo"]
-    assert result["binarisation"] == "fixed binarisation (pixel > 1/2)"
+    assert 0 < result["intervals"]["nll"] < 5
+    assert result["train_seconds"] > 0
+    assert result["shown"] == "fixed binarisation (pixel > 1/2)"
     assert main(["evaluate", str(run)]) == 0
     assert "128 importance samples" in capsys.readouterr().out
 
@@ -167,7 +171,7 @@ def test_help_is_for_a_newcomer(capsys):
         (["--help"], ("examples:", "chainrule train vae", "--resume")),
         (
             ["train", "--help"],
-            ("settings of vae", "hidden", "[400; digits: 64,128;", "--data-dir"),
+            ("\nvae:\n", "\nddpm:\n", "hidden", "[400; digits: 64,128;", "--data-dir"),
         ),
     ):
         with pytest.raises(SystemExit) as caught:
@@ -183,14 +187,20 @@ def test_help_is_for_a_newcomer(capsys):
         ([], 2, "required: COMMAND"),
         (["learn"], 2, "invalid choice: 'learn'"),
         (["train"], 2, "required: MODEL"),
-        (["train", "gan"], 2, "unknown model 'gan': choose one of vae"),
+        (["train", "rbm"], 2, "unknown model 'rbm': choose one of vae, gan, pixelcnn, ddpm"),
+        (["train", "vae", "--data", "ring"], 2, "vae is for images, and ring has points"),
+        (["train", "vae", "gan", "--resume", "/x"], 2, "--resume goes on with one run"),
+        (["train", "gan", "vae", "--set", "beta=2"], 2, "--set beta=2: not KEY=VALUE with a KEY"),
+        (["compare", "/nowhere"], 2, "/nowhere is not a run"),
+        (["compare", "/nowhere", "--out", "x.pdf"], 2, "name it something.html"),
+        (["compare"], 2, "required: DIR"),
         (["train", "vae", "--data", "cifar"], 2, "unknown data set 'cifar': choose one of digits"),
         (["train", "vae", "--set", "depth=3"], 2, "not KEY=VALUE with a KEY of hidden, latent"),
         (["train", "vae", "--set", "latent"], 2, "not KEY=VALUE"),
         (["train", "vae", "--set", "latent=many"], 2, "'many' is not a whole number"),
         (["train", "vae", "--set", "hidden=8,x"], 2, "'8,x' is not whole numbers"),
         (["train", "vae", "--set", "beta=-1"], 2, "beta=-1.0: must be 0 to 1e+09"),
-        (["train", "vae", "--set", "batch=1501"], 2, "batch=1501 is larger than the 1,500"),
+        (["train", "vae", "--set", "batch=1501"], 2, "a step takes 1,501 of the 1,500"),
         (["train", "vae", "--epochs", "0"], 2, "'0' is not a whole number from 1 to 1e+09"),
         (["train", "vae", "--epochs", "1", "--steps", "1"], 2, "not allowed with"),
         (["train", "vae", "--seed", "-1"], 2, "'-1' is not a whole number from 0"),
@@ -247,7 +257,7 @@ def reconfigure(directory, key, value):
     ("spoil", "message"),
     [
         (lambda d: rewrite(d, lambda a, m: a.pop("model.mu.bias")), "missing mu.bias"),
-        (lambda d: rewrite(d, lambda a, m: a.pop("optimizer.mean.mu.bias")), "missing mean.mu"),
+        (lambda d: rewrite(d, lambda a, m: a.pop("adam.mean.mu.bias")), "missing mean.mu"),
         (lambda d: rewrite(d, lambda a, m: a.update({"model.x": np.zeros(1)})), "unknown x"),
         (lambda d: rewrite(d, lambda a, m: m.update(model="gan")), "of the model 'gan', not 'vae'"),
         (
@@ -261,7 +271,7 @@ def reconfigure(directory, key, value):
         (lambda d: (d / "metrics.jsonl").write_text('{"a": 1}\n{}\n'), "metrics.jsonl, line 1"),
         (lambda d: (d / "metrics.jsonl").write_bytes(b"\xff\n5\n"), "metrics.jsonl, line 1"),
         (
-            lambda d: rewrite(d, lambda a, m: a.update({"optimizer.steps": np.array(-3)})),
+            lambda d: rewrite(d, lambda a, m: a.update({"adam.steps": np.array(-3)})),
             "steps is",
         ),
         *[
@@ -300,9 +310,9 @@ def test_a_loss_that_is_nan_stops_and_keeps_the_checkpoint(tmp_path, capsys, mon
     monkeypatch.setattr(Run, "_train_step", poisoned)
     assert train(directory, "--epochs", "3") == 1
     error = capsys.readouterr().err
-    assert "the loss is nan at step 4: try a smaller learning_rate than 0.001" in error
+    assert "loss is nan at step 4: try a smaller learning_rate than 0.001" in error
     arrays = load_file(directory / "checkpoint.safetensors")
-    assert arrays["optimizer.steps"] == 3
+    assert arrays["adam.steps"] == 3
     assert all(np.isfinite(array).all() for array in arrays.values())
 
 

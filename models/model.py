@@ -1,0 +1,203 @@
+"""What every model of this folder can do: all that training and the command line ask of one.
+
+Images go in and come out flat or as (n, height, width), with pixels in [0, 1]; a family that
+computes in other units (-1 to 1, whole levels) changes them itself. Points of the plane are the
+one exception: any real numbers, (n, 2).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+
+from autograd import Array, Tensor, namespace, nn, optim
+from models.data import BINARISATIONS, Dataset
+from models.errors import UsageError
+from models.figures import Panel
+
+MOST = 1e9  # of any setting: beyond it is a slip of the finger
+
+
+def setting(default: Any, meaning: str, sampling: bool = False) -> Any:
+    """A field of a family's Settings, with what `chainrule train --help` says of it.
+
+    Those of `sampling` have no part in training, and `chainrule sample` takes them too.
+    """
+    return field(default=default, metadata={"meaning": meaning, "sampling": sampling})
+
+
+def check_settings(
+    settings: Any,
+    choices: Mapping[str, Sequence[str]],
+    bounds: Mapping[str, tuple[float, float]],
+) -> None:
+    """Raises UsageError for a word that is not among its choices, or a number out of bounds.
+
+    `binarisation`, `batch`, `epochs` and the learning rates, which every family has, are checked
+    too; numbers without bounds of their own are only refused beyond MOST.
+    """
+    for name, known in ({"binarisation": BINARISATIONS} | dict(choices)).items():
+        if (value := getattr(settings, name)) not in known:
+            raise UsageError(f"{name}={value}: choose one of {', '.join(known)}")
+    usual = {"batch": (1, MOST), "epochs": (1, MOST), "learning_rate": (1e-12, MOST)}
+    usual["final_learning_rate"] = (0, MOST)
+    for name, (least, most) in (usual | dict(bounds)).items():
+        value = getattr(settings, name)
+        for number in value if isinstance(value, tuple) else (value,):
+            if not least <= number <= most:
+                raise UsageError(f"{name}={number}: must be {least:g} to {most:g}")
+        if value == ():
+            raise UsageError(f"{name} needs at least one number")
+
+
+class Row(NamedTuple):
+    """A line of a report: its name, the number, and what there is to say of it."""
+
+    name: str
+    value: float
+    remark: str = ""
+
+
+class Model(nn.Module):
+    """A family of generative models. One loss and one optimiser, unless a family says otherwise."""
+
+    name: ClassVar[str]
+    settings_type: ClassVar[type]  # the frozen dataclass of its settings
+    defaults: ClassVar[Mapping[str, Any]]  # a data set's name to the Settings known to work on it
+    headline: ClassVar[tuple[str, str]]  # of the numbers of a test: the key, and what to print
+    exact: ClassVar[bool] = False  # whether "nll" is the likelihood itself, and not a bound
+    planar: ClassVar[bool] = False  # whether it also learns points of the plane
+
+    settings: Any
+    shape: tuple[int, ...]  # of an image, (height, width); of a point, (2,)
+    levels: int  # how many values a pixel has; 0 for points
+    classes: int  # how many labels it is conditioned on; 0 if on none
+
+    @classmethod
+    def for_data(cls, settings: Any, data: Dataset, rng: np.random.Generator) -> Self:
+        """An untrained model for images like these. Raises UsageError if it cannot be."""
+        raise NotImplementedError
+
+    @property
+    def shown(self) -> str:
+        """What of the pixels the model sees, in the words of `models.data`."""
+        return "grey" if self.settings.binarisation == "none" else self.settings.binarisation
+
+    @property
+    def images_a_step(self) -> int:
+        return self.settings.batch
+
+    def loss(
+        self,
+        x: Any,
+        rng: np.random.Generator,
+        epoch: float = math.inf,
+        labels: np.ndarray | None = None,
+    ) -> tuple[Tensor, dict[str, float]]:
+        """What is minimised for a batch (N, pixels), and its named parts."""
+        raise NotImplementedError
+
+    def optimizers(self, steps: int) -> dict[str, optim.Optimizer]:
+        """By name, for a training of so many steps."""
+        s = self.settings
+        schedule = optim.cosine_schedule(s.learning_rate, s.final_learning_rate, steps)
+        return {"adam": optim.Adam(self.parameters(), schedule)}
+
+    def update(
+        self,
+        x: Any,
+        rng: np.random.Generator,
+        epoch: float,
+        labels: np.ndarray | None,
+        optimizers: Mapping[str, optim.Optimizer],
+    ) -> dict[str, float]:
+        """One step of training on a batch; returns the loss and its parts."""
+        loss, parts = self.loss(x, rng, epoch, labels)
+        self.zero_grad()
+        loss.backward()
+        for optimizer in optimizers.values():
+            optimizer.step()
+        return {"loss": loss.item(), **parts}
+
+    def test(
+        self, x: Array, rng: np.random.Generator, labels: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """After each epoch: numbers for each of the images (N, pixels), (N,) each."""
+        raise NotImplementedError
+
+    def evaluate(
+        self, x: Array, rng: np.random.Generator, labels: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """As `test`, with more care. A model with a likelihood, or a bound, has "nll" in nats."""
+        return self.test(x, rng, labels)
+
+    def report(self, numbers: Mapping[str, float]) -> list[Row]:
+        """What `evaluate` found, averaged over the test images, as lines to print."""
+        raise NotImplementedError
+
+    def panels(self, baseline: float | None) -> list[Panel]:
+        """The training curves; `baseline` is the factorised model's nats per image, if any."""
+        raise NotImplementedError
+
+    def sample(
+        self, n: int, rng: np.random.Generator, labels: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Images (n, height, width) in [0, 1], or points (n, 2). `labels` (n,) are the classes."""
+        raise NotImplementedError
+
+    def draws(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Images of the kind that the model is shown, to be measured; `sample` may show means."""
+        images = self.sample(n, rng)
+        return images if self.shown == "grey" else (images > 0.5).astype(np.float32)
+
+    def draw(
+        self, data: Dataset, test: Array, directory: Path, rng: np.random.Generator
+    ) -> list[Path]:
+        """Pictures into `directory`; returns their paths.
+
+        `test` (N, pixels) is what the model is shown of the test images, where the model is.
+        """
+        raise NotImplementedError
+
+    def classes_of(self, n: int, labels: np.ndarray | None) -> np.ndarray | None:
+        """`labels` if they fit; for a conditional model without any, each class in turn.
+
+        Raises UsageError for labels of an unconditional model, and for a class out of range.
+        """
+        if labels is None:
+            return np.arange(n) % self.classes if self.classes else None
+        labels = np.asarray(labels)
+        if not self.classes:
+            raise UsageError(
+                f"this {self.name} is not conditional, so it has no classes: "
+                "train one with --set conditional=yes"
+            )
+        if labels.shape != (n,) or labels.dtype.kind not in "iu":
+            raise UsageError(f"labels of {labels.dtype}, {labels.shape}: needs {n} whole numbers")
+        if labels.size and not (labels.min() >= 0 and labels.max() < self.classes):
+            wrong = next(c for c in labels.tolist() if not 0 <= c < self.classes)
+            raise UsageError(f"class {wrong}: the classes are 0 to {self.classes - 1}")
+        return labels
+
+    def check_pixels(self, x: Any) -> None:
+        """Raises ValueError unless `x` is (N, pixels) in [0, 1]."""
+        pixels = math.prod(self.shape)
+        if x.ndim != 2 or x.shape[1] != pixels:
+            raise ValueError(
+                f"images of {x.shape[1:]}: this {self.name} is for {self.shape}, flat ({pixels},)"
+            )
+        least, most = (float(x.min()), float(x.max())) if x.size else (0.0, 0.0)
+        if not 0 <= least <= most <= 1:
+            raise ValueError(f"pixels from {least:g} to {most:g}: they must be in [0, 1]")
+
+    def array(self, values: Any) -> Array:
+        """`values` as float32, where the model is."""
+        return self.xp.asarray(values, dtype=np.float32)
+
+    @property
+    def xp(self) -> Any:
+        """NumPy, or CuPy if the model is on a GPU."""
+        return namespace(next(iter(self.parameters().values())).data)
