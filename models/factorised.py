@@ -16,7 +16,7 @@ def test_nll(data: Dataset, how: str) -> float:
     Under dynamic binarisation the expectation over the draws is exact, since log p is linear in
     the indicators of a pixel's values.
     """
-    values = data.levels if how == "none" else 2
+    values = data.levels if how in ("grey", "dequantised") else 2
     log_p = [
         np.log((share.sum(0) + 1.0) / (len(data.train) + values))
         for share in _shares(data, data.train, how)
@@ -25,10 +25,21 @@ def test_nll(data: Dataset, how: str) -> float:
     return -sum(float((share.mean(0) * log).sum()) for share, log in zip(test, log_p))
 
 
+def sample(data: Dataset, how: str, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Images (n, height, width) in [0, 1] of independent pixels, of the kind that `how` shows.
+
+    Each pixel is that of a training image of its own, so each has exactly its histogram there.
+    """
+    flat = data.train.reshape(len(data.train), -1)
+    donors = rng.integers(len(flat), size=(n, flat.shape[1]))
+    pixels = flat[donors, np.arange(flat.shape[1])]
+    return data.observe(pixels, how, rng).reshape(n, *data.image_shape)
+
+
 def _shares(data: Dataset, images: np.ndarray, how: str) -> Iterator[np.ndarray]:
     """For each value that a pixel can be shown as, the probability that it is: (N, pixels)."""
     flat = images.reshape(len(images), -1)
-    if how == "none":
+    if how in ("grey", "dequantised"):
         yield from (flat == level for level in range(data.levels))
     elif how == "dynamic":
         yield from (1 - flat / (data.levels - 1), flat / (data.levels - 1))

@@ -1,0 +1,177 @@
+"""The classifier behind the metrics: how well it sees, and what its cache may be."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from models import checkpoint, classifier, metrics
+from models.classifier import FEATURES, as_shown, classifier_for, warped
+from models.data import Dataset, load
+from models.errors import Failure
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load("digits")
+
+
+@pytest.fixture(scope="module")
+def trained(digits, tmp_path_factory):
+    return classifier_for(digits, cache=tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Training of three steps; and a data set for it, of which nothing can be learnt."""
+    monkeypatch.setattr(classifier, "LEAST_STEPS", 3)
+    monkeypatch.setattr(classifier, "PASSES", 0)
+    images = np.random.default_rng(0).integers(0, 17, (30, 9, 7), dtype=np.uint8)
+    labels = np.arange(30) % 4
+    return Dataset("noise", 17, images, images[:8], labels, labels[:8])
+
+
+def shown(data, how):
+    return data.observe(data.test, how, np.random.default_rng(0)).reshape(data.test.shape)
+
+
+@pytest.mark.parametrize(("how", "least"), [("grey", 0.95), ("fixed", 0.90), ("dynamic", 0.80)])
+def test_it_knows_test_digits_in_each_way_of_showing_them(trained, digits, how, least):
+    p = trained.probabilities(shown(digits, how))
+    assert (p.argmax(1) == digits.test_labels).mean() >= least
+    np.testing.assert_allclose(p.sum(1), 1)
+    if how == "grey":
+        assert trained.accuracy == (p.argmax(1) == digits.test_labels).mean()
+
+
+def test_features_are_those_that_the_logits_are_made_of(trained, digits):
+    images = shown(digits, "grey")
+    features = trained.features(images)
+    assert features.shape == (len(images), FEATURES)
+    assert features.dtype == np.float64
+    logits = features @ trained.output.weight.numpy().T + trained.output.bias.numpy()
+    p = np.exp(logits - logits.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    np.testing.assert_allclose(trained.probabilities(images), p, atol=1e-5)
+    np.testing.assert_allclose(trained.features(images[:1]), features[:1], atol=1e-4)
+    assert trained.features(images[:0]).shape == (0, FEATURES)
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        (np.zeros((2, 9, 8)), "this classifier is for"),
+        (np.zeros((2, 64)), "this classifier is for"),
+        (np.full((2, 8, 8), 16.0), r"pixels 16 to 16"),
+        (np.full((2, 8, 8), -1.0), r"pixels -1 to -1"),
+        (np.full((2, 8, 8), np.nan), r"pixels nan to nan"),
+    ],
+)
+def test_images_that_it_is_not_for(trained, images, said):
+    with pytest.raises(ValueError, match=said):
+        trained.features(images)
+
+
+def test_the_seed_decides_the_weights_and_the_fingerprint_tells(quick, tmp_path):
+    first, again, other = (
+        classifier_for(quick, seed, tmp_path / str(i)).fingerprint
+        for i, seed in enumerate((5, 5, 6))
+    )
+    assert first == again != other
+    assert first.startswith("seed 5, weights ")
+
+
+def test_it_is_trained_once_and_then_read(quick, tmp_path, monkeypatch):
+    trained = classifier_for(quick, cache=tmp_path)
+    monkeypatch.setattr(classifier, "_train", lambda *_: pytest.fail("trained again"))
+    read = classifier_for(quick, cache=tmp_path)
+    assert read.fingerprint == trained.fingerprint
+    assert read.accuracy == trained.accuracy
+    assert metrics.classifier_for is classifier_for
+
+
+def other_weights(arrays, about):
+    return {name: array + 1 for name, array in arrays.items()}, about
+
+
+def other_network(arrays, about):
+    return {"weight": np.zeros(3, np.float32)}, about
+
+
+def other_data(arrays, about):
+    return arrays, about | {"trained_on": "something else"}
+
+
+@pytest.mark.parametrize("harm", [None, other_weights, other_network, other_data])
+def test_a_damaged_or_foreign_cache_is_trained_anew(quick, tmp_path, harm):
+    good = classifier_for(quick, cache=tmp_path).fingerprint
+    (path,) = tmp_path.iterdir()
+    if harm is None:
+        path.write_bytes(path.read_bytes()[:100])
+    else:
+        checkpoint.write(path, *harm(*checkpoint.read(path)))
+    before = path.read_bytes()
+    assert classifier_for(quick, cache=tmp_path).fingerprint == good
+    assert path.read_bytes() != before
+
+
+def test_other_labels_of_the_same_images_are_other_data(quick, tmp_path):
+    one = classifier_for(quick, cache=tmp_path)
+    turned = dataclasses.replace(quick, train_labels=quick.train_labels[::-1])
+    assert classifier_for(turned, cache=tmp_path).fingerprint != one.fingerprint
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(quick, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert classifier_for(quick, cache=tmp_path / "file" / "below").accuracy >= 0
+
+
+def test_data_without_labels(quick, tmp_path):
+    with pytest.raises(Failure, match="noise has no labelled images"):
+        classifier_for(dataclasses.replace(quick, train_labels=None), cache=tmp_path)
+    binarized = dataclasses.replace(quick, name="binarized-mnist", train_labels=None)
+    with pytest.raises(Failure, match="no train-images-idx3-ubyte"):
+        classifier_for(binarized, cache=tmp_path, data_dir=tmp_path)
+
+
+def test_binarized_mnist_is_seen_by_the_classifier_of_mnist(quick, tmp_path, monkeypatch):
+    monkeypatch.setattr(classifier, "load", lambda name, data_dir: quick)
+    binarized = dataclasses.replace(quick, name="binarized-mnist", train_labels=None)
+    theirs = classifier_for(binarized, cache=tmp_path).fingerprint
+    assert theirs == classifier_for(quick, cache=tmp_path).fingerprint
+
+
+class Still:
+    """A generator whose uniform draws are all in the middle: no warp at all."""
+
+    def uniform(self, low, high, size):
+        return np.full(size, (low + high) / 2)
+
+
+class Shifting(Still):
+    def uniform(self, low, high, size):
+        return np.full(size, high if high == 1 else 0.0)
+
+
+def test_warps():
+    images = np.random.default_rng(0).random((3, 6, 5)).astype(np.float32)
+    np.testing.assert_allclose(warped(images, Still()), images, atol=1e-6)
+    moved = warped(images, Shifting())  # each pixel is the one below it to the right
+    np.testing.assert_allclose(moved[:, :-1, :-1], images[:, 1:, 1:], atol=1e-6)
+    assert not moved[:, -1].any()
+    assert not moved[:, :, -1].any()
+    by_chance = warped(images, np.random.default_rng(1))
+    assert by_chance.dtype == np.float32
+    assert 0 <= by_chance.min() <= by_chance.max() <= 1
+    assert warped(np.ones_like(images), np.random.default_rng(1))[:, 2:-2, 2:-2].min() == (
+        pytest.approx(1)
+    )
+
+
+def test_a_third_of_what_is_learnt_from_is_grey_a_third_thresholded_and_a_third_drawn():
+    shown = as_shown(np.full((3000, 4, 4), 0.7, np.float32), np.random.default_rng(0))
+    grey = (shown == np.float32(0.7)).all((1, 2)).mean()
+    drawn = np.isin(shown, (0, 1)).all((1, 2)) & (shown == 0).any((1, 2))
+    assert grey == pytest.approx(1 / 3, abs=0.03)
+    assert drawn.mean() == pytest.approx(1 / 3, abs=0.03)
+    assert shown[drawn].mean() == pytest.approx(0.7, abs=0.02)
