@@ -1,0 +1,204 @@
+"""The networks of a diffusion model: what was mixed into x_t, told from x_t and t.
+
+Both take features (N, channels, pixels) of x_t, times t (N,) of 1 ... T and labels (N,) or None,
+and give (N, pixels). Their last layer starts at 0, so that an untrained network says 0.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from autograd import (
+    Array,
+    Tensor,
+    concatenate,
+    gelu,
+    matmul,
+    namespace,
+    nn,
+    silu,
+    softmax,
+    upsample_nearest,
+)
+from models.errors import UsageError
+
+GROUPS = 4  # of GroupNorm
+
+CHANNELS = 5  # of an image with its angles
+
+
+def with_angles(x_t: Array, signal: Any, noise: Any, levels: int) -> Array:
+    """(N, pixels) to (N, CHANNELS, pixels): x_t, and where each pixel lies between two levels.
+
+    That is an angle, once around from one level to the next, and half of it, by cosine and sine
+    (Kingma et al. 2021, "Variational Diffusion Models", appendix C). A density that is to know
+    that pixels have levels must round x_t to them, and of an angle that is a smooth function.
+    `signal` and `noise` are abar_t and 1 - abar_t: as noise drowns the levels, the angles fade,
+    by E[e^(i phi eps)] = e^(-phi^2 / 2).
+    """
+    xp = namespace(x_t)
+    channels = [x_t]
+    for frequency in (math.pi * (levels - 1), math.pi * (levels - 1) / 2):
+        angle = frequency * (x_t / signal**0.5 + 1)
+        fade = xp.exp(-0.5 * frequency**2 * noise / signal)
+        channels += [fade * xp.cos(angle), fade * xp.sin(angle)]
+    return xp.stack(channels, axis=1)
+
+
+def sinusoids(steps: int, features: int) -> np.ndarray:
+    """The time embedding (steps + 1, features) of t = 0 ... T, counted as if T were 1000.
+
+    sin and cos of t at wavelengths from 2 pi to 10,000 times that (Vaswani et al. 2017, section
+    3.5; Ho et al. 2020, appendix B).
+    """
+    half = features // 2
+    frequencies = np.exp(-math.log(10_000) * np.arange(half) / max(half - 1, 1))
+    angles = np.arange(steps + 1)[:, None] * (1000 / steps) * frequencies
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)
+
+
+class Conditioning(nn.Module):
+    """What the blocks are told beside the image: t, and the class; (N, features).
+
+    The entry after the last class is the null class, that of a label which was dropped.
+    """
+
+    def __init__(
+        self, steps: int, frequencies: int, features: int, classes: int, rng: np.random.Generator
+    ):
+        self.sinusoids = Tensor(sinusoids(steps, frequencies))
+        self.hidden = nn.Linear(frequencies, features, rng)
+        self.output = nn.Linear(features, features, rng)
+        self.label = nn.Embedding(classes + 1, features, rng) if classes else None
+
+    def forward(self, t: np.ndarray, labels: np.ndarray | None) -> Tensor:
+        asarray = namespace(self.sinusoids.data).asarray
+        h = self.output(silu(self.hidden(self.sinusoids[asarray(t)])))
+        if self.label is not None:
+            h = h + self.label(asarray(labels))
+        return silu(h)
+
+
+class MLP(nn.Module):
+    """Residual layers h + gelu(W h + what t says): for points, and for images of few pixels."""
+
+    def __init__(
+        self,
+        channels: int,
+        shape: tuple[int, ...],
+        steps: int,
+        width: int,
+        depth: int,
+        classes: int,
+        rng: np.random.Generator,
+    ):
+        pixels = math.prod(shape)
+        self.conditioning = Conditioning(steps, width, width, classes, rng)
+        self.input = nn.Linear(channels * pixels, width, rng)
+        self.times = [nn.Linear(width, width, rng) for _ in range(depth)]
+        self.layers = [nn.Linear(width, width, rng) for _ in range(depth)]
+        self.output = silent(nn.Linear(width, pixels, rng))
+
+    def forward(self, x: Any, t: np.ndarray, labels: np.ndarray | None = None) -> Tensor:
+        said = self.conditioning(t, labels)
+        h = self.input(x.reshape(len(x), -1))
+        for time, layer in zip(self.times, self.layers):
+            h = h + gelu(layer(h) + time(said))
+        return self.output(h)
+
+
+class ResidualBlock(nn.Module):
+    """(N, inputs, H, W) to (N, outputs, H, W): twice GroupNorm, SiLU, 3 x 3; t is added between."""
+
+    def __init__(self, inputs: int, outputs: int, features: int, rng: np.random.Generator):
+        self.norms = [nn.GroupNorm(GROUPS, inputs), nn.GroupNorm(GROUPS, outputs)]
+        self.convs = [
+            nn.Conv2d(inputs, outputs, 3, rng, padding=1),
+            silent(nn.Conv2d(outputs, outputs, 3, rng, padding=1)),
+        ]
+        self.time = nn.Linear(features, outputs, rng)
+        self.skip = nn.Conv2d(inputs, outputs, 1, rng) if inputs != outputs else None
+
+    def forward(self, x: Any, said: Any) -> Tensor:
+        h = self.convs[0](silu(self.norms[0](x)))
+        h = h + self.time(said).reshape(len(h), -1, 1, 1)
+        h = self.convs[1](silu(self.norms[1](h)))
+        return h + (x if self.skip is None else self.skip(x))
+
+
+class Attention(nn.Module):
+    """x + softmax(Q K^T / sqrt(C)) V over all positions, one head (Vaswani et al. 2017, eq. 1)."""
+
+    def __init__(self, channels: int, rng: np.random.Generator):
+        self.norm = nn.GroupNorm(GROUPS, channels)
+        self.query, self.key, self.value = (nn.Linear(channels, channels, rng) for _ in range(3))
+        self.output = silent(nn.Linear(channels, channels, rng))
+
+    def forward(self, x: Any) -> Tensor:
+        n, channels, height, width = x.shape
+        h = self.norm(x).reshape(n, channels, height * width).transpose((0, 2, 1))
+        scores = matmul(self.query(h), self.key(h).transpose((0, 2, 1))) / math.sqrt(channels)
+        h = self.output(matmul(softmax(scores), self.value(h)))
+        return x + h.transpose((0, 2, 1)).reshape(n, channels, height, width)
+
+
+class UNet(nn.Module):
+    """A small U-Net (Ronneberger et al. 2015, as in Ho et al. 2020, appendix B).
+
+    Each of the `resolutions` is half of the one above and twice as wide. A residual block goes
+    down and one goes up at each, and the lowest has attention. Up is by a 1 x 1 convolution and
+    nearest neighbours, which is cheaper than 3 x 3 there.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        shape: tuple[int, ...],
+        steps: int,
+        width: int,
+        resolutions: int,
+        classes: int,
+        rng: np.random.Generator,
+    ):
+        if any(side % 2 ** (resolutions - 1) for side in shape):
+            raise UsageError(
+                f"resolutions={resolutions}: {shape} cannot be halved {resolutions - 1} times"
+            )
+        self.shape, features = shape, 4 * width
+        widths = [width * 2**level for level in range(resolutions)]
+        finer, lowest = widths[:-1], widths[-1]
+
+        def block(inputs: int, outputs: int) -> ResidualBlock:
+            return ResidualBlock(inputs, outputs, features, rng)
+
+        self.conditioning = Conditioning(steps, width, features, classes, rng)
+        self.input = nn.Conv2d(channels, width, 3, rng, padding=1)
+        self.down = [block(w, w) for w in finer]
+        self.halve = [nn.Conv2d(w, 2 * w, 3, rng, stride=2, padding=1) for w in finer]
+        self.middle = [block(lowest, lowest), block(lowest, lowest)]
+        self.attention = Attention(lowest, rng)
+        self.double = [nn.Conv2d(2 * w, w, 1, rng) for w in finer]
+        self.up = [block(2 * w, w) for w in finer]
+        self.norm = nn.GroupNorm(GROUPS, width)
+        self.output = silent(nn.Conv2d(width, 1, 3, rng, padding=1))
+
+    def forward(self, x: Any, t: np.ndarray, labels: np.ndarray | None = None) -> Tensor:
+        said = self.conditioning(t, labels)
+        h = self.input(x.reshape(*x.shape[:2], *self.shape))
+        kept = []
+        for down, halve in zip(self.down, self.halve):
+            h = down(h, said)
+            kept.append(h)
+            h = halve(h)
+        h = self.middle[1](self.attention(self.middle[0](h, said)), said)
+        for up, double, skip in zip(self.up[::-1], self.double[::-1], kept[::-1]):
+            h = up(concatenate([upsample_nearest(double(h), 2), skip], axis=1), said)
+        return self.output(silu(self.norm(h))).reshape(len(x), -1)
+
+
+def silent(layer: Any) -> Any:
+    """A layer whose weights and biases start at 0."""
+    for parameter in layer.parameters().values():
+        parameter.data[...] = 0
+    return layer

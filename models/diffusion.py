@@ -1,0 +1,147 @@
+"""The Gaussians of a diffusion: how it destroys an image, and what follows in closed form.
+
+    q(x_t | x_{t-1}) = N(sqrt(1 - beta_t) x_{t-1}, beta_t I)          (Ho et al. 2020, eq. 2)
+    q(x_t | x_0)     = N(sqrt(abar_t) x_0, (1 - abar_t) I)            (eq. 4)
+
+with abar_t the product of 1 - beta_1 ... 1 - beta_t. Schedules are in float64: where t is small,
+1 - abar_t is the difference of two numbers that are nearly equal. What is made of arrays (N, ...)
+has their dtype and is where they are; each has a time of its own, t (N,).
+"""
+
+import math
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import log_ndtr
+
+from autograd import namespace
+from autograd.tensor import bare
+from models.errors import Caution, UsageError
+
+SCHEDULES = ("linear", "cosine")
+OBJECTIVES = ("epsilon", "x0", "v")
+LEFT = 0.01  # bits per dimension that x_T may still hold before a schedule is warned of
+
+
+def linear(steps: int, start: float = 0.0, end: float = 0.0) -> np.ndarray:
+    """beta_1 ... beta_T on a line from `start` to `end` (Ho et al. 2020, section 4).
+
+    0 stands for the 1e-4 and 0.02 of T = 1000, scaled by 1000/T: unscaled, a shorter chain would
+    end before the noise does.
+    """
+    scale = 1000 / steps
+    most = 0.999  # as for the cosine; met by T < 21
+    return np.linspace(start or min(1e-4 * scale, most), end or min(0.02 * scale, most), steps)
+
+
+def cosine(steps: int, offset: float = 0.008) -> np.ndarray:
+    """beta_1 ... beta_T, of abar_t ~ cos^2((t/T + s)/(1 + s) pi/2), at most 0.999.
+
+    Nichol & Dhariwal 2021, "Improved Denoising Diffusion Probabilistic Models", eq. 17.
+    """
+    t = np.arange(steps + 1) / steps
+    alpha_bar = np.cos((t + offset) / (1 + offset) * math.pi / 2) ** 2
+    return np.minimum(1 - alpha_bar[1:] / alpha_bar[:-1], 0.999)
+
+
+class Posterior(NamedTuple):
+    """q(x_s | x_t, x_0) = N(on_x_0 x_0 + on_x_t x_t, variance I), (N,) each, for s < t."""
+
+    on_x_0: np.ndarray
+    on_x_t: np.ndarray
+    variance: np.ndarray
+
+
+class Diffusion:
+    """beta_1 ... beta_T, and what follows from them; the arrays (T + 1,) are indexed by t.
+
+    Raises UsageError for a beta outside (0, 1); warns if x_T still tells of x_0.
+    """
+
+    def __init__(self, betas: np.ndarray):
+        if wrong := [b for b in betas.tolist() if not 0 < b < 1]:
+            raise UsageError(f"beta={wrong[0]:g}: every beta must be between 0 and 1")
+        self.steps = len(betas)
+        self.beta = np.concatenate([[0.0], betas])
+        self.log_alpha_bar = np.cumsum(np.log1p(-self.beta))
+        self.alpha_bar = np.exp(self.log_alpha_bar)
+        self.noise = -np.expm1(self.log_alpha_bar)  # 1 - abar_t, without the cancellation
+        # KL(q(x_T|x_0) || N(0, 1)) of a pixel at +-1, which is the most there is.
+        left = -0.5 * math.log2(self.noise[-1])
+        if left > LEFT:
+            warnings.warn(
+                f"T={self.steps} ends at alpha_bar_T = {self.alpha_bar[-1]:.3g}: x_T still holds "
+                f"up to {left:.2g} bits/dim of the image, and sampling starts from pure noise; "
+                "use a larger T or larger betas",
+                Caution,
+                stacklevel=2,
+            )
+
+    def mix(self, x_0: Any, eps: Any, t: np.ndarray) -> Any:
+        """x_t, a draw of q(x_t|x_0) for eps ~ N(0, I) (eq. 4)."""
+        return of(x_0, self.alpha_bar[t] ** 0.5) * x_0 + of(x_0, self.noise[t] ** 0.5) * eps
+
+    def target(self, objective: str, x_0: Any, eps: Any, t: np.ndarray) -> Any:
+        """What a network is to say of x_t: eps, x_0, or v of Salimans & Ho 2022 (appendix D).
+
+        v = sqrt(abar_t) eps - sqrt(1 - abar_t) x_0, at a right angle to x_t.
+        """
+        if objective == "v":
+            return self.mix(eps, -x_0, t)
+        return {"epsilon": eps, "x0": x_0}[objective]
+
+    def image(self, objective: str, said: Any, x_t: Any, t: np.ndarray) -> Any:
+        """x_0, from what a network says of x_t."""
+        signal, noise = of(x_t, self.alpha_bar[t] ** 0.5), of(x_t, self.noise[t] ** 0.5)
+        if objective == "epsilon":
+            return (x_t - noise * said) / signal
+        return signal * x_t - noise * said if objective == "v" else said
+
+    def posterior(self, t: np.ndarray, s: np.ndarray, eta: float = 1.0) -> Posterior:
+        """q(x_s | x_t, x_0) for any s < t, of the family of Song et al. 2021 (DDIM, eq. 7 and 16).
+
+        eta = 1 is the diffusion's own, by Bayes from x_t | x_s and x_s | x_0 (Ho et al. 2020, eq. 7
+        where s = t - 1); with eta = 0 it has no variance. All have the same q(x_t|x_0).
+        """
+        beta = -np.expm1(self.log_alpha_bar[t] - self.log_alpha_bar[s])  # of the step from s to t
+        variance = eta**2 * beta * self.noise[s] / self.noise[t]
+        # x_s has sqrt(abar_s) of x_0; with the variance, its share of x_t's eps makes 1 - abar_s.
+        on_x_t = np.sqrt((self.noise[s] - variance) / self.noise[t])
+        on_x_0 = np.sqrt(self.alpha_bar[s]) - np.sqrt(self.alpha_bar[t]) * on_x_t
+        return Posterior(on_x_0, on_x_t, variance)
+
+    def variance(self, kind: str, t: np.ndarray, s: np.ndarray) -> np.ndarray:
+        """sigma^2 of p(x_s|x_t), (N,): one of the two of Ho et al. 2020, section 3.2.
+
+        `small` is the posterior's, right if the data are one known image; `large` is the beta of
+        the step from s to t, right if they are N(0, I). At s = 0 the small one would be 0, which
+        is no density: there it is that of q(x_1|x_2, x_0), as in the authors' code.
+        """
+        if kind == "large":
+            return -np.expm1(self.log_alpha_bar[t] - self.log_alpha_bar[s])
+        last = self.posterior(np.array(2), np.array(1)).variance if self.steps > 1 else self.beta[1]
+        return np.where(s == 0, last, self.posterior(t, s).variance)
+
+
+def of(x: Any, values: np.ndarray) -> Any:
+    """(N,) numbers to stand before x (N, ...): of its dtype, where it is."""
+    xp = namespace(bare(x))
+    return xp.asarray(values.reshape(-1, *[1] * (x.ndim - 1)), dtype=x.dtype)
+
+
+def log_mass(x_0: np.ndarray, mean: np.ndarray, sigma: np.ndarray, levels: int) -> np.ndarray:
+    """log of a Gaussian's mass on each pixel's level, in nats (Ho et al. 2020, eq. 13).
+
+    The levels are evenly spaced over -1 ... 1; each reaches half way to its neighbours, the
+    outermost to infinity, so that the masses of all add up to 1. With 0 levels it is the density.
+    """
+    if not levels:
+        return -0.5 * (((x_0 - mean) / sigma) ** 2 + np.log(2 * math.pi * sigma**2))
+    half = 1 / (levels - 1)
+    below = np.where(x_0 < -1 + half, -np.inf, (x_0 - half - mean) / sigma)
+    above = np.where(x_0 > 1 - half, np.inf, (x_0 + half - mean) / sigma)
+    # Phi(b) - Phi(a) = Phi(-a) - Phi(-b): that of the two in the lower tail, which does not cancel.
+    flip = below > 0
+    a, b = np.where(flip, -above, below), np.where(flip, -below, above)
+    return log_ndtr(b) + np.log1p(-np.exp(log_ndtr(a) - log_ndtr(b)))
