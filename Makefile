@@ -2,11 +2,13 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+DEMO := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
 .PHONY: demo test test-ptx test-gpu lint
 
 demo: $(BIN)/chainrule
-	$(BIN)/chainrule train vae
+	$(BIN)/chainrule train vae gan pixelcnn ddpm --out $(DEMO)
+	$(BIN)/chainrule compare $(DEMO)/* --out $(DEMO).html
 
 # One BLAS thread for each of the test processes, which use the cores already. The CUDA kernels run
 # in Numba's simulator, which a process is in from its start.

@@ -15,24 +15,27 @@ import numpy as np
 from autograd import to_device
 from autograd.array import DEVICES
 
-ENGINE = ("operations", "vae_step", "conv_step")
+STEPS = ("operations", "vae_step", "gan_step", "pixelcnn_step", "ddpm_step", "conv_step")
 KERNELS = ("conv2d", "masked_conv2d", "reparameterize")
+MODELS = ("pixelcnn_sampling", "mode_collapse")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("name", choices=ENGINE + KERNELS)
+    parser.add_argument("name", choices=STEPS + KERNELS + MODELS)
     parser.add_argument("--rounds", type=int, default=31, help="turns of each side (default 31)")
     parser.add_argument("--json", type=Path, metavar="F", help="also write the numbers there")
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="of a kernel")
-    parser.add_argument("--plot", type=Path, metavar="F", help="also draw a kernel's roofline")
+    parser.add_argument("--plot", type=Path, metavar="F", help="also draw a roofline, or samples")
     options = parser.parse_args()
     of_kernel = (options.device, options.plot) if options.name in KERNELS else ()
-    if not of_kernel and (options.device != "cpu" or options.plot):
-        parser.error(f"{options.name} takes neither --device nor --plot")
+    if not of_kernel and options.device != "cpu":
+        parser.error(f"{options.name} takes no --device")
+    if options.plot and not of_kernel and options.name != "mode_collapse":
+        parser.error(f"{options.name} takes no --plot")
     if options.rounds < 1:
         parser.error(f"--rounds {options.rounds}: at least 1")
-    if options.name in ENGINE and not find_spec("torch"):
+    if options.name in STEPS and not find_spec("torch"):
         raise SystemExit(f"{options.name} compares with PyTorch: pip install -e '.[peers]'")
     if options.device == "cuda":
         try:
@@ -53,6 +56,8 @@ def main() -> None:
     print(", ".join(f"{key} {value}" for key, value in machine.items()))
     benchmark = importlib.import_module(f"benchmarks.{options.name}")
     result = benchmark.run(options.rounds, *of_kernel)
+    if options.plot and not of_kernel:
+        benchmark.draw(result, options.plot)
     if options.json:
         options.json.write_text(json.dumps({"machine": machine, **result}, indent=2) + "\n")
 

@@ -154,6 +154,37 @@ def test_samples_depend_on_the_seed_alone(run, tmp_path, capsys):
     assert a == b != c
 
 
+def test_a_doubtful_setting_is_warned_of_in_one_line(tmp_path, capsys):
+    options = ["T=50", "schedule=linear", "beta_end=.02", "sampling_steps=5", "width=4"]
+    settings = [word for option in options for word in ("--set", option)]
+    assert main(["train", "ddpm", *settings, "--steps", "1", "--out", str(tmp_path / "run")]) == 0
+    error = capsys.readouterr().err
+    assert error.startswith("chainrule: warning: T=50 ends at alpha_bar_T = 0.5")
+    assert error.count("\n") == 1
+
+
+def test_sampling_has_settings_of_its_own(run, tmp_path, capsys):
+    """Those that change the model are refused, since it is trained already."""
+    directory = tmp_path / "ddpm"
+    options = ["T=8", "sampling_steps=8", "network=mlp", "width=8", "conditional=yes"]
+    settings = [word for option in options for word in ("--set", option)]
+    assert main(["train", "ddpm", *settings, "--steps", "1", "--out", str(directory)]) == 0
+    sample = ["sample", str(directory), "-n", "2", "--out", str(tmp_path / "sample.png")]
+    assert main([*sample, "--set", "sampler=ddim", "--set", "guidance=2", "--class", "3"]) == 0
+    for wrong, message in (
+        (["--set", "width=16"], "--set width=16: not KEY=VALUE with a KEY of sampler"),
+        (["--set", "sampling_steps=9"], "sampling_steps=9: there are T=8 steps"),
+        (["--class", "10"], "class 10: the classes are 0 to 9"),
+    ):
+        capsys.readouterr()
+        assert main([*sample, *wrong]) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+    assert main(["sample", str(run), "--class", "1"]) == 2
+    assert "this vae is not conditional" in capsys.readouterr().err
+
+
 def test_evaluate_prints_json_or_a_table(run, capsys):
     assert main(["evaluate", str(run), "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
