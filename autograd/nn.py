@@ -32,14 +32,15 @@ class Module:
         return self.forward(*args)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Every parameter and buffer, in the order of their definition."""
+        """Every parameter and buffer, in the order of their definition; tied ones count once."""
         found: dict[str, Tensor] = {}
         for name, value in _members(self):
-            inner = {"": value} if isinstance(value, Tensor) else value.tensors()
-            for suffix, tensor in inner.items():
-                if not any(tensor is other for other in found.values()):  # tied ones count once
-                    found[f"{name}.{suffix}" if suffix else name] = tensor
-        return found
+            if isinstance(value, Tensor):
+                found[name] = value
+            else:
+                found |= {f"{name}.{inner}": tensor for inner, tensor in value.tensors().items()}
+        first = {id(tensor): name for name, tensor in reversed(found.items())}
+        return {name: found[name] for name in found if first[id(found[name])] == name}
 
     def parameters(self) -> dict[str, Tensor]:
         return {name: tensor for name, tensor in self.tensors().items() if tensor.requires_grad}
@@ -66,7 +67,8 @@ class Module:
                 tensor.grad = tensor.grad.to(device)
 
     def state(self) -> dict[str, np.ndarray]:
-        return {name: tensor.numpy() for name, tensor in self.tensors().items()}
+        """Copies of every parameter and buffer, in NumPy."""
+        return {name: tensor.numpy().copy() for name, tensor in self.tensors().items()}
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Copy arrays into the Tensors of the same names; nothing is changed if one is wrong.
@@ -141,8 +143,7 @@ class Conv2d(Module):
         self.options = {"stride": stride, "padding": padding, "dilation": dilation, "mask": mask}
 
     def forward(self, x: Any) -> Tensor:
-        y = ops.conv2d(x, self.weight, **self.options)
-        return y + _by_channel(self.bias, 4)
+        return ops.conv2d(x, self.weight, self.bias, **self.options)
 
 
 class ConvTranspose2d(Module):
@@ -171,14 +172,14 @@ class ConvTranspose2d(Module):
         options = map(pair, (self.stride, self.padding, self.output_padding))
         sizes = zip(x.shape[2:], self.weight.shape[2:], *options)
         height, width = ((n - 1) * s + k - 2 * p + more for n, k, s, p, more in sizes)
-        y = ops.conv2d_input_grad(
+        return ops.conv2d_input_grad(
             x,
             self.weight,
+            self.bias,
             input_size=(height, width),
             stride=self.stride,
             padding=self.padding,
         )
-        return y + _by_channel(self.bias, 4)
 
 
 class Embedding(Module):
@@ -205,21 +206,24 @@ class BatchNorm(Module):
 
     def forward(self, x: Any) -> Tensor:
         _expect(self, x.shape[1], self.weight.size)
-        if self.training:
-            axes = (0, *range(2, x.ndim))
-            n = x.size // x.shape[1]
-            if n < 2:
-                raise ValueError(f"BatchNorm of {x.shape}: one value a feature has no variance")
-            mean, var = ops.mean(x, axes, keepdims=True), ops.var(x, axes, keepdims=True)
-            self._average(self.running_mean, mean)
-            self._average(self.running_var, var * (n / (n - 1)))
-        else:
-            mean, var = (_by_channel(t, x.ndim) for t in (self.running_mean, self.running_var))
-        normal = (x - mean) / ops.sqrt(var + self.eps)
-        return normal * _by_channel(self.weight, x.ndim) + _by_channel(self.bias, x.ndim)
+        if not self.training:
+            scale = self.weight / ops.sqrt(self.running_var + self.eps)
+            shift = self.bias - self.running_mean * scale
+            return x * _by_channel(scale, x.ndim) + _by_channel(shift, x.ndim)
+        n = x.size // x.shape[1]
+        if n < 2:
+            raise ValueError(f"BatchNorm of {x.shape}: one value a feature has no variance")
+        mean = ops.sum_by_channel(bare(x)) / n
+        deviation = bare(x) - _by_channel(mean, x.ndim)
+        self._average(self.running_mean, mean)
+        self._average(self.running_var, ops.sum_by_channel(deviation * deviation) / (n - 1))
+        one, features = (1, 0, *range(2, x.ndim)), self.weight.size
+        flat = ops.transpose(x, axes=one).reshape(1, features, n)  # as a single example
+        y = ops.group_norm(flat, self.weight, self.bias, groups=features, eps=self.eps)
+        return y.reshape(features, *(x.shape[i] for i in one[1:])).transpose(one)
 
     def _average(self, running: Tensor, value: Any) -> None:
-        running.data += self.momentum * (bare(value).reshape(-1) - running.data)
+        running.data += self.momentum * (value - running.data)
 
 
 class LayerNorm(Module):
@@ -245,9 +249,7 @@ class GroupNorm(Module):
 
     def forward(self, x: Any) -> Tensor:
         _expect(self, x.shape[1], self.weight.size)
-        grouped = ops.reshape(x, shape=(x.shape[0], self.groups, -1))
-        normal = _standardise(grouped, self.eps).reshape(*x.shape)
-        return normal * _by_channel(self.weight, x.ndim) + _by_channel(self.bias, x.ndim)
+        return ops.group_norm(x, self.weight, self.bias, groups=self.groups, eps=self.eps)
 
 
 def _expect(layer: Module, found: int, features: int) -> None:

@@ -5,9 +5,15 @@ one in Numba-CUDA, which CuPy arrays get. `use("reference")` forces one. Nothing
 differentiation, though the gradients of a convolution are convolutions too and stand beside it.
 """
 
+from kernels.activation import leaky_relu, leaky_relu_grad, sigmoid, silu, silu_grad
 from kernels.conv2d import conv2d, conv2d_input_grad, conv2d_weight_grad
 from kernels.conv2d.reference import Pair, fold, pair, unfold
 from kernels.dispatch import Array, namespace, use
+from kernels.group_norm import (
+    group_norm,
+    group_norm_input_grad,
+    group_norm_weight_grad,
+)
 from kernels.masked_conv2d import (
     Mask,
     masked_conv2d,
@@ -24,6 +30,11 @@ __all__ = [
     "conv2d_input_grad",
     "conv2d_weight_grad",
     "fold",
+    "group_norm",
+    "group_norm_input_grad",
+    "group_norm_weight_grad",
+    "leaky_relu",
+    "leaky_relu_grad",
     "masked_conv2d",
     "masked_conv2d_input_grad",
     "masked_conv2d_weight_grad",
@@ -32,6 +43,9 @@ __all__ = [
     "pair",
     "reparameterize",
     "reparameterize_logvar_grad",
+    "sigmoid",
+    "silu",
+    "silu_grad",
     "unfold",
     "use",
 ]

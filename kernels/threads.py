@@ -21,6 +21,10 @@ def run(work: Callable[[int, int], T], count: int) -> list[T]:
     return [work(*bounds[:2]), *(other.result() for other in others)]
 
 
+LARGE = 2**16
+"""Elements from which more threads than one pay for their start."""
+
+
 @cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(CORES)

@@ -1,6 +1,6 @@
 """Every primitive, with the rule for its derivative beside it, and functions made of them."""
 
-from autograd.ops.activation import gelu, leaky_relu, relu, silu
+from autograd.ops.activation import gelu, leaky_relu, relu, sigmoid, silu
 from autograd.ops.conv import (
     avg_pool2d,
     conv2d,
@@ -34,7 +34,8 @@ from autograd.ops.elementwise import (
 )
 from autograd.ops.index import embedding, getitem, scatter_add
 from autograd.ops.linalg import linear, matmul, matrix_product
-from autograd.ops.reduce import max, mean, min, prod, sum, var
+from autograd.ops.norm import group_norm
+from autograd.ops.reduce import max, mean, min, prod, sum, sum_by_channel, var
 from autograd.ops.sample import reparameterize
 from autograd.ops.shape import (
     broadcast_to,
@@ -53,7 +54,6 @@ from autograd.ops.stable import (
     log_softmax,
     logsumexp,
     norm,
-    sigmoid,
     softmax,
     softplus,
 )
@@ -78,6 +78,7 @@ __all__ = [
     "fold",
     "gelu",
     "getitem",
+    "group_norm",
     "join",
     "leaky_relu",
     "linear",
@@ -113,6 +114,7 @@ __all__ = [
     "stack",
     "sub",
     "sum",
+    "sum_by_channel",
     "sum_to",
     "tanh",
     "transpose",

@@ -1,39 +1,63 @@
-"""The nonlinearities of neural networks; tanh and sigmoid are with their kind."""
+"""The nonlinearities of neural networks; tanh is with its kind."""
 
 from typing import Any
 
-import numpy as np
-
+import kernels
 from autograd.ops.elementwise import tanh
-from autograd.ops.stable import sigmoid
-from autograd.primitive import bare, primitive
+from autograd.primitive import primitive
 
 
 @primitive
 def relu(x):
-    return np.maximum(x, 0)
-
-
-relu.rule(x=lambda g, ans: g * (ans != 0))
+    return kernels.leaky_relu(x, 0.0)
 
 
 @primitive
 def leaky_relu(x, *, slope=0.2):
     """x where it is positive, else slope * x."""
-    return x * _slopes(x, slope)
+    return kernels.leaky_relu(x, slope)
 
 
-def _slopes(x, slope):
-    x = bare(x)
-    return np.where(x > 0, x.dtype.type(1), x.dtype.type(slope))
+@primitive
+def leaky_relu_grad(g, y, *, slope):
+    """g, but slope * g where y, which has the sign of x, is not positive."""
+    return kernels.leaky_relu_grad(g, y, slope)
 
 
-leaky_relu.rule(x=lambda g, x, slope: g * _slopes(x, slope))
+relu.rule(x=lambda g, ans: leaky_relu_grad(g, ans, slope=0.0))
+leaky_relu.rule(x=lambda g, ans, slope: leaky_relu_grad(g, ans, slope=slope))
+leaky_relu_grad.rule(g=lambda h, y, slope: leaky_relu_grad(h, y, slope=slope))
 
 
-def silu(x: Any) -> Any:
+@primitive
+def sigmoid(x):
+    """1 / (1 + e^-x)."""
+    return kernels.sigmoid(x)
+
+
+sigmoid.rule(x=lambda g, ans: g * ans * (1 - ans))
+
+
+@primitive
+def silu(x):
     """x sigmoid(x) (Elfwing et al. 2018; "swish")."""
-    return x * sigmoid(x)
+    return kernels.silu(x)
+
+
+@primitive
+def silu_grad(g, x):
+    """g s (1 + x (1 - s)), where s = sigmoid(x)."""
+    return kernels.silu_grad(g, x)
+
+
+def _silu_grad_x(h, g, x):
+    """With s' = s (1 - s): h g s' (2 + x (1 - 2 s))."""
+    s = sigmoid(x)
+    return h * g * s * (1 - s) * (2 + x * (1 - 2 * s))
+
+
+silu.rule(x=lambda g, x: silu_grad(g, x))
+silu_grad.rule(g=lambda h, x: silu_grad(h, x), x=_silu_grad_x)
 
 
 def gelu(x: Any) -> Any:

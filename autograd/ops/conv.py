@@ -1,30 +1,36 @@
 """Convolution, pooling and upsampling of images (N, C, H, W).
 
-The three primitives of a convolution are closed under differentiation: each is bilinear, and its
-rules are the other two. `kernels` computes them and documents their shapes.
+The three primitives of a convolution are closed under differentiation: each is bilinear in its
+first two arguments, and its rules are the other two. `kernels` computes them and documents their
+shapes. The two that make images can add a bias `b` to each channel, at half the cost of an addition
+afterwards, since they may write to what they have just made.
 """
 
 from typing import Any
 
 import kernels
-from autograd.ops.reduce import max, mean
-from autograd.ops.shape import broadcast_to, reshape
+from autograd.ops.reduce import max, mean, sum_by_channel
+from autograd.ops.shape import broadcast_to, transpose
 from autograd.primitive import primitive
 
 
 @primitive
-def conv2d(x, w, *, stride=1, padding=0, dilation=1, mask=None):
+def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, mask=None):
     """Convolution; with `mask`, "A", "B" or an array (KH, KW), of the taps that it lets through."""
     if mask is None:
-        return kernels.conv2d(x, w, stride, padding, dilation)
-    return kernels.masked_conv2d(x, w, mask, stride, padding, dilation)
+        y = kernels.conv2d(x, w, stride, padding, dilation)
+    else:
+        y = kernels.masked_conv2d(x, w, mask, stride, padding, dilation)
+    return _biased(y, b)
 
 
 @primitive
-def conv2d_input_grad(g, w, *, input_size, stride=1, padding=0, dilation=1, mask=None):
+def conv2d_input_grad(g, w, b=None, *, input_size, stride=1, padding=0, dilation=1, mask=None):
     if mask is None:
-        return kernels.conv2d_input_grad(g, w, input_size, stride, padding, dilation)
-    return kernels.masked_conv2d_input_grad(g, w, mask, input_size, stride, padding, dilation)
+        x = kernels.conv2d_input_grad(g, w, input_size, stride, padding, dilation)
+    else:
+        x = kernels.masked_conv2d_input_grad(g, w, mask, input_size, stride, padding, dilation)
+    return _biased(x, b)
 
 
 @primitive
@@ -34,6 +40,13 @@ def conv2d_weight_grad(x, g, *, kernel_size, stride=1, padding=0, dilation=1, ma
     return kernels.masked_conv2d_weight_grad(x, g, mask, kernel_size, stride, padding, dilation)
 
 
+def _biased(images, b):
+    """`images`, which are new, with b (C,) added to them where they are."""
+    if b is not None:
+        images += b.reshape((-1, 1, 1))
+    return images
+
+
 conv2d.rule(
     x=lambda g, w, x_shape, stride, padding, dilation, mask: conv2d_input_grad(
         g, w, input_size=x_shape[2:], stride=stride, padding=padding, dilation=dilation, mask=mask
@@ -41,6 +54,7 @@ conv2d.rule(
     w=lambda g, x, w_shape, stride, padding, dilation, mask: conv2d_weight_grad(
         x, g, kernel_size=w_shape[2:], stride=stride, padding=padding, dilation=dilation, mask=mask
     ),
+    b=sum_by_channel,
 )
 # In the two below the cotangent is called h, since g is an input.
 conv2d_input_grad.rule(
@@ -50,6 +64,7 @@ conv2d_input_grad.rule(
     w=lambda h, g, w_shape, stride, padding, dilation, mask: conv2d_weight_grad(
         h, g, kernel_size=w_shape[2:], stride=stride, padding=padding, dilation=dilation, mask=mask
     ),
+    b=sum_by_channel,
 )
 conv2d_weight_grad.rule(
     x=lambda h, g, x_shape, stride, padding, dilation, mask: conv2d_input_grad(
@@ -100,5 +115,6 @@ def avg_pool2d(x: Any, kernel_size: Any, stride: Any = None) -> Any:
 def upsample_nearest(x: Any, factor: int) -> Any:
     """Each pixel repeated `factor` times in both directions."""
     n, c, h, w = x.shape
-    blocks = broadcast_to(reshape(x, shape=(n, c, h, 1, w, 1)), shape=(n, c, h, factor, w, factor))
-    return reshape(blocks, shape=(n, c, h * factor, w * factor))
+    pixels = transpose(x, axes=(0, 2, 3, 1)).reshape(n, h, 1, w, 1, c)  # as convolutions like it
+    blocks = broadcast_to(pixels, shape=(n, h, factor, w, factor, c))
+    return blocks.reshape(n, h * factor, w * factor, c).transpose((0, 3, 1, 2))

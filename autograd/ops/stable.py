@@ -4,18 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from autograd.ops.activation import sigmoid
 from autograd.ops.elementwise import exp, maximum, where
 from autograd.ops.reduce import max, restore, sum
 from autograd.primitive import bare, primitive
-
-
-@primitive
-def sigmoid(x):
-    """1 / (1 + e^-x), as e^min(x, 0) / (1 + e^-|x|): no exponent is ever positive."""
-    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
-
-
-sigmoid.rule(x=lambda g, ans: g * ans * (1 - ans))
 
 
 @primitive

@@ -9,10 +9,14 @@ the window of output pixel p, and `window[k]` the place of (tap, channel) k in a
     weight grad    W[k, :]     += sum over p of  x[pixels[p] + window[k]] g[p, :]
     input grad     x[pixels[p] + tap, :] += sum over o of  g[p, o] W[tap, o, :]    for each tap
 
-Only the listed taps are in the tables: a masked convolution is this with fewer. Images are dealt
-out to the cores. Any memory layout is taken; the results are (N, C, H, W) whose memory has the
-channels last, as the next convolution likes it.
+(for few channels all of a window at once: the sum over o of g[p, o] W[o, k], for each k). Only the
+listed taps are in the tables: a masked convolution is this with fewer. Images are dealt out to the
+cores, small ones taken several together, and copied only where they need padding. Any memory layout
+is taken; the results are (N, C, H, W) whose memory has the channels last, as the next convolution
+likes it.
 """
+
+from functools import lru_cache
 
 import numpy as np
 
@@ -27,31 +31,38 @@ CHUNK = 128  # terms of a sum: so many rows of B, as wide as a tile of AVX-512, 
 
 
 def conv2d(x, w, stride, padding, dilation, taps=None):
-    (n, c, *input_size), (o, _, *kernel_size) = x.shape, w.shape
-    size = output_size(tuple(input_size), tuple(kernel_size), stride, padding, dilation)
-    taps = _every_tap(kernel_size) if taps is None else taps
-    weights, wide = _packed(w, taps, (2, 1, 0))
-    pixels, window = _tables(input_size, size, kernel_size, c, taps, stride, padding, dilation)
-    y = np.empty((n, *size, wide), x.dtype)
+    input_size, kernel_size, taps = x.shape[2:], w.shape[2:], _tuple(taps, w.shape[2:])
+    size = output_size(input_size, kernel_size, stride, padding, dilation)
+    weights, wide = _packed(_live(w, taps).transpose(2, 1, 0))
+    y = np.empty((len(x), *size, wide), x.dtype)
     x = _channels_last(x)
-    run(lambda *share: _forward(x, weights, y, pixels, window, padding, *share), n)
-    return np.ascontiguousarray(y[..., :o]).transpose(0, 3, 1, 2)
+    pixels, window = _tables(
+        input_size, size, kernel_size, x.shape[3], taps, stride, padding, dilation
+    )
+    run(lambda *share: _forward(x, weights, y, pixels, window, padding, *share), len(x))
+    return np.ascontiguousarray(y[..., : len(w)]).transpose(0, 3, 1, 2)
 
 
 def conv2d_input_grad(g, w, input_size, stride, padding, dilation, taps=None):
-    (n, _, *size), (_, c, *kernel_size) = g.shape, w.shape
-    taps = _every_tap(kernel_size) if taps is None else taps
-    weights, wide = _packed(w, taps, (2, 0, 1))
-    pixels, window = _tables(input_size, size, kernel_size, wide, taps, stride, padding, dilation)
-    x = np.empty((n, *input_size, c), g.dtype)
-    g, corners = _channels_last(g), window[::wide]
-    run(lambda *share: _input_grad(g, weights, x, pixels, corners, wide, padding, *share), n)
+    size, kernel_size, taps = g.shape[2:], w.shape[2:], _tuple(taps, w.shape[2:])
+    (o, c), live = w.shape[:2], _live(w, taps)
+    few = 2 * c < whole_vectors(c, w.itemsize)
+    weights, wide = _packed(
+        live.transpose(0, 2, 1).reshape(1, o, -1) if few else live.transpose(2, 0, 1)
+    )
+    pixels, window = _tables(
+        input_size, size, kernel_size, c if few else wide, taps, stride, padding, dilation
+    )
+    kernel, places = (_input_grad_by_window, window) if few else (_input_grad, window[::wide])
+    x = np.empty((len(g), *input_size, c), g.dtype)
+    g = _channels_last(g)
+    run(lambda *share: kernel(g, weights, x, pixels, places, wide, padding, *share), len(g))
     return x.transpose(0, 3, 1, 2)
 
 
 def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, taps=None):
-    (n, c, *input_size), (_, o, *size) = x.shape, g.shape
-    taps = _every_tap(kernel_size) if taps is None else taps
+    c, o = x.shape[1], g.shape[1]
+    input_size, size, taps = x.shape[2:], g.shape[2:], _tuple(taps, kernel_size)
     pixels, window = _tables(input_size, size, kernel_size, c, taps, stride, padding, dilation)
     x, g = _channels_last(x), _channels_last(g)
     wide = whole_vectors(o, g.itemsize)
@@ -62,95 +73,163 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, taps=None):
         _weight_grad(x, g, weights, pixels, window, g_pitch, padding, start, stop)
         return weights
 
-    total = sum(run(share_of, n))[:, :o].reshape(len(taps), c, o)
+    total = sum(run(share_of, len(x)))[:, :o].reshape(len(taps), c, o)
     w = np.zeros((o, c, kernel_size[0] * kernel_size[1]), g.dtype)
     w[:, :, taps] = total.transpose(2, 1, 0)
     return w.reshape(o, c, *kernel_size)
 
 
 def _channels_last(images):
-    return images.transpose(0, 2, 3, 1)
+    return np.require(images.transpose(0, 2, 3, 1), requirements=["C", "W"])
 
 
-def _every_tap(kernel_size):
-    return np.arange(kernel_size[0] * kernel_size[1])
+def _tuple(taps, kernel_size):
+    """The live taps, which are all if none are named."""
+    return tuple(range(kernel_size[0] * kernel_size[1]) if taps is None else taps.tolist())
 
 
-def _packed(w, taps, axes):
-    """The live taps of w, with axes (O, C, tap) in this order; and how wide the last is, padded."""
-    live = w.reshape(*w.shape[:2], -1)[:, :, taps].transpose(axes)
-    wide = whole_vectors(live.shape[2], w.itemsize)
-    packed = np.zeros((*live.shape[:2], pitch(wide, w.itemsize)), w.dtype)
-    packed[..., : live.shape[2]] = live
+def _live(w, taps):
+    """The live taps of w: (O, C, taps)."""
+    return w.reshape(*w.shape[:2], -1)[:, :, taps]
+
+
+def _packed(matrices):
+    """Their rows in whole vectors and a pitch apart, zeros after them; and how wide they are."""
+    *shape, columns = matrices.shape
+    wide = whole_vectors(columns, matrices.itemsize)
+    packed = np.zeros((*shape, pitch(wide, matrices.itemsize)), matrices.dtype)
+    packed[..., :columns] = matrices
     return packed, wide
 
 
+@lru_cache(maxsize=256)
 def _tables(input_size, size, kernel_size, channels, taps, stride, padding, dilation):
-    """`pixels` and `window` of a padded image, channels last: (OH OW,) and (taps channels,)."""
-    width = (input_size[1] + 2 * padding[1]) * channels
-    i, j = np.indices(size).reshape(2, -1)
+    """`pixels` and `window` of padded images, channels last: (images OH OW,), (taps channels,).
+
+    Small images are taken together, for a long product instead of many short ones.
+    """
+    height, width = (n + 2 * p for n, p in zip(input_size, padding))
+    together = max(1, CHUNK // (size[0] * size[1]))
+    n, i, j = np.indices((together, *size)).reshape(3, -1)
     a, b = np.divmod(taps, kernel_size[1])
-    pixels = i * stride[0] * width + j * stride[1] * channels
-    corners = a * dilation[0] * width + b * dilation[1] * channels
+    pixels = ((n * height + i * stride[0]) * width + j * stride[1]) * channels
+    corners = (a * dilation[0] * width + b * dilation[1]) * channels
     return pixels, (corners[:, None] + np.arange(channels)).reshape(-1)
 
 
 @compiled
 def _forward(x, weights, y, pixels, window, padding, start, stop):
-    padded, inside = _padded(x.shape, x.shape[3], padding, x.dtype)
+    size = y.shape[1] * y.shape[2]
+    together = len(pixels) // size
+    buffer = _buffer(together, x.shape, x.shape[3], padding, x.dtype)
     o, o_pitch = y.shape[-1], weights.shape[-1]
     rows = np.arange(len(pixels)) * o
-    for n in range(start, stop):
-        inside[:] = x[n]
-        y[n] = 0
+    for n in range(start, stop, together):
+        count = min(together, stop - n)
+        padded, corner = _padded(x, n, count, padding, buffer)
+        y[n : n + count] = 0
         for k in range(0, len(window), CHUNK):
             product(
-                padded, 0, pixels, window[k : k + CHUNK],
+                padded, corner, pixels[: count * size], window[k : k + CHUNK],
                 weights.reshape(-1), k * o_pitch, o_pitch,
-                y.reshape(-1), n * len(rows) * o, rows, o,
+                y.reshape(-1), n * size * o, rows, o,
             )  # fmt: skip
 
 
 @compiled
 def _input_grad(g, weights, x, pixels, corners, c, padding, start, stop):
-    padded, inside = _padded(x.shape, c, padding, x.dtype)
-    seen, all_seen = _padded(g.shape, g.shape[3], (0, 0), g.dtype)
+    size = g.shape[1] * g.shape[2]
+    together = len(pixels) // size
+    buffer = _buffer(together, x.shape, c, padding, x.dtype)
+    top, left = padding
+    inside = buffer[:, top : top + x.shape[1], left : left + x.shape[2], : x.shape[3]]
     _, o, c_pitch = weights.shape
     rows, outputs = np.arange(len(pixels)) * o, np.arange(o)
-    for n in range(start, stop):
-        all_seen[:] = g[n]
-        padded[:] = 0
+    for n in range(start, stop, together):
+        count = min(together, stop - n)
+        if len(buffer):
+            padded, corner = buffer.reshape(-1), 0
+            padded[:] = 0
+        else:
+            padded, corner = x.reshape(-1), n * x[0].size
+            x[n : n + count] = 0
         for t in range(len(corners)):
             for k in range(0, o, CHUNK):
                 product(
-                    seen, 0, rows, outputs[k : k + CHUNK],
+                    g.reshape(-1), n * size * o, rows[: count * size], outputs[k : k + CHUNK],
                     weights.reshape(-1), (t * o + k) * c_pitch, c_pitch,
-                    padded, corners[t], pixels, c,
+                    padded, corner + corners[t], pixels, c,
                 )  # fmt: skip
-        x[n] = inside[..., : x.shape[3]]
+        if len(buffer):
+            x[n : n + count] = inside[:count]
+
+
+@compiled
+def _input_grad_by_window(g, weights, x, pixels, window, wide, padding, start, stop):
+    size = g.shape[1] * g.shape[2]
+    together = len(pixels) // size
+    _, height, width, c = x.shape
+    top, left = padding
+    padded = np.empty((together, height + 2 * top, width + 2 * left, c), x.dtype)
+    flat = padded.reshape(-1)
+    windows = np.empty((len(pixels), wide), x.dtype)
+    _, o, w_pitch = weights.shape
+    numbers, outputs = np.arange(len(pixels)), np.arange(o)
+    for n in range(start, stop, together):
+        count = min(together, stop - n)
+        windows[:] = 0
+        for k in range(0, o, CHUNK):
+            product(
+                g.reshape(-1), n * size * o, numbers[: count * size] * o, outputs[k : k + CHUNK],
+                weights.reshape(-1), k * w_pitch, w_pitch,
+                windows.reshape(-1), 0, numbers * wide, wide,
+            )  # fmt: skip
+        flat[:] = 0
+        for p in range(count * size):
+            for k in range(len(window)):
+                flat[pixels[p] + window[k]] += windows[p, k]
+        x[n : n + count] = padded[:count, top : top + height, left : left + width]
 
 
 @compiled
 def _weight_grad(x, g, weights, pixels, window, g_pitch, padding, start, stop):
-    padded, inside = _padded(x.shape, x.shape[3], padding, x.dtype)
+    size = g.shape[1] * g.shape[2]
+    together = len(pixels) // size
+    buffer = _buffer(together, x.shape, x.shape[3], padding, x.dtype)
     o = weights.shape[-1]
-    seen, all_seen = _padded(g.shape, g_pitch, (0, 0), g.dtype)
+    seen_buffer = _buffer(together, g.shape, g_pitch, (0, 0), g.dtype)
     rows = np.arange(len(window)) * o
-    for n in range(start, stop):
-        inside[:] = x[n]
-        all_seen[..., : g.shape[3]] = g[n]
-        for p in range(0, len(pixels), CHUNK):
+    for n in range(start, stop, together):
+        count = min(together, stop - n)
+        padded, corner = _padded(x, n, count, padding, buffer)
+        seen, first = _padded(g, n, count, (0, 0), seen_buffer)
+        for p in range(0, count * size, CHUNK):
             product(
-                padded, 0, window, pixels[p : p + CHUNK],
-                seen, p * g_pitch, g_pitch,
+                padded, corner, window, pixels[p : min(p + CHUNK, count * size)],
+                seen, first + p * g_pitch, g_pitch,
                 weights.reshape(-1), 0, rows, o,
             )  # fmt: skip
 
 
 @compiled
-def _padded(shape, channels, padding, dtype):
-    """Zeros for one padded image, flat; and the view of them inside the padding, (H, W, C)."""
-    _, height, width, _ = shape
-    (top, left) = padding
-    zeros = np.zeros((height + 2 * top, width + 2 * left, channels), dtype)
-    return zeros.reshape(-1), zeros[top : top + height, left : left + width]
+def _buffer(count, shape, channels, padding, dtype):
+    """Zeros for padded images of these channels; nothing, if they can be used as they are."""
+    _, height, width, c = shape
+    top, left = padding
+    if c == channels and top == left == 0:
+        count = 0
+    return np.zeros((count, height + 2 * top, width + 2 * left, channels), dtype)
+
+
+@compiled
+def _padded(images, n, count, padding, buffer):
+    """Where to read `count` of the images, from the n-th on, with padding: an array, and from."""
+    if not len(buffer):
+        return images.reshape(-1), n * images[0].size
+    _, height, width, c = images.shape
+    top, left = padding
+    for k in range(count):
+        for i in range(height):
+            row = buffer[k, top + i, left : left + width, :c]
+            row[:] = images[n + k, i]
+    return buffer.reshape(-1), 0

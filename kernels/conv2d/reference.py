@@ -19,8 +19,8 @@ Pair = int | Sequence[int]
 
 def pair(value: Pair) -> tuple[int, int]:
     """(rows, columns) of an int or of two. Raises ValueError for anything else."""
-    numbers = tuple(value) if isinstance(value, Sequence) else (value, value)
-    if len(numbers) != 2 or not all(isinstance(n, int | np.integer) for n in numbers):
+    numbers = tuple(value) if isinstance(value, tuple | Sequence) else (value, value)
+    if len(numbers) != 2 or not all(isinstance(n, (int, np.integer)) for n in numbers):
         raise ValueError(f"not an int or a pair of ints, (rows, columns): {value!r}")
     return int(numbers[0]), int(numbers[1])
 
@@ -29,17 +29,19 @@ def output_size(
     input_size: Pair, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> tuple[int, int]:
     """(OH, OW). Raises ValueError if no window fits, or for an option that makes no sense."""
-    if min(*pair(kernel_size), *pair(stride), *pair(dilation)) < 1 or min(pair(padding)) < 0:
+    options = input_size, kernel_size, stride, padding, dilation = [
+        pair(option) for option in (input_size, kernel_size, stride, padding, dilation)
+    ]
+    if min(*kernel_size, *stride, *dilation) < 1 or min(padding) < 0:
         raise ValueError(
-            f"kernel size {pair(kernel_size)}, stride {pair(stride)} and dilation "
-            f"{pair(dilation)} are at least 1, padding {pair(padding)} at least 0"
+            f"kernel size {kernel_size}, stride {stride} and dilation {dilation} are at least 1, "
+            f"padding {padding} at least 0"
         )
-    options = zip(*map(pair, (input_size, kernel_size, stride, padding, dilation)))
-    rows, columns = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in options)
+    rows, columns = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(*options))
     if rows < 1 or columns < 1:
         raise ValueError(
-            f"no {pair(kernel_size)} window with dilation {pair(dilation)} fits an image of "
-            f"{pair(input_size)} with padding {pair(padding)}"
+            f"no {kernel_size} window with dilation {dilation} fits an image of {input_size} with "
+            f"padding {padding}"
         )
     return rows, columns
 

@@ -51,7 +51,7 @@ def _log(x):
 
 
 @_inlined
-def _exp(x):
+def exp(x):
     """e^x, within 2 in the last place; 0 below -86.98, about where the smallest normal numbers are.
 
     x = k ln 2 + f with |f| <= ln(2) / 2, and the series of e^f: after f^7/7! there follows 6e-9.
@@ -117,7 +117,7 @@ def _sum(x):
 @_compiled
 def _sample(mu, logvar, eps, z, terms):
     for i in range(len(mu)):
-        sigma = _exp(logvar[i] / float32(2))
+        sigma = exp(logvar[i] / float32(2))
         z[i] = mu[i] + sigma * eps[i]
         terms[i] = mu[i] * mu[i] + sigma * sigma - float32(1) - logvar[i]
 
@@ -144,7 +144,7 @@ def _forward(mu, logvar, seed, offset, z, kl, first_row, last_row):
 @_compiled
 def _differentiate(g_z, weights, logvar, eps, g_logvar):
     for i in range(len(g_z)):
-        sigma = _exp(logvar[i] / float32(2))
+        sigma = exp(logvar[i] / float32(2))
         change = g_z[i] * sigma * eps[i] + weights[i] * (sigma * sigma - float32(1))
         g_logvar[i] = change / float32(2)
 

@@ -83,7 +83,7 @@ def case(*names: str) -> Callable[[Callable], Callable]:
     return declare
 
 
-@case("neg", "exp", "sin", "cos", "tanh", "sigmoid", "softplus")
+@case("neg", "exp", "sin", "cos", "tanh", "sigmoid", "silu", "softplus")
 def anywhere(primitive, s):
     return primitive, [s.normal(s.shape())]
 
@@ -96,6 +96,21 @@ def positive(primitive, s):
 @case("abs", "relu", "leaky_relu")
 def away_from_zero(primitive, s):
     return primitive, [s.nonzero(s.shape())]
+
+
+@case("leaky_relu_grad")
+def on_either_side(leaky_relu_grad, s):
+    shape, slope = s.shape(), s.choose(0.0, 0.2)
+    y = s.nonzero(shape)
+    return lambda g: leaky_relu_grad(g, beside(g, y.astype(g.dtype)), slope=slope), [
+        s.normal(shape)
+    ]
+
+
+@case("silu_grad")
+def of_one_shape(silu_grad, s):
+    shape = s.shape()
+    return silu_grad, [s.normal(shape), s.normal(shape)]
 
 
 @case("clip")
@@ -272,6 +287,15 @@ def together(primitive, s):
     return primitive, [s.normal(shape) for shape in s.broadcastable(len(primitive.inputs))]
 
 
+@case("group_norm", "group_norm_input_grad", "group_norm_weight_grad")
+def normalised(primitive, s):
+    groups, size = s.integer(1, 3), s.integer(1, 2)
+    shape = (s.integer(1, 3), groups * size, *s.shape(low=1, high=2, smallest=2))
+    weights = [s.normal(shape[1:2]) for name in primitive.inputs if name in "wb"]
+    values = [s.normal(shape) for name in primitive.inputs if name in "gx"]
+    return lambda *arrays: primitive(*arrays, groups=groups, eps=0.1), [*values, *weights]
+
+
 def geometry(s: Sampler) -> tuple[dict[str, Any], tuple[int, int], tuple[int, int]]:
     """Stride, padding and dilation, a kernel, and an image that it fits."""
     options = {
@@ -293,7 +317,7 @@ def convolution(s: Sampler) -> tuple[dict[str, Any], tuple[int, int], tuple[int,
 def convolved(conv2d, s):
     options, kernel_size, size = convolution(s)
     arrays = [s.normal((2, 2, *size)), s.normal((3, 2, *kernel_size))]
-    return lambda x, w: conv2d(x, w, **options), arrays
+    return lambda *xs: conv2d(*xs, **options), arrays
 
 
 @case("conv2d_input_grad")
@@ -301,7 +325,14 @@ def transposed(conv2d_input_grad, s):
     options, kernel_size, size = convolution(s)
     w = s.normal((3, 2, *kernel_size))
     g = s.normal(ag.conv2d(np.zeros((2, 2, *size)), w, **options).shape)
-    return lambda g, w: conv2d_input_grad(g, w, input_size=size, **options), [g, w]
+    return lambda *xs: conv2d_input_grad(*xs, input_size=size, **options), [g, w]
+
+
+@case("conv2d", "conv2d_input_grad")
+def with_a_bias(primitive, s):
+    f, (images, w) = (convolved if primitive.name == "conv2d" else transposed)(primitive, s)
+    channels = w.shape[primitive.name == "conv2d_input_grad"]
+    return f, [images, w, s.normal((channels,))]
 
 
 @case("conv2d_weight_grad")
@@ -326,8 +357,9 @@ def windows_back(fold, s):
 
 
 MULTILINEAR = [
+    "leaky_relu_grad",
     *("neg", "sum", "sum_to", "broadcast_to", "reshape", "transpose", "pad", "astype", "getitem"),
     *("scatter_add", "mul", "matrix_product", "unfold", "fold"),
     *("conv2d", "conv2d_input_grad", "conv2d_weight_grad"),
 ]
-"""Linear in each argument, so that the adjoint identity holds."""
+"""Linear in each argument but the bias, so that the adjoint identity holds."""

@@ -1,0 +1,82 @@
+"""Normalisation of groups of channels; the batch and layer ones are reshapes of it."""
+
+from typing import Any
+
+import numpy as np
+
+import kernels
+from autograd.ops.elementwise import sqrt
+from autograd.ops.reduce import mean, sum_by_channel
+from autograd.primitive import bare, primitive
+
+
+@primitive
+def group_norm(x, w, b, *, groups, eps):
+    """x (N, C, ...) with mean 0 and variance 1 in each group of channels, times w, plus b."""
+    return kernels.group_norm(x, w, b, groups, eps)
+
+
+@primitive
+def group_norm_input_grad(g, x, w, *, groups, eps):
+    return kernels.group_norm_input_grad(g, x, w, groups, eps)
+
+
+@primitive
+def group_norm_weight_grad(g, x, *, groups, eps):
+    return kernels.group_norm_weight_grad(g, x, groups, eps)
+
+
+group_norm.rule(
+    x=lambda g, x, w, groups, eps: group_norm_input_grad(g, x, w, groups=groups, eps=eps),
+    w=lambda g, x, groups, eps: group_norm_weight_grad(g, x, groups=groups, eps=eps),
+    b=sum_by_channel,
+)
+
+# In those below the cotangent is called h. `kernels.group_norm` says what J is: it is symmetric,
+# so that <h, J (g w)> = <w J h, g>.
+
+
+def _jacobian(h, x, groups, eps):
+    """J h."""
+    ones = np.ones_like(bare(x), shape=x.shape[1:2])
+    return group_norm_input_grad(h, x, ones, groups=groups, eps=eps)
+
+
+def _input_grad_x(h, g, x, w, groups, eps):
+    """Of <h, J f> with f = g w, over a group of n elements.
+
+    That is n r q with q = mean(h f) - mean(h) mean(f) - mean(xhat h) mean(xhat f), and the
+    derivatives of r and of mean(xhat h) are -r^2 xhat / n and J h / n.
+    """
+
+    def grouped(y):
+        return y.reshape((len(x), groups, bare(x)[:1].size // groups))
+
+    def average(y):
+        return mean(y, axis=-1, keepdims=True)
+
+    f, jf = grouped(g * _along(w, x)), group_norm_input_grad(g, x, w, groups=groups, eps=eps)
+    h, jh = grouped(h), _jacobian(h, x, groups, eps)
+    centred = grouped(x) - average(grouped(x))
+    r = 1 / sqrt(average(centred * centred) + eps)
+    xhat = centred * r
+    along_h, along_f = average(xhat * h), average(xhat * f)
+    q = average(h * f) - average(h) * average(f) - along_h * along_f
+    change = r * q * xhat + along_f * grouped(jh) + along_h * grouped(jf)
+    return (-r * change).reshape(x.shape)
+
+
+group_norm_input_grad.rule(
+    g=lambda h, x, w, groups, eps: _jacobian(h, x, groups, eps) * _along(w, x),
+    x=_input_grad_x,
+    w=lambda h, g, x, groups, eps: sum_by_channel(g * _jacobian(h, x, groups, eps)),
+)
+group_norm_weight_grad.rule(
+    g=lambda h, x, groups, eps: group_norm(x, h, bare(h) * 0, groups=groups, eps=eps),
+    x=lambda h, g, x, groups, eps: group_norm_input_grad(g, x, h, groups=groups, eps=eps),
+)
+
+
+def _along(values: Any, x: Any) -> Any:
+    """(C,) to (1, C, 1, ...), to stand along axis 1 of x."""
+    return values.reshape((1, -1, *[1] * (x.ndim - 2)))

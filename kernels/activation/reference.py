@@ -1,0 +1,25 @@
+"""Nonlinearities as formulas of arrays, which CuPy's arrays take too."""
+
+import numpy as np
+
+
+def leaky_relu(x, slope):
+    return np.maximum(x, 0) + (slope * np.minimum(x, 0) if slope else 0)
+
+
+def leaky_relu_grad(g, y, slope):
+    return np.where(y <= 0, slope * g if slope else 0, g)
+
+
+def sigmoid(x):
+    """As e^min(x, 0) / (1 + e^-|x|): no exponent is ever positive."""
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
+
+
+def silu(x):
+    return x * sigmoid(x)
+
+
+def silu_grad(g, x):
+    s = sigmoid(x)
+    return g * s * (1 + x * (1 - s))

@@ -1,0 +1,39 @@
+"""Normalisation of groups of channels (Wu & He 2018), and its gradients.
+
+x is (N, C, ...), C divides into `groups`, and each group of channels of each example gets mean 0
+and variance 1 over its channels and positions; then channel c is scaled by w[c] and shifted by
+b[c]. Layer normalisation is this with one group and no positions, batch normalisation with one
+example and C groups.
+
+With r = 1 / sqrt(var + eps), xhat = (x - mean) r and means over a group, the derivative of xhat in
+the direction h is J h = r (h - mean(h) - xhat mean(xhat h)), and J is symmetric. float32 or
+float64, any layout; the results have their channels last in memory, as convolutions like it.
+"""
+
+from kernels.dispatch import Array, implementation
+
+
+def group_norm(x: Array, w: Array, b: Array, groups: int, eps: float) -> Array:
+    """xhat w + b. Raises ValueError for shapes that do not fit, TypeError for other dtypes."""
+    _check(x, w, groups)
+    _check(x, b, groups)
+    return implementation("group_norm", x, w, b).group_norm(x, w, b, groups, eps)
+
+
+def group_norm_input_grad(g: Array, x: Array, w: Array, groups: int, eps: float) -> Array:
+    """J (g w), where the result of `group_norm` has the cotangent g."""
+    _check(x, w, groups)
+    return implementation("group_norm", g, x, w).group_norm_input_grad(g, x, w, groups, eps)
+
+
+def group_norm_weight_grad(g: Array, x: Array, groups: int, eps: float) -> Array:
+    """(C,), the sum of g xhat over examples and positions."""
+    return implementation("group_norm", g, x).group_norm_weight_grad(g, x, groups, eps)
+
+
+def _check(x: Array, w: Array, groups: int) -> None:
+    if x.ndim < 2 or w.shape != x.shape[1:2] or x.shape[1] % groups:
+        raise ValueError(
+            f"group_norm takes x (N, C, ...), of C channels in groups, and weights (C,), not "
+            f"{x.shape} in {groups} groups and {w.shape}"
+        )
