@@ -28,11 +28,11 @@ def main() -> None:
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="of a kernel")
     parser.add_argument("--plot", type=Path, metavar="F", help="also draw a roofline, or samples")
     options = parser.parse_args()
-    of_kernel = (options.device, options.plot) if options.name in KERNELS else ()
-    if not of_kernel and options.device != "cpu":
-        parser.error(f"{options.name} takes no --device")
-    if options.plot and not of_kernel and options.name != "mode_collapse":
-        parser.error(f"{options.name} takes no --plot")
+    takes = {"mode_collapse": ["plot"]} | {kernel: ["device", "plot"] for kernel in KERNELS}
+    taken = {name: getattr(options, name) for name in takes.get(options.name, [])}
+    for name in ("device", "plot"):
+        if name not in taken and getattr(options, name) != parser.get_default(name):
+            parser.error(f"{options.name} takes no --{name}")
     if options.rounds < 1:
         parser.error(f"--rounds {options.rounds}: at least 1")
     if options.name in STEPS and not find_spec("torch"):
@@ -55,9 +55,7 @@ def main() -> None:
         machine["gpu"] = _gpu()
     print(", ".join(f"{key} {value}" for key, value in machine.items()))
     benchmark = importlib.import_module(f"benchmarks.{options.name}")
-    result = benchmark.run(options.rounds, *of_kernel)
-    if options.plot and not of_kernel:
-        benchmark.draw(result, options.plot)
+    result = benchmark.run(options.rounds, **taken)
     if options.json:
         options.json.write_text(json.dumps({"machine": machine, **result}, indent=2) + "\n")
 

@@ -157,7 +157,8 @@ def _overview(entries: Sequence[Entry]) -> Figure:
     count = len(entries)
     figure = Figure(figsize=(max(3.6 * count, 13), 8.6 + 0.34 * count))
     heights = [3.2, 2.6, 0.42 * (count + 1) + 0.25 * len(_notes(entries))]
-    top, middle, bottom = np.ravel(figure.subfigures(3, 1, height_ratios=heights, hspace=0.02))
+    parts: Any = figure.subfigures(3, 1, height_ratios=heights, hspace=0.02)
+    top, middle, bottom = parts
     figure.suptitle(_title(entries), fontsize=14, y=1.02)
     for axes, entry in zip(top.subplots(1, count, squeeze=False)[0], entries):
         figures.draw_rows(axes, _grid(entry), f"{entry.name}: samples")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
@@ -85,29 +86,34 @@ def ring(
     return Points("ring", 0, *parts, modes=centers, sigma=sigma)
 
 
-def scatter(
-    data: Points, sets: Mapping[str, np.ndarray], title: str, path: Path, reach: float = 1.6
+def scatter(data: Points, sets: Mapping[str, np.ndarray], title: str, path: Path) -> None:
+    """A picture of sets of points (N, 2) side by side, each under its name."""
+    figure = Figure(figsize=(3.1 * len(sets), 3.6), layout="constrained")
+    for (name, points), axes in zip(sets.items(), figure.subplots(1, len(sets), squeeze=False)[0]):
+        draw_points(axes, data, points, name)
+    figure.suptitle(title, fontsize=11)
+    figures.save(figure, path)
+
+
+def draw_points(
+    axes: Axes, data: Points, points: np.ndarray, title: str, reach: float = 1.6
 ) -> None:
-    """Sets of points (N, 2) side by side, each by its name over the circles of the true modes.
+    """Points (N, 2), the good ones blue, and circles around the true modes.
 
     The frame is `reach` times as far as the modes are; what lies outside is counted below it.
     """
-    figure = Figure(figsize=(3.1 * len(sets), 3.6), layout="constrained")
     limit = reach * float(np.abs(data.modes).max())
-    for (name, points), axes in zip(sets.items(), figure.subplots(1, len(sets), squeeze=False)[0]):
-        good = data.nearest(points)[1]
-        for which, color in ((~good, "0.6"), (good, "C0")):
-            axes.scatter(*points[which].T, s=5, color=color, alpha=0.5, linewidths=0)
-        for center in data.modes:
-            axes.add_patch(Circle(center, GOOD * data.sigma, fill=False, color="C3", linewidth=0.8))
-        outside = int((np.abs(points) > limit).any(axis=1).sum())
-        axes.set(xlim=(-limit, limit), ylim=(-limit, limit), xticks=[], yticks=[])
-        axes.set_aspect("equal")
-        axes.spines[:].set_color("0.8")
-        axes.set_title(name, fontsize=11)
-        axes.set_xlabel(
-            f"modes {data.modes_covered(points)} of {len(data.modes)}, "
-            f"{data.share_of_good(points):.0%} good" + (f", {outside} outside" if outside else "")
-        )
-    figure.suptitle(title, fontsize=11)
-    figures.save(figure, path)
+    good = data.nearest(points)[1]
+    for which, color in ((~good, "0.6"), (good, "C0")):
+        axes.scatter(points[which, 0], points[which, 1], s=5, color=color, alpha=0.5, linewidths=0)
+    for center in data.modes:
+        axes.add_patch(Circle(center, GOOD * data.sigma, fill=False, color="C3", linewidth=0.8))
+    outside = int((np.abs(points) > limit).any(axis=1).sum())
+    axes.set(xlim=(-limit, limit), ylim=(-limit, limit), xticks=[], yticks=[])
+    axes.set_aspect("equal")
+    axes.spines[:].set_color("0.8")
+    axes.set_title(title, fontsize=11)
+    axes.set_xlabel(
+        f"modes {data.modes_covered(points)} of {len(data.modes)}, "
+        f"{data.share_of_good(points):.0%} good" + (f", {outside} outside" if outside else "")
+    )

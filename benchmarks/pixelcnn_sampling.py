@@ -1,0 +1,53 @@
+"""Drawing 28 x 28 images from a PixelCNN: by the definition, and by what the next pixel needs.
+
+By the definition each of the 784 pixels is a pass of the whole network over the whole images. One
+row of them is timed, and the others take as long. The images are the same ones (the tests hold
+that), and the time does not depend on the weights, so these are untrained.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchmarks.interleaved import Contestant, compare
+
+SIZE = 28
+CASES = [(kind, images) for kind in ("plain", "gated") for images in (16, 100)]
+
+
+def drawing(case: tuple[str, int], function: str, known: int) -> Callable[[], object]:
+    from models import raster
+    from models.pixelcnn import PixelCNN, Settings
+
+    kind, n = case
+    rng = np.random.default_rng(0)
+    model = PixelCNN(Settings(kind=kind), (SIZE, SIZE), 2, rng)
+    draw = getattr(raster, function)
+    images = np.zeros((n, SIZE, SIZE), np.float32)
+    return lambda: draw(model, images, known, rng, None)
+
+
+CONTESTANTS = {
+    "pieces": Contestant("models.pixelcnn", partial(drawing, function="draw", known=0)),
+    "definition": Contestant(
+        "models.pixelcnn", partial(drawing, function="draw_by_definition", known=SIZE - 1)
+    ),
+}
+
+
+def run(rounds: int) -> dict[str, Any]:
+    """Some 10 seconds a round: `--rounds 3` will do."""
+    measured = compare(CONTESTANTS, CASES, rounds, calls=1)
+    seconds = {
+        "pieces": measured["pieces"].seconds,
+        "definition": {case: SIZE * row for case, row in measured["definition"].seconds.items()},
+    }
+    print(f"{'network':10}{'images':>8}{'definition, s':>16}{'pieces, s':>12}{'times':>8}")
+    result = {}
+    for kind, n in CASES:
+        definition, pieces = seconds["definition"][kind, n], seconds["pieces"][kind, n]
+        print(f"{kind:10}{n:8}{definition:16.1f}{pieces:12.2f}{definition / pieces:8.0f}")
+        result[f"{kind} {n}"] = {"definition": definition, "pieces": pieces}
+    return result
