@@ -25,11 +25,14 @@ METHODS = {
     "all": "axis out keepdims",
     "any": "axis out keepdims",
     "astype": "order casting subok copy",
+    "clip": "out",
     "copy": "order",
+    "cumsum": "axis dtype out",
     "max": "axis out keepdims",
     "mean": "axis dtype out keepdims",
     "min": "axis out keepdims",
     "reshape": "order",
+    "round": "out",
     "squeeze": "axis",
     "sum": "axis dtype out keepdims",
     "transpose": "",
@@ -44,11 +47,15 @@ FUNCTIONS = {
     "pad": "mode constant_values",
     "result_type": "",
     "sliding_window_view": "axis",
+    "stack": "axis out dtype casting",
     "tensordot": "axes",
+    "tile": "",
     "where": "",
     "zeros_like": "dtype order shape",
 }
 """Functions whose first argument is an array, or arrays, of the device."""
+
+CREATING = ("arange", "empty", "eye", "indices", "ones", "zeros")
 
 UFUNCS = """
     absolute add bitwise_and bitwise_or cos divide equal exp greater greater_equal invert isfinite
@@ -165,6 +172,10 @@ def _method(name: str, keywords: str) -> Any:
     return lambda self, *arguments, **keywords: function(self, *arguments, **keywords)
 
 
+def _creating(function: Any) -> Any:
+    return lambda *arguments, **keywords: ndarray(function(*arguments, **keywords))
+
+
 for _name, _keywords in METHODS.items():
     setattr(ndarray, _name, _method(_name, _keywords))
 for _name, _keywords in FUNCTIONS.items():
@@ -172,6 +183,8 @@ for _name, _keywords in FUNCTIONS.items():
     globals()[_name] = _Function(_found, _keywords, True)
 for _name in UFUNCS.split():
     globals()[_name] = _Function(getattr(np, _name), UFUNC_KEYWORDS, False)
+for _name in CREATING:
+    globals()[_name] = _creating(getattr(np, _name))
 
 
 def asarray(value: Any, dtype: Any = None) -> ndarray:
@@ -180,16 +193,8 @@ def asarray(value: Any, dtype: Any = None) -> ndarray:
     return ndarray(np.array(value, dtype))
 
 
-def empty(shape: Any, dtype: Any = float) -> ndarray:
-    return ndarray(np.empty(shape, dtype))
-
-
 def may_share_memory(a: ndarray, b: ndarray) -> bool:
     return np.may_share_memory(_in_memory(a), _in_memory(b))
-
-
-def zeros(shape: Any, dtype: Any = float) -> ndarray:
-    return ndarray(np.zeros(shape, dtype))
 
 
 class CUDARuntimeError(RuntimeError):

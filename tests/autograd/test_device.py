@@ -4,11 +4,13 @@ Here the device is a pretend one, `tests/autograd/device.py`; tests/gpu runs the
 real one.
 """
 
-import dataclasses
 import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +20,9 @@ from autograd import Tensor, nn, optim, to_device
 from autograd.primitive import Primitive
 from autograd.tensor import bare
 from kernels import dispatch
-from models import vae
+from models import autoencoder, ddpm, gan, pixelcnn, vae
 from models.cli import main
+from models.model import Model
 from tests.autograd import device
 from tests.autograd.test_nn import LAYERS, OPTIMISERS
 from tests.autograd.test_primitives import derivatives, drawn, every_primitive
@@ -234,37 +237,60 @@ def test_optimisers_step_and_resume(name):
 # Models
 
 
-BERNOULLI = vae.Settings(hidden=(6,), latent=2, binarisation="fixed")
-GAUSSIAN = dataclasses.replace(BERNOULLI, decoder="gaussian", binarisation="none")
-MODELS = {
-    "vae, bernoulli": lambda: vae.VAE(BERNOULLI, (2, 3), 2, rng()),
-    "vae, gaussian": lambda: vae.VAE(GAUSSIAN, (2, 3), 17, rng()),
+VAE = vae.Settings(hidden=(6,), latent=2, binarisation="fixed")
+GAN = gan.Settings(network="mlp", hidden=(6,), latent=2)
+PIXELCNN = pixelcnn.Settings(first=3, channels=4, blocks=1, binarisation="fixed")
+DDPM = ddpm.Settings(T=4, width=4, resolutions=2, depth=1, sampling_steps=0)
+MODELS: dict[str, tuple[Callable[..., Model], Any, int]] = {
+    "vae, bernoulli": (vae.VAE, VAE, 0),
+    "vae, gaussian": (vae.VAE, replace(VAE, decoder="gaussian", binarisation="none"), 0),
+    "gan, perceptrons": (gan.GAN, GAN, 0),
+    "gan, conditional wgan-gp": (gan.GAN, replace(GAN, loss="wgan-gp", conditional=True), 3),
+    "gan, unrolled dcgan": (gan.GAN, replace(GAN, network="dcgan", unrolled_steps=1), 0),
+    "gan, spectral norm and minibatch discrimination": (
+        gan.GAN,
+        replace(GAN, network="dcgan", spectral_norm=True, minibatch_kernels=2),
+        0,
+    ),
+    "pixelcnn, plain": (pixelcnn.PixelCNN, PIXELCNN, 0),
+    "pixelcnn, gated, conditional, of 3 levels": (
+        pixelcnn.PixelCNN,
+        replace(PIXELCNN, kind="gated", conditional=True, binarisation="none"),
+        3,
+    ),
+    "ddpm, perceptron": (ddpm.DDPM, replace(DDPM, network="mlp"), 0),
+    "ddpm, conditional U-Net with ddim": (
+        ddpm.DDPM,
+        replace(DDPM, conditional=True, sampler="ddim", guidance=1.0),
+        3,
+    ),
+    "autoencoder, contractive": (
+        partial(autoencoder.Autoencoder, train=np.eye(16, dtype=np.float32)),
+        autoencoder.Settings(kind="contractive", hidden=(6,), latent=2),
+        0,
+    ),
 }
-"""For each model a function that makes a small one, for images (2, 3)."""
+"""The families, in most of what they can be; small, for images (4, 4) of 3 levels."""
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_models_train_evaluate_and_sample(name):
+    family, settings, classes = MODELS[name]
+    labels = np.arange(6) % classes if classes else None
+
     def run(x):
-        model = MODELS[name]()
+        model = family(settings, (4, 4), 3, rng(), *[classes] * bool(classes))
         where = "cuda" if dispatch.is_on_device(x) else "cpu"
         model.to(where)
-        adam = optim.Adam(model.parameters(), 0.01)
+        optimizers = model.optimizers(10)
         for step in range(3):
-            loss, _ = model.loss(x, np.random.default_rng(step))
-            model.zero_grad()
-            loss.backward()
-            adam.step()
-        numbers = [
-            list(model.bound(x, rng()).values()),
-            model.log_prob(x, rng(), samples=20),
-            model.sample(4, rng()).ravel(),
-        ]
-        parameters = model.parameters().values()
-        found = [loss.data, *(p.data for p in parameters), *(p.grad.data for p in parameters)]
-        return [*found, *(to_device(np.array(values), where) for values in numbers)]
+            model.update(x, np.random.default_rng(step), step, labels, optimizers)
+        numbers = model.evaluate(x, rng(), labels)
+        drawn = model.sample(6, rng(), labels)
+        found = [*model.tensors().values(), *map(Tensor, (*numbers.values(), drawn))]
+        return [to_device(tensor.data, where) for tensor in found]
 
-    same(run, rng().integers(0, 2, (5, 6)))
+    same(run, rng().integers(0, 2, (6, 16)))
 
 
 TINY = ["--set", "hidden=8", "--set", "latent=3", "--set", "batch=500"]
