@@ -1,5 +1,7 @@
 """Derivatives checked by number: `gradients` against finite differences, `adjoint` without them.
 
+`derivation` checks what you derived on paper, in plain NumPy (`autograd.derivation`).
+
     check.gradients(lambda x, y: exp(x) * y, np.ones(3), np.ones(3), order=3)
 
 raises a GradientError that says which argument and which element is wrong, what the derivative
@@ -12,8 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from autograd.derivation import DerivationError, derivation
 from autograd.sweep import grad
 from autograd.tensor import Tensor, bare
+
+__all__ = ["DerivationError", "GradientError", "adjoint", "derivation", "gradients"]
 
 
 class GradientError(AssertionError):

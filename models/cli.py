@@ -1,4 +1,4 @@
-"""The command line: `chainrule train | sample | evaluate | compare`."""
+"""The command line: `chainrule train | sample | evaluate | compare | verify`."""
 
 import argparse
 import dataclasses
@@ -35,6 +35,8 @@ EXAMPLES = """examples:
   chainrule train vae --resume runs/mnist --epochs 80  go on where it stopped
   chainrule sample runs/mnist -n 100 --out samples.png
   chainrule evaluate runs/mnist --json
+  chainrule verify --html claims.html                  every derivation, checked by number
+  chainrule verify mine.py                             your own: its f, and its gradient df
 """
 
 
@@ -175,6 +177,19 @@ def _parser() -> Parser:
         "--seed", type=_whole(0, math.inf), default=0, metavar="S", help="default: 0"
     )
     compare.set_defaults(command=_compare)
+
+    verify = commands.add_parser("verify", help="check the derivations by number, or one of yours")
+    verify.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="of claims or topics (default: all), or a file.py with a function f, whose parameters "
+        "have arrays as defaults, and its gradient df",
+    )
+    verify.add_argument("--list", action="store_true", help="name the claims, and check none")
+    verify.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    verify.add_argument("--html", type=Path, metavar="F.html", help="also write a page")
+    verify.set_defaults(command=_verify)
     for command in (sample, evaluate, compare):
         command.add_argument("--device", choices=DEVICES, default="cpu", help="default: cpu")
         command.add_argument(
@@ -353,6 +368,36 @@ def _compare(options: argparse.Namespace) -> None:
 
     for path in comparison.write(runs, options.n, options.seed, options.out):
         print(path)
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from models import verification
+
+    files = [Path(name) for name in options.names if name.endswith(".py")]
+    if files and len(files) < len(options.names):
+        raise UsageError("name claims, or files of your own: not both at once")
+    if files:
+        for path in files:
+            print(verification.derivation(path))
+        return
+    claims = verification.chosen(options.names)
+    if options.list:
+        for claim in claims:
+            print(f"{claim.topic:18}{claim.name:40}{claim.title}")
+        return
+    if options.html and options.html.suffix.lower() != ".html":
+        raise UsageError(f"--html {options.html}: it is a page, so name it something.html")
+    verdicts = verification.verify(claims)
+    if options.json:
+        print(json.dumps(verification.as_json(verdicts), indent=2))
+    else:
+        print(verification.table(verdicts))
+    if options.html:
+        verification.write(verdicts, options.html)
+        print(options.html, file=sys.stderr if options.json else sys.stdout)
+    failed = [verdict.claim.name for verdict, _ in verdicts if not verdict.holds]
+    if failed:
+        raise Failure(f"{len(failed)} of {len(verdicts)} claims fail: {', '.join(failed)}")
 
 
 def _opened(options: argparse.Namespace, directory: Path) -> Run:

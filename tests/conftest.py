@@ -2,11 +2,16 @@
 
 
 def pytest_terminal_summary(terminalreporter):
-    """How many wrong derivatives the checker caught, of how many it was given."""
+    """How many wrong derivatives and derivations were caught, of how many planted."""
     reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
-    refusals = [by for r in reports for key, value in r.user_properties if key == "mutants"
-                for by in value]  # fmt: skip
-    if refusals:
+
+    def recorded(name):
+        return [one for r in reports for key, value in r.user_properties if key == name
+                for one in value]  # fmt: skip
+
+    if planted := recorded("planted"):
+        terminalreporter.write_line(f"mistakes refused by claims: {sum(planted)} of {len(planted)}")
+    if refusals := recorded("mutants"):
         number, shape = (sum(by == how for by in refusals) for how in ("number", "shape"))
         terminalreporter.write_line(
             f"wrong derivatives caught: {number + shape} of {len(refusals)} "

@@ -87,6 +87,12 @@ CPU_CASES: dict[str, tuple[tuple, dict]] = {
     "mask A, 7 x 7": ((2, 1, 5, (9, 8), (7, 7)), {"mask": "A", "padding": 3}),
     "one channel, 7 x 7": ((2, 1, 5, (9, 8), (7, 7)), {"padding": 3}),
     "more terms than a chunk": ((2, 70, 2, (9, 9), (3, 3)), {}),
+    "one channel, more outputs than a chunk": (
+        (3, 1, 150, (6, 5), (3, 3)),
+        {"padding": 1, "stride": 2},
+    ),
+    "images that need no copy": ((3, WIDEST, 3, (6, 5), (3, 3)), {}),
+    "images that need no copy, 1 x 1": ((3, WIDEST, WIDEST, (6, 5), (1, 1)), {}),
     "a kernel larger than the image": ((2, 2, 2, (2, 2), (5, 5)), {"padding": 2}),
     "one image": ((1, 2, 2, (4, 4), (2, 2)), {}),
     "no image": ((0, 2, 2, (4, 4), (2, 2)), {}),
