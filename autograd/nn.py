@@ -34,13 +34,20 @@ class Module:
     def tensors(self) -> dict[str, Tensor]:
         """Every parameter and buffer, in the order of their definition; tied ones count once."""
         found: dict[str, Tensor] = {}
+        seen: set[int] = set()
+        for name, tensor in self.named_tensors():
+            if id(tensor) not in seen:
+                seen.add(id(tensor))
+                found[name] = tensor
+        return found
+
+    def named_tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+        """The same one after the other, tied ones by each of their names."""
         for name, value in _members(self):
             if isinstance(value, Tensor):
-                found[name] = value
+                yield prefix + name, value
             else:
-                found |= {f"{name}.{inner}": tensor for inner, tensor in value.tensors().items()}
-        first = {id(tensor): name for name, tensor in reversed(found.items())}
-        return {name: found[name] for name in found if first[id(found[name])] == name}
+                yield from value.named_tensors(f"{prefix}{name}.")
 
     def parameters(self) -> dict[str, Tensor]:
         return {name: tensor for name, tensor in self.tensors().items() if tensor.requires_grad}

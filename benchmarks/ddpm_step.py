@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.interleaved import Contestant, compare
+from benchmarks.interleaved import Contestant, training_steps
 
 CASES = ("digits", "mnist")
 SIZES = {"digits": 8, "mnist": 28}
@@ -72,18 +72,9 @@ def torch(case: str) -> Callable[[], object]:
 
 CONTESTANTS = {
     "chainrule": Contestant("models.ddpm", ours),
-    "pytorch": Contestant("torch", torch),
+    "PyTorch": Contestant("torch", torch),
 }
 
 
 def run(rounds: int) -> dict[str, Any]:
-    measured = compare(CONTESTANTS, CASES, rounds, calls=3)
-    print(f"{'ms a step':12}" + "".join(f"{case:>12}" for case in CASES) + f"{'peak MiB':>12}")
-    for who, m in measured.items():
-        print(
-            f"{who:12}" + "".join(f"{m.seconds[c] * 1e3:12.1f}" for c in CASES) + f"{m.peak:12.0f}"
-        )
-    a, b = (measured[who].seconds for who in CONTESTANTS)
-    ratios = {case: a[case] / b[case] for case in CASES}
-    print(f"{'ratio':12}" + "".join(f"{ratio:12.2f}" for ratio in ratios.values()))
-    return {who: vars(m) for who, m in measured.items()} | {"ratio": ratios}
+    return training_steps(CONTESTANTS, CASES, rounds)

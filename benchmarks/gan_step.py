@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.interleaved import Contestant, compare
+from benchmarks.interleaved import Contestant, training_steps
 
 SIZES = {"digits": 8, "mnist": 28}
 
@@ -119,12 +119,4 @@ CONTESTANTS = {
 
 
 def run(rounds: int) -> dict[str, Any]:
-    measured = compare(CONTESTANTS, list(SIZES), rounds, calls=3)
-    print(f"{'ms a step':12}" + "".join(f"{case:>12}" for case in SIZES) + f"{'peak MiB':>12}")
-    for who, m in measured.items():
-        times = "".join(f"{m.seconds[case] * 1e3:12.2f}" for case in SIZES)
-        print(f"{who:12}{times}{m.peak:12.0f}")
-    a, b = (measured[who].seconds for who in CONTESTANTS)
-    ratios = {case: a[case] / b[case] for case in SIZES}
-    print(f"{'ratio':12}" + "".join(f"{ratio:12.2f}" for ratio in ratios.values()))
-    return {who: vars(m) for who, m in measured.items()} | {"ratio": ratios}
+    return training_steps(CONTESTANTS, list(SIZES), rounds)

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.interleaved import Contestant, compare
 
-SIZE, FIRST, CHANNELS, BLOCKS = 28, 7, 64, 5
+SIZE, FIRST, CHANNELS, BLOCKS = 28, 15, 64, 8
 BATCHES = (16, 64)
 
 

@@ -255,7 +255,7 @@ class DDPM(Model):
         loss, parts = self.loss(x, rng, epoch, labels)
         self.zero_grad()
         loss.backward()
-        optim.clip_gradients(self.parameters(), 1.0)
+        optim.clip_gradients(optimizers["adam"].parameters, 1.0)
         optimizers["adam"].step()
         self.ema.update()
         return {"loss": loss.item(), **parts}

@@ -200,4 +200,5 @@ class Model(nn.Module):
     @property
     def xp(self) -> Any:
         """NumPy, or CuPy if the model is on a GPU."""
-        return namespace(next(iter(self.parameters().values())).data)
+        _, tensor = next(self.named_tensors())
+        return namespace(tensor.data)
