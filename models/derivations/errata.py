@@ -1,7 +1,6 @@
 """What the lectures print that does not hold, and what does: the printed form is the mistake.
 
-Those about training are in `errata_of_training`. Of the nineteen, 3 and 9 are of notation and 18 of
-words, so no number decides them.
+Those about training are in `errata_of_training`.
 """
 
 import math
@@ -12,7 +11,7 @@ from scipy import integrate, optimize, special, stats
 
 from autograd import Tensor, bce_with_logits, grad, log_softmax, reparameterize
 from kernels import normal
-from models import pixelcnn, vae
+from models import autoencoder, pixelcnn, vae
 from models.derivations.claim import claim
 
 
@@ -287,3 +286,79 @@ def kl_off_support(
         "cross-entropy by our log_softmax, less the entropy",
         -(p * log_q).sum() - stats.entropy(p),
     )
+
+
+@claim(
+    r"\mathcal{L} = -\mathrm{ELBO} \geq -\log p(x)",
+    source="erratum 3; the sign is a convention, and this is the one kept here",
+    given="one lecture has L for the ELBO and another for -ELBO; three binary images, one noise",
+    tolerance=1e-5,
+    because="our losses are float32",
+    mistakes={
+        "as in the other lecture": lambda reconstruction, kl: -(reconstruction + kl),
+        "its parts subtracted": lambda reconstruction, kl: reconstruction - kl,
+    },
+)
+def one_sign_for_the_loss(
+    formula: Callable = lambda reconstruction, kl: reconstruction + kl,
+) -> Iterator[tuple]:
+    """What is minimised and what is reported have one sign, which a bound on -log p(x) needs."""
+    settings = vae.Settings(hidden=(4,), latent=2, binarisation="fixed")
+    model = vae.VAE(settings, (2, 3), 2, np.random.default_rng(0))
+    x = np.random.default_rng(1).integers(0, 2, (3, 6)).astype(np.float32)
+    loss, parts = model.loss(x, np.random.default_rng(2))  # and below with the same noise
+    yield "what our VAE minimises", loss.item()
+    yield "-log p(x|z) and the KL", formula(parts["reconstruction"], parts["kl"])
+    yield "what it reports", model.bound(x, np.random.default_rng(2))["negative_elbo"].mean()
+
+
+@claim(
+    r"p(x) = \frac{e^{-E(x)}}{Z}, \quad Z = \sum_x e^{-E(x)}",
+    source="erratum 9; LeCun et al. 2006, eq. 2, at temperature 1",
+    given="printed as p proportional to e^-E / Z; eight states",
+    tolerance=1e-12,
+    because="sums of eight terms",
+    mistakes={
+        "as printed: Z, and any factor besides": lambda e, z: 2 * np.exp(-e) / z,
+        "proportional, without Z": lambda e, z: np.exp(-e),
+        "the sign of the energy": lambda e, z: np.exp(e) / z,
+    },
+)
+def a_boltzmann_distribution(formula: Callable = lambda e, z: np.exp(-e) / z) -> Iterator[tuple]:
+    """Divided by Z it is a probability, not only proportional to one."""
+    energies = np.random.default_rng(0).standard_normal(8)
+    p = formula(energies, np.exp(-energies).sum())
+    yield "closed form, and the sum", [*p, p.sum()]
+    yield "our log_softmax, and certainty", [*np.exp(log_softmax(Tensor(-energies)).data), 1.0]
+    # E(x) - E(x_0) = log p(x_0) / p(x) fixes all ratios, and that the sum is 1 fixes p.
+    ratios = np.exp(energies[0] - energies)
+    yield "from its ratios", [*(ratios / ratios.sum()), 1.0]
+
+
+@claim(
+    r"\mathrm{Var}[z|x] = 0 \ \mathrm{(autoencoder)}, \quad \sigma^2(x) \ \mathrm{(VAE)}",
+    source="erratum 18; Kingma & Welling 2014, section 3",
+    given="a plain autoencoder is printed as learning q(z|x) and p(x|z); untrained networks",
+    tolerance=1e-6,
+    because="our networks are float32",
+    mistakes={
+        "as printed: both have a q(z|x)": lambda variance: [variance, variance],
+        "neither has": lambda variance: [0.0, 0.0],
+    },
+)
+def a_plain_autoencoder_is_deterministic(
+    formula: Callable = lambda variance: [0.0, variance],
+) -> Iterator[tuple]:
+    """The code of a plain autoencoder has no spread: there is no q(z|x), as a VAE has."""
+    rng, n = np.random.default_rng(0), 20_000
+    x = np.repeat(rng.integers(0, 2, (1, 6)).astype(np.float32), n, axis=0)
+    plain = autoencoder.Autoencoder(
+        autoencoder.Settings(kind="plain", hidden=(4,), latent=1), (2, 3), 2, rng
+    )
+    model = vae.VAE(vae.Settings(hidden=(4,), latent=1, binarisation="fixed"), (2, 3), 2, rng)
+    mu, logvar = model.encode(x)
+    yield "closed form", formula(np.exp(logvar.data[0, 0].item()))
+    z = reparameterize(mu, logvar, seed=0)[0].data.ravel().astype(float)
+    codes = plain.encode(x).data.ravel().astype(float)
+    # The variance of n squared Gaussians' mean is 2 sigma^4 / n.
+    yield "our networks' codes", [codes.var(), z.var()], [0.0, z.var() * np.sqrt(2 / n)]
