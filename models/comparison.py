@@ -114,7 +114,7 @@ def _cells(entry: Entry) -> list[str]:
         f"{numbers['precision']:.2f}",
         f"{numbers['recall']:.2f}",
         f"{numbers['train_seconds']:.0f}",
-        f"{entry.sample_seconds:.2f}",
+        f"{entry.sample_seconds:.2g}",
     ]
 
 

@@ -131,16 +131,7 @@ def draw_panel(
         axes.plot(epochs, values, color=next(color), label=label)
         shown.append(values)
     for label, level in panel.lines.items():
-        axes.axhline(level, color=GREY, linestyle="--", linewidth=1)
-        axes.annotate(
-            label,
-            (1, level),
-            xycoords=("axes fraction", "data"),
-            xytext=(-4, 4),
-            textcoords="offset points",
-            ha="right",
-            color=GREY,
-        )
+        axes.axhline(level, color=GREY, linestyle="--", linewidth=1, label=label)
         shown.append(np.array([level]))
     inside = np.concatenate(shown)
     low, high = inside.min(), inside.max()
@@ -166,7 +157,7 @@ def _series(
 def _plain(axes: Axes, xlabel: str, ylabel: str) -> None:
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    axes.legend(loc="upper right", framealpha=0.8, edgecolor="none")
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -182,8 +182,8 @@ class PixelCNN(Model):
         return [Row("-log p(x)", nll, f"({bits:.3f} bits/dim, exact)")]
 
     def panels(self, baseline: float | None) -> list[Panel]:
-        lines = {} if baseline is None else {"factorised model": baseline}
-        return [Panel("-log p(x)", "nats per image", {"loss": "training"}, {"nll": "test"}, lines)]
+        lines = {} if baseline is None else {f"factorised model {baseline:.2f}": baseline}
+        return [Panel("-log p(x)", "nats per image", {"loss": "train"}, {"nll": "test"}, lines)]
 
     def choose(self, logits: Array, rng: np.random.Generator) -> Array:
         """Draws of a pixel in [0, 1] by inversion, from logits (n, outputs): (n,)."""
