@@ -1,6 +1,9 @@
 """What a sweep does with a graph: order, reuse, freeing, modes, and how it refuses."""
 
 import gc
+import platform
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -312,3 +315,24 @@ def test_the_check_sees_a_second_derivative_that_is_wrong():
     check.gradients(wrong, np.array([2.0]), order=1)
     with pytest.raises(check.GradientError, match="order 2, argument 0"):
         check.gradients(wrong, np.array([2.0]), order=2)
+
+
+FAULTS = """
+import resource
+import numpy as np
+import autograd
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    arrays = [np.ones(2**20) for _ in range(20)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+first, second = faults(), faults()
+assert second < first / 100, (first, second)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc's allocator")
+def test_freed_memory_is_kept_for_the_next_arrays():
+    """Also more than fits at the end of the heap by glibc's own rules: here 160 MiB."""
+    subprocess.run([sys.executable, "-c", FAULTS], check=True)

@@ -327,8 +327,8 @@ def test_pictures_and_report(tmp_path, kind, classes):
     (row,) = model.report({"nll": 30 * math.log(2)})
     assert (row.value, row.remark) == (30 * math.log(2), "(1.000 bits/dim, exact)")
     (panel,) = model.panels(20.0)
-    assert (panel.train, panel.test) == ({"loss": "training"}, {"nll": "test"})
-    assert panel.lines == {"factorised model": 20.0} and model.panels(None)[0].lines == {}
+    assert (panel.train, panel.test) == ({"loss": "train"}, {"nll": "test"})
+    assert panel.lines == {"factorised model 20.00": 20.0} and model.panels(None)[0].lines == {}
 
 
 @pytest.mark.parametrize(
