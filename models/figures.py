@@ -130,11 +130,14 @@ def draw_panel(
         epochs, values = _series(metrics, key, steps_per_epoch, test=True)
         axes.plot(epochs, values, color=next(color), label=label)
         shown.append(values)
-    for label, level in panel.lines.items():
-        axes.axhline(level, color=GREY, linestyle="--", linewidth=1, label=label)
-        shown.append(np.array([level]))
     inside = np.concatenate(shown)
     low, high = inside.min(), inside.max()
+    for label, level in panel.lines.items():
+        if level > 2 * high - low:  # in the frame it would squeeze the curves into half of it
+            label += ", above"
+        else:
+            low, high = min(low, level), max(high, level)
+        axes.axhline(level, color=GREY, linestyle="--", linewidth=1, label=label)
     margin = (high - low) or 1.0
     axes.set_ylim(low - 0.08 * margin, high + 0.12 * margin)
     axes.set_title(panel.title, fontsize=11, loc="left")

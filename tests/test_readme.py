@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 def test_the_python_of_the_readme_runs():
     """In a process of its own, since it declares a primitive anew."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 5
     code = "from autograd import primitive\n" + "\n".join(blocks) + "\nprint(curvature.shape)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "(5,)\n")
