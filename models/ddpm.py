@@ -114,11 +114,11 @@ class Settings:
 
 DEFAULTS = {
     "digits": Settings(
-        resolutions=2, fourier=True, ema=0.99, sampling_steps=100, batch=50, epochs=80
+        resolutions=2, fourier=True, ema=0.99, sampling_steps=100, batch=50, epochs=60
     ),
-    "binarized-mnist": Settings(binarisation="fixed", sampling_steps=100, bound_terms=16, epochs=5),
-    "mnist": Settings(sampling_steps=100, bound_terms=16, epochs=5),
-    "fashion-mnist": Settings(sampling_steps=100, bound_terms=16, epochs=5),
+    "binarized-mnist": Settings(binarisation="fixed", sampling_steps=100, bound_terms=16, epochs=3),
+    "mnist": Settings(sampling_steps=100, bound_terms=16, epochs=3),
+    "fashion-mnist": Settings(sampling_steps=100, bound_terms=16, epochs=3),
     "ring": Settings(T=100, network="mlp", width=128, ema=0.995, batch=200, epochs=80),
 }
 """What is known to work on a data set."""

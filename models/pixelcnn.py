@@ -69,7 +69,7 @@ class Settings:
 
 
 DEFAULTS = {
-    "digits": Settings(first=5, blocks=4, binarisation="fixed", epochs=30),
+    "digits": Settings(first=5, blocks=4, binarisation="fixed", epochs=15),
     "binarized-mnist": Settings(binarisation="fixed"),
 }
 """What is known to work on a data set; the class has the rest."""
