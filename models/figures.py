@@ -139,7 +139,8 @@ def draw_panel(
             low, high = min(low, level), max(high, level)
         axes.axhline(level, color=GREY, linestyle="--", linewidth=1, label=label)
     margin = (high - low) or 1.0
-    axes.set_ylim(low - 0.08 * margin, high + 0.12 * margin)
+    legend = 0.13 * (len(panel.train) + len(panel.test) + len(panel.lines))
+    axes.set_ylim(low - 0.08 * margin, high + (0.05 + legend) * margin)
     axes.set_title(panel.title, fontsize=11, loc="left")
     _plain(axes, "epoch", panel.unit)
 
