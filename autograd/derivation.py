@@ -2,7 +2,7 @@
 
     check.derivation(lambda w: (w @ w) / 2, lambda w: 2 * w, np.ones(3))
 
-raises a DerivationError: "argument w at (0,): you derived 2, finite differences say 1. Yours is 2
+raises a DerivationError: "argument w at (0,): you derived 2, finite differences say 1. It is 2
 times the gradient." Function and gradient are plain NumPy: nothing of the engine is in it.
 """
 
@@ -26,7 +26,7 @@ class DerivationError(AssertionError):
 
     def __init__(self, argument: str, index: tuple[int, ...] | None, found: str, suggestion: str):
         self.argument, self.index, self.suggestion = argument, index, suggestion
-        where = f"{argument}" if index is None else f"{argument} at {index}"
+        where = argument if index is None else f"{argument} at {index}"
         super().__init__(f"argument {where}: {found}. {suggestion}".rstrip())
 
 

@@ -31,7 +31,7 @@ CHUNK = 128  # terms of a sum: so many rows of B, as wide as a tile of AVX-512, 
 
 
 def conv2d(x, w, stride, padding, dilation, taps=None):
-    input_size, kernel_size, taps = x.shape[2:], w.shape[2:], _tuple(taps, w.shape[2:])
+    input_size, kernel_size, taps = x.shape[2:], w.shape[2:], _listed(taps, w.shape[2:])
     size = output_size(input_size, kernel_size, stride, padding, dilation)
     weights, wide = _packed(_live(w, taps).transpose(2, 1, 0))
     y = np.empty((len(x), *size, wide), x.dtype)
@@ -44,7 +44,7 @@ def conv2d(x, w, stride, padding, dilation, taps=None):
 
 
 def conv2d_input_grad(g, w, input_size, stride, padding, dilation, taps=None):
-    size, kernel_size, taps = g.shape[2:], w.shape[2:], _tuple(taps, w.shape[2:])
+    size, kernel_size, taps = g.shape[2:], w.shape[2:], _listed(taps, w.shape[2:])
     (o, c), live = w.shape[:2], _live(w, taps)
     few = 2 * c < whole_vectors(c, w.itemsize)
     weights, wide = _packed(
@@ -62,7 +62,7 @@ def conv2d_input_grad(g, w, input_size, stride, padding, dilation, taps=None):
 
 def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, taps=None):
     c, o = x.shape[1], g.shape[1]
-    input_size, size, taps = x.shape[2:], g.shape[2:], _tuple(taps, kernel_size)
+    input_size, size, taps = x.shape[2:], g.shape[2:], _listed(taps, kernel_size)
     pixels, window = _tables(input_size, size, kernel_size, c, taps, stride, padding, dilation)
     x, g = _channels_last(x), _channels_last(g)
     wide = whole_vectors(o, g.itemsize)
@@ -83,7 +83,7 @@ def _channels_last(images):
     return np.require(images.transpose(0, 2, 3, 1), requirements=["C", "W"])
 
 
-def _tuple(taps, kernel_size):
+def _listed(taps, kernel_size):
     """The live taps, which are all if none are named."""
     return tuple(range(kernel_size[0] * kernel_size[1]) if taps is None else taps.tolist())
 
