@@ -9,6 +9,7 @@ are those of the definition, so an algorithm that needs fewer may lie above the 
 
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -54,7 +55,7 @@ def _on_cpu():
     from numba import njit
 
     from kernels.register_tile import ROWS, VECTORS, product, whole_vectors
-    from kernels.threads import CORES, run
+    from kernels.threads import CORES
 
     columns, terms, times = VECTORS * whole_vectors(1, 4), 128, 20_000
     a, b = np.ones(terms, np.float32), np.ones(terms * columns, np.float32)
@@ -65,18 +66,23 @@ def _on_cpu():
         for _ in range(times):
             product(a, 0, a_rows, a_steps, b, 0, columns, c, 0, c_rows, columns)
 
-    def work(start: int, stop: int) -> None:
+    def work(core: int) -> None:
         c = np.zeros(ROWS * columns, np.float32)
         multiply(a, rows * 0, np.arange(terms), b, c, rows * columns)
 
     large = np.ones((CORES, 2**27 // CORES), np.uint8)
     copies = np.empty_like(large)
 
-    def copy(start: int, stop: int) -> None:
-        copies[start:stop] = large[start:stop]
+    def copy(core: int) -> None:
+        copies[core] = large[core]
 
     operations = 2 * ROWS * columns * terms * times * CORES
-    return (lambda: run(work, CORES), operations), (lambda: run(copy, CORES), 2 * large.nbytes)
+    cores = ThreadPoolExecutor(CORES)
+
+    def on_all(task: Callable) -> Callable:
+        return lambda: list(cores.map(task, range(CORES)))
+
+    return (on_all(work), operations), (on_all(copy), 2 * large.nbytes)
 
 
 def _on_cuda():

@@ -1,37 +1,51 @@
-"""One Python thread per core: Numba's nogil functions release the interpreter's lock."""
+"""The cores of the machine, for the CPU kernels."""
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TypeVar
+from types import FunctionType
+from typing import Any
 
+from numba import prange
 from threadpoolctl import threadpool_limits
 
-T = TypeVar("T")
+from kernels.compiled import compiled
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run(work: Callable[[int, int], T], count: int) -> list[T]:
-    """What `work(start, stop)` gives for each core's share of range(count), in order."""
-    shares = max(1, min(CORES, count))
-    bounds = [count * i // shares for i in range(shares + 1)]
-    others = [_pool().submit(work, *bounds[i : i + 2]) for i in range(1, shares)]
-    return [work(*bounds[:2]), *(other.result() for other in others)]
+def run(kernel: Any, count: int, *arguments: Any) -> None:
+    """kernel(*arguments, start, stop), which is compiled, for each core's share of range(count).
 
-
-LARGE = 2**16
-"""Elements from which more threads than one pay for their start."""
+    The threads are OpenMP's, which wait awake for the next kernel, some milliseconds long: to wake
+    one takes as long as a small convolution. The arguments are arrays and numbers.
+    """
+    _on_cores(kernel)(count, min(CORES, count), *arguments)
 
 
 @cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(CORES)
+def _on_cores(kernel: Any) -> Callable:
+    # Numba keeps on disk what calls a global, but not what calls an argument; it finds it by name.
+    shared = FunctionType(_shared.__code__, {"kernel": kernel, "prange": prange})
+    shared.__module__, shared.__qualname__ = __name__, f"{kernel.__module__}.{kernel.__qualname__}"
+    return compiled(shared, parallel=True)
+
+
+def _shared(count, shares, *arguments):
+    if shares == 1:
+        kernel(*arguments, 0, count)  # noqa: F821
+    else:
+        for i in prange(shares):
+            kernel(*arguments, count * i // shares, count * (i + 1) // shares)  # noqa: F821
+
+
+def _alone() -> None:
+    global CORES
+    CORES = 1
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # the child has none of its threads
+    os.register_at_fork(after_in_child=_alone)  # the child has none of OpenMP's threads
 
 
 def keep_blas_to_one_thread() -> None:

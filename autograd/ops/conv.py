@@ -2,8 +2,8 @@
 
 The three primitives of a convolution are closed under differentiation: each is bilinear in its
 first two arguments, and its rules are the other two. `kernels` computes them and documents their
-shapes. The two that make images can add a bias `b` to each channel, at half the cost of an addition
-afterwards, since they may write to what they have just made.
+shapes. The two that make images can add a bias `b` to each channel, which costs less there than
+afterwards.
 """
 
 from typing import Any
@@ -18,10 +18,8 @@ from autograd.primitive import primitive
 def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, mask=None):
     """Convolution; with `mask`, "A", "B" or an array (KH, KW), of the taps that it lets through."""
     if mask is None:
-        y = kernels.conv2d(x, w, stride, padding, dilation)
-    else:
-        y = kernels.masked_conv2d(x, w, mask, stride, padding, dilation)
-    return _biased(y, b)
+        return kernels.conv2d(x, w, stride, padding, dilation, b)
+    return kernels.masked_conv2d(x, w, mask, stride, padding, dilation, b)
 
 
 @primitive
@@ -30,7 +28,9 @@ def conv2d_input_grad(g, w, b=None, *, input_size, stride=1, padding=0, dilation
         x = kernels.conv2d_input_grad(g, w, input_size, stride, padding, dilation)
     else:
         x = kernels.masked_conv2d_input_grad(g, w, mask, input_size, stride, padding, dilation)
-    return _biased(x, b)
+    if b is not None:
+        x += b.reshape((-1, 1, 1))  # x is new
+    return x
 
 
 @primitive
@@ -38,13 +38,6 @@ def conv2d_weight_grad(x, g, *, kernel_size, stride=1, padding=0, dilation=1, ma
     if mask is None:
         return kernels.conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation)
     return kernels.masked_conv2d_weight_grad(x, g, mask, kernel_size, stride, padding, dilation)
-
-
-def _biased(images, b):
-    """`images`, which are new, with b (C,) added to them where they are."""
-    if b is not None:
-        images += b.reshape((-1, 1, 1))
-    return images
 
 
 conv2d.rule(

@@ -12,11 +12,18 @@ from kernels.dispatch import Array, implementation, namespace
 Options = tuple[tuple[int, int], ...]
 
 
-def conv2d(x: Array, w: Array, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> Array:
-    """(N, C, H, W) and (O, C, KH, KW) to (N, O, OH, OW)."""
-    options = check_conv2d(x, w, stride, padding, dilation)
+def conv2d(
+    x: Array,
+    w: Array,
+    stride: Pair = 1,
+    padding: Pair = 0,
+    dilation: Pair = 1,
+    b: Array | None = None,
+) -> Array:
+    """(N, C, H, W) and (O, C, KH, KW) to (N, O, OH, OW); with b (O,) added to each channel."""
+    options = check_conv2d(x, w, b, stride, padding, dilation)
     run = implementation("conv2d", x, w)
-    return run.conv2d(*alike(x, w), *options)
+    return run.conv2d(*alike(x, w), *options, b)
 
 
 def conv2d_input_grad(
@@ -47,12 +54,14 @@ def conv2d_weight_grad(
     return run.conv2d_weight_grad(*alike(x, g), pair(kernel_size), *options)
 
 
-def check_conv2d(x: Array, w: Array, *options: Pair) -> Options:
-    """The options as pairs, if x and w have shapes of a convolution."""
+def check_conv2d(x: Array, w: Array, b: Array | None, *options: Pair) -> Options:
+    """The options as pairs, if x, w and b have shapes of a convolution."""
     if x.ndim != 4 or w.ndim != 4 or x.shape[1] != w.shape[1] or 0 in w.shape[:2]:
         raise ValueError(
             f"conv2d takes x (N, C, H, W) and w (O, C, KH, KW), not {x.shape} and {w.shape}"
         )
+    if b is not None and b.shape != w.shape[:1]:
+        raise ValueError(f"conv2d with w {w.shape} takes b ({len(w)},), not {b.shape}")
     output_size(x.shape[2:], w.shape[2:], *options)
     return tuple(map(pair, options))
 

@@ -20,26 +20,28 @@ from functools import lru_cache
 
 import numpy as np
 
+from kernels import threads
 from kernels.compiled import compiled
 from kernels.conv2d.reference import output_size
-from kernels.register_tile import pitch, product, whole_vectors
-from kernels.threads import keep_blas_to_one_thread, run
+from kernels.register_tile import REGISTER_BYTES, VECTORS, pitch, product, whole_vectors
 
-keep_blas_to_one_thread()
+threads.keep_blas_to_one_thread()
 
 CHUNK = 128  # terms of a sum: so many rows of B, as wide as a tile of AVX-512, are 32 KiB of cache
+CHUNK_BYTES = 2**15
 
 
-def conv2d(x, w, stride, padding, dilation, taps=None):
+def conv2d(x, w, stride, padding, dilation, b=None, taps=None):
     input_size, kernel_size, taps = x.shape[2:], w.shape[2:], _listed(taps, w.shape[2:])
     size = output_size(input_size, kernel_size, stride, padding, dilation)
     weights, wide = _packed(_live(w, taps).transpose(2, 1, 0))
-    y = np.empty((len(x), *size, wide), x.dtype)
-    x = _channels_last(x)
+    x, y = _channels_last(x), np.empty((len(x), *size, wide), x.dtype)
+    start = np.zeros(wide, x.dtype)
+    start[: len(w)] = 0 if b is None else b
     pixels, window = _tables(
         input_size, size, kernel_size, x.shape[3], taps, stride, padding, dilation
     )
-    run(lambda *share: _forward(x, weights, y, pixels, window, padding, *share), len(x))
+    threads.run(_forward, len(x), x, weights, start, y, pixels, window, *padding)
     return np.ascontiguousarray(y[..., : len(w)]).transpose(0, 3, 1, 2)
 
 
@@ -47,6 +49,11 @@ def conv2d_input_grad(g, w, input_size, stride, padding, dilation, taps=None):
     size, kernel_size, taps = g.shape[2:], w.shape[2:], _listed(taps, w.shape[2:])
     (o, c), live = w.shape[:2], _live(w, taps)
     few = 2 * c < whole_vectors(c, w.itemsize)
+    outside = tuple(d * (k - 1) - p for d, k, p in zip(dilation, kernel_size, padding))
+    if stride == (1, 1) and min(outside) >= 0 and not few:  # a convolution itself
+        turned = w[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
+        last = kernel_size[0] * kernel_size[1] - 1
+        return conv2d(g, turned, stride, outside, dilation, taps=last - np.array(taps))
     weights, wide = _packed(
         live.transpose(0, 2, 1).reshape(1, o, -1) if few else live.transpose(2, 0, 1)
     )
@@ -56,7 +63,7 @@ def conv2d_input_grad(g, w, input_size, stride, padding, dilation, taps=None):
     kernel, places = (_input_grad_by_window, window) if few else (_input_grad, window[::wide])
     x = np.empty((len(g), *input_size, c), g.dtype)
     g = _channels_last(g)
-    run(lambda *share: kernel(g, weights, x, pixels, places, wide, padding, *share), len(g))
+    threads.run(kernel, len(g), g, weights, x, pixels, places, wide, *padding)
     return x.transpose(0, 3, 1, 2)
 
 
@@ -68,12 +75,9 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, taps=None):
     wide = whole_vectors(o, g.itemsize)
     g_pitch = pitch(wide, g.itemsize)
 
-    def share_of(start, stop):
-        weights = np.zeros((len(window), wide), g.dtype)
-        _weight_grad(x, g, weights, pixels, window, g_pitch, padding, start, stop)
-        return weights
-
-    total = sum(run(share_of, len(x)))[:, :o].reshape(len(taps), c, o)
+    weights = np.zeros((threads.CORES, len(window), wide), g.dtype)
+    threads.run(_weight_grad, len(weights), x, g, weights, pixels, window, g_pitch, *padding)
+    total = weights.sum(axis=0)[:, :o].reshape(len(taps), c, o)
     w = np.zeros((o, c, kernel_size[0] * kernel_size[1]), g.dtype)
     w[:, :, taps] = total.transpose(2, 1, 0)
     return w.reshape(o, c, *kernel_size)
@@ -118,30 +122,30 @@ def _tables(input_size, size, kernel_size, channels, taps, stride, padding, dila
 
 
 @compiled
-def _forward(x, weights, y, pixels, window, padding, start, stop):
+def _forward(x, weights, b, y, pixels, window, top, left, start, stop):
     size = y.shape[1] * y.shape[2]
     together = len(pixels) // size
-    buffer = _buffer(together, x.shape, x.shape[3], padding, x.dtype)
+    buffer = _buffer(together, x.shape, x.shape[3], top, left, x.dtype)
     o, o_pitch = y.shape[-1], weights.shape[-1]
+    chunk = _chunk(len(window), o, y.itemsize)
     rows = np.arange(len(pixels)) * o
     for n in range(start, stop, together):
         count = min(together, stop - n)
-        padded, corner = _padded(x, n, count, padding, buffer)
-        y[n : n + count] = 0
-        for k in range(0, len(window), CHUNK):
+        padded, corner = _padded(x, n, count, top, left, buffer)
+        _fill(y, b, n * size, (n + count) * size)
+        for k in range(0, len(window), chunk):
             product(
-                padded, corner, pixels[: count * size], window[k : k + CHUNK],
+                padded, corner, pixels[: count * size], window[k : k + chunk],
                 weights.reshape(-1), k * o_pitch, o_pitch,
                 y.reshape(-1), n * size * o, rows, o,
             )  # fmt: skip
 
 
 @compiled
-def _input_grad(g, weights, x, pixels, corners, c, padding, start, stop):
+def _input_grad(g, weights, x, pixels, corners, c, top, left, start, stop):
     size = g.shape[1] * g.shape[2]
     together = len(pixels) // size
-    buffer = _buffer(together, x.shape, c, padding, x.dtype)
-    top, left = padding
+    buffer = _buffer(together, x.shape, c, top, left, x.dtype)
     inside = buffer[:, top : top + x.shape[1], left : left + x.shape[2], : x.shape[3]]
     _, o, c_pitch = weights.shape
     rows, outputs = np.arange(len(pixels)) * o, np.arange(o)
@@ -165,11 +169,10 @@ def _input_grad(g, weights, x, pixels, corners, c, padding, start, stop):
 
 
 @compiled
-def _input_grad_by_window(g, weights, x, pixels, window, wide, padding, start, stop):
+def _input_grad_by_window(g, weights, x, pixels, window, wide, top, left, start, stop):
     size = g.shape[1] * g.shape[2]
     together = len(pixels) // size
     _, height, width, c = x.shape
-    top, left = padding
     padded = np.empty((together, height + 2 * top, width + 2 * left, c), x.dtype)
     flat = padded.reshape(-1)
     windows = np.empty((len(pixels), wide), x.dtype)
@@ -192,44 +195,66 @@ def _input_grad_by_window(g, weights, x, pixels, window, wide, padding, start, s
 
 
 @compiled
-def _weight_grad(x, g, weights, pixels, window, g_pitch, padding, start, stop):
+def _weight_grad(x, g, weights, pixels, window, g_pitch, top, left, first_share, last_share):
+    """`weights` holds zeros, for each share of the images its own."""
     size = g.shape[1] * g.shape[2]
     together = len(pixels) // size
-    buffer = _buffer(together, x.shape, x.shape[3], padding, x.dtype)
-    o = weights.shape[-1]
-    seen_buffer = _buffer(together, g.shape, g_pitch, (0, 0), g.dtype)
+    buffer = _buffer(together, x.shape, x.shape[3], top, left, x.dtype)
+    shares, _, o = weights.shape
+    seen_buffer = _buffer(together, g.shape, g_pitch, 0, 0, g.dtype)
     rows = np.arange(len(window)) * o
-    for n in range(start, stop, together):
-        count = min(together, stop - n)
-        padded, corner = _padded(x, n, count, padding, buffer)
-        seen, first = _padded(g, n, count, (0, 0), seen_buffer)
-        for p in range(0, count * size, CHUNK):
-            product(
-                padded, corner, window, pixels[p : min(p + CHUNK, count * size)],
-                seen, first + p * g_pitch, g_pitch,
-                weights.reshape(-1), 0, rows, o,
-            )  # fmt: skip
+    for share in range(first_share, last_share):
+        stop = len(x) * (share + 1) // shares
+        for n in range(len(x) * share // shares, stop, together):
+            count = min(together, stop - n)
+            padded, corner = _padded(x, n, count, top, left, buffer)
+            seen, first = _padded(g, n, count, 0, 0, seen_buffer)
+            for p in range(0, count * size, CHUNK):
+                product(
+                    padded, corner, window, pixels[p : min(p + CHUNK, count * size)],
+                    seen, first + p * g_pitch, g_pitch,
+                    weights[share].reshape(-1), 0, rows, o,
+                )  # fmt: skip
 
 
 @compiled
-def _buffer(count, shape, channels, padding, dtype):
+def _fill(y, b, start, stop):
+    """Pixels start to stop of y, counted over all images, with b (O,)."""
+    pixels = y.reshape(-1, len(b))
+    for p in range(start, stop):
+        for j in range(len(b)):
+            pixels[p, j] = b[j]
+
+
+@compiled
+def _chunk(terms, columns, itemsize):
+    """Into how many terms at a time to cut a sum, evenly, for CHUNK_BYTES of rows of B."""
+    most = CHUNK_BYTES // (min(columns * itemsize, VECTORS * REGISTER_BYTES))
+    return -(-terms // -(-terms // most))
+
+
+@compiled
+def _buffer(count, shape, channels, top, left, dtype):
     """Zeros for padded images of these channels; nothing, if they can be used as they are."""
     _, height, width, c = shape
-    top, left = padding
     if c == channels and top == left == 0:
         count = 0
     return np.zeros((count, height + 2 * top, width + 2 * left, channels), dtype)
 
 
 @compiled
-def _padded(images, n, count, padding, buffer):
+def _padded(images, n, count, top, left, buffer):
     """Where to read `count` of the images, from the n-th on, with padding: an array, and from."""
     if not len(buffer):
         return images.reshape(-1), n * images[0].size
     _, height, width, c = images.shape
-    top, left = padding
+    pitch = buffer.shape[3]
+    piece = c if c < pitch else width * c
     for k in range(count):
         for i in range(height):
-            row = buffer[k, top + i, left : left + width, :c]
-            row[:] = images[n + k, i]
+            row, padded = images[n + k, i].reshape(-1), buffer[k, top + i, left:].reshape(-1)
+            for j in range(0, width * c, piece):
+                values, place = row[j : j + piece], padded[j // c * pitch :]
+                for m in range(piece):
+                    place[m] = values[m]
     return buffer.reshape(-1), 0

@@ -30,6 +30,7 @@ def conv2d(
     stride: Size,
     padding: Size,
     dilation: Size,
+    b: Array | None = None,
     taps: Sequence[int] | None = None,
 ) -> Array:
     """(N, C, H, W) and (O, C, KH, KW) to (N, O, OH, OW), float32.
@@ -40,7 +41,10 @@ def conv2d(
     size = output_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
     phases = forward_phases(size, w.shape[2:], padding, dilation, live_taps(taps, w))
     weights = w.reshape(*w.shape[:2], -1).transpose(2, 1, 0)
-    return implicit_gemm(x, weights, size, phases, in_step=stride, out_step=(1, 1))
+    y = implicit_gemm(x, weights, size, phases, in_step=stride, out_step=(1, 1))
+    if b is not None:
+        y += b.reshape(-1, 1, 1)
+    return y
 
 
 def conv2d_input_grad(

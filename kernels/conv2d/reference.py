@@ -1,6 +1,6 @@
 """Convolution as the textbook writes it, in NumPy.
 
-    y[n, o, i, j] = sum over c, a, b of x[n, c, i s + a d - p, j s + b d - p] w[o, c, a, b]
+    y[n, o, i, j] = sum over c, k, l of x[n, c, i s + k d - p, j s + l d - p] w[o, c, k, l] + b[o]
 
 with stride s, padding p (zeros) and dilation d, each an int or a pair (rows, columns). x is
 (N, C, H, W), w is (O, C, KH, KW), y is (N, O, OH, OW) with OH = (H + 2p - d (KH - 1) - 1) // s + 1.
@@ -82,9 +82,12 @@ def fold(
     return x[:, :, ph : ph + height, pw : pw + width]
 
 
-def conv2d(x, w, stride, padding, dilation):
+def conv2d(x, w, stride, padding, dilation, b=None):
     windows = unfold(x, w.shape[2:], stride, padding, dilation)
-    return np.tensordot(windows, w, ((1, 4, 5), (1, 2, 3))).transpose(0, 3, 1, 2)
+    y = np.tensordot(windows, w, ((1, 4, 5), (1, 2, 3)))
+    if b is not None:
+        y += b
+    return y.transpose(0, 3, 1, 2)
 
 
 def conv2d_input_grad(g, w, input_size, stride, padding, dilation):

@@ -1,52 +1,52 @@
 """Normalisation of groups on the CPU, by Numba.
 
 With the channels last in memory an example is a matrix (positions, channels), and every loop runs
-along its rows, over independent channels, so that LLVM makes it of vector instructions. Sums are
-taken in the arrays' dtype over BLOCK positions, and in float64 over the blocks. An example stays
-in the cache from the first of its passes to the last. The cores share the groups of all examples:
-so they share those of a single one too, as batch normalisation has it.
+along its rows, over independent elements, so that LLVM makes it of vector instructions. Several
+positions are taken together as one long row. Sums are taken in the arrays' dtype over BLOCK rows,
+and in float64 over the blocks. An example stays in the cache from the first of its passes to the
+last. The cores share the examples; a single one, as batch normalisation has it, has one core.
 """
 
 from functools import partial
+from math import prod
 
 import numpy as np
 
 from kernels.compiled import compiled
-from kernels.threads import LARGE, run
+from kernels.threads import run
 
 BLOCK = 64
+LONG = 128  # elements of a row, which pay for its start
 _compiled = partial(compiled, error_model="numpy", fastmath={"contract", "reassoc"})
 
 
 def group_norm(x, w, b, groups, eps):
     rows = _rows(x)
     y = np.empty_like(rows)
-    _share(lambda *part: _forward(rows, w, b, y, groups, eps, *part), x, groups)
+    run(_forward, len(x), rows, w, b, y, groups, eps)
     return _images(y, x.shape)
 
 
 def group_norm_input_grad(g, x, w, groups, eps):
-    g, rows = _rows(g), _rows(x)
+    rows = _rows(x)
     d = np.empty_like(rows)
-    _share(lambda *part: _input_grad(g, rows, w, d, groups, eps, *part), x, groups)
+    run(_input_grad, len(x), _rows(g), rows, w, d, groups, eps)
     return _images(d, x.shape)
 
 
 def group_norm_weight_grad(g, x, groups, eps):
-    g, rows = _rows(g), _rows(x)
-
-    def share_of(start, stop):
-        d = np.zeros(x.shape[1])
-        _weight_grad(g, rows, d, groups, eps, start, stop)
-        return d
-
-    return sum(_share(share_of, x, groups)).astype(x.dtype)
+    d = np.empty(x.shape[:2])
+    run(_weight_grad, len(x), _rows(g), _rows(x), d, groups, eps)
+    return d.sum(axis=0).astype(x.dtype)
 
 
 def _rows(images):
-    """(N, positions, C): a view where the channels are last in memory."""
-    n, c, *_ = images.shape
-    return np.ascontiguousarray(np.moveaxis(images, 1, -1)).reshape(n, images[0, 0].size, c)
+    """(N, rows, positions of a row times C): a view where the channels are last in memory."""
+    n, c, *size = images.shape
+    positions = prod(size)
+    together = max((k for k in range(2, LONG // c + 1) if positions % k == 0), default=1)
+    channels_last = np.ascontiguousarray(np.moveaxis(images, 1, -1))
+    return channels_last.reshape(n, positions // together, together * c)
 
 
 def _images(rows, shape):
@@ -54,100 +54,118 @@ def _images(rows, shape):
     return np.moveaxis(rows.reshape(n, *size, c), -1, 1)
 
 
-def _share(work, x, groups):
-    """`work` on the cores' shares of the groups of all examples; on one core if x is small."""
-    count = len(x) * groups
-    return run(work, count) if x.size >= LARGE else [work(0, count)]
-
-
 @_compiled
 def _forward(x, w, b, y, groups, eps, start, stop):
-    for n, first, last in _parts(x, groups, start, stop):
-        mean, r = _moments(x, n, first, last, groups, eps)
-        scale, shift = (w[first:last] * r).astype(x.dtype), b[first:last]
+    mean, scale, shift, block = _line(x), _line(x), _line(x), _line(x)
+    r = np.empty(len(w))
+    _spread(b, shift)
+    for n in range(start, stop):
+        _moments(x[n], groups, eps, block, mean, r)
+        _spread(w * r, scale)
         for p in range(x.shape[1]):
-            row, out = x[n, p, first:last], y[n, p, first:last]
+            row, out = x[n, p], y[n, p]
             for c in range(len(row)):
                 out[c] = (row[c] - mean[c]) * scale[c] + shift[c]
 
 
 @_compiled
 def _input_grad(g, x, w, d, groups, eps, start, stop):
-    for n, first, last in _parts(x, groups, start, stop):
-        mean, r = _moments(x, n, first, last, groups, eps)
-        scale = w[first:last] * r
-        size = x.shape[2] // groups
-        zero = np.zeros_like(mean)
-        mean_g = _mean(scale * _sums(g, n, first, last), x.shape[1], size).astype(x.dtype)
-        mean_gx = _mean(scale * _dots(g, zero, x, mean, n, first, last), x.shape[1], size)
-        scale, slope = scale.astype(x.dtype), (r * r * mean_gx).astype(x.dtype)
+    mean, mean_g, scale, slope = _line(x), _line(x), _line(x), _line(x)
+    zero, block = _line(x), _line(x)
+    r, sums, dots = np.empty(len(w)), np.empty(len(w)), np.empty(len(w))
+    count = x[0].size // groups
+    for n in range(start, stop):
+        _moments(x[n], groups, eps, block, mean, r)
+        _sums(g[n], block, sums)
+        _dots(g[n], zero, x[n], mean, block, dots)
+        _average(w * r * sums, groups, count, sums)
+        _average(w * r * dots, groups, count, dots)
+        _spread(w * r, scale)
+        _spread(sums, mean_g)
+        _spread(r * r * dots, slope)
         for p in range(x.shape[1]):
-            row, g_row, out = x[n, p, first:last], g[n, p, first:last], d[n, p, first:last]
+            row, g_row, out = x[n, p], g[n, p], d[n, p]
             for c in range(len(row)):
                 out[c] = g_row[c] * scale[c] - mean_g[c] - (row[c] - mean[c]) * slope[c]
 
 
 @_compiled
 def _weight_grad(g, x, d, groups, eps, start, stop):
-    for n, first, last in _parts(x, groups, start, stop):
-        mean, r = _moments(x, n, first, last, groups, eps)
-        d[first:last] += r * _dots(g, np.zeros_like(mean), x, mean, n, first, last)
+    mean, zero, block = _line(x), _line(x), _line(x)
+    r = np.empty(d.shape[1])
+    for n in range(start, stop):
+        _moments(x[n], groups, eps, block, mean, r)
+        _dots(g[n], zero, x[n], mean, block, d[n])
+        d[n] *= r
 
 
 @_compiled
-def _parts(x, groups, start, stop):
-    """(n, first channel, last channel) of the groups start to stop, counted over all examples."""
-    size = x.shape[2] // groups
-    parts = []  # not a generator: one that is compiled for a second type of x fails in Numba
-    while start < stop:
-        n = start // groups
-        end = min(stop, (n + 1) * groups)
-        parts.append((n, (start - n * groups) * size, (end - n * groups) * size))
-        start = end
-    return parts
+def _line(x):
+    return np.zeros(x.shape[2], x.dtype)
 
 
 @_compiled
-def _moments(x, n, first, last, groups, eps):
-    """The mean and r = 1 / sqrt(var + eps) of its group, for each channel from first to last."""
-    size = x.shape[2] // groups
-    mean = _mean(_sums(x, n, first, last), x.shape[1], size).astype(x.dtype)
-    var = _mean(_dots(x, mean, x, mean, n, first, last), x.shape[1], size)
-    return mean, 1 / np.sqrt(var + eps)
+def _moments(rows, groups, eps, block, mean, r):
+    """The mean, along a row, and r = 1 / sqrt(var + eps) of its group, for each channel."""
+    count = rows.size // groups
+    _sums(rows, block, r)
+    _average(r, groups, count, r)
+    _spread(r, mean)
+    _dots(rows, mean, rows, mean, block, r)
+    _average(r, groups, count, r)
+    for c in range(len(r)):
+        r[c] = 1 / np.sqrt(r[c] + eps)
 
 
 @_compiled
-def _mean(sums, positions, size):
-    """For each channel the mean over its group of `size`, out of the channels' sums."""
-    mean = np.empty_like(sums)
-    for c in range(0, len(sums), size):
-        mean[c : c + size] = sums[c : c + size].sum() / (size * positions)
-    return mean
+def _average(sums, groups, count, means):
+    """For each channel the mean over its group of `count` elements, out of the channels' sums."""
+    size = len(sums) // groups
+    for first in range(0, len(sums), size):
+        total = 0.0
+        for c in range(first, first + size):
+            total += sums[c]
+        for c in range(first, first + size):
+            means[c] = total / count
 
 
 @_compiled
-def _sums(x, n, first, last):
-    """The sum over the positions, for each channel from first to last."""
-    total, block = np.zeros(last - first), np.empty(last - first, x.dtype)
-    for start in range(0, x.shape[1], BLOCK):
+def _spread(values, row):
+    """A value of each channel, for each of its elements in a row."""
+    for first in range(0, len(row), len(values)):
+        for c in range(len(values)):
+            row[first + c] = values[c]
+
+
+@_compiled
+def _sums(rows, block, sums):
+    """The sum over the positions, for each channel."""
+    sums[:] = 0
+    for start in range(0, len(rows), BLOCK):
         block[:] = 0
-        for p in range(start, min(start + BLOCK, x.shape[1])):
-            row = x[n, p, first:last]
+        for p in range(start, min(start + BLOCK, len(rows))):
+            row = rows[p]
             for c in range(len(row)):
                 block[c] += row[c]
-        total += block
-    return total
+        _gather(block, sums)
 
 
 @_compiled
-def _dots(g, g_mean, x, x_mean, n, first, last):
+def _dots(g, g_mean, x, x_mean, block, sums):
     """The sum of (g - g_mean) (x - x_mean) over the positions, likewise."""
-    total, block = np.zeros(last - first), np.empty(last - first, x.dtype)
-    for start in range(0, x.shape[1], BLOCK):
+    sums[:] = 0
+    for start in range(0, len(x), BLOCK):
         block[:] = 0
-        for p in range(start, min(start + BLOCK, x.shape[1])):
-            g_row, row = g[n, p, first:last], x[n, p, first:last]
+        for p in range(start, min(start + BLOCK, len(x))):
+            g_row, row = g[p], x[p]
             for c in range(len(row)):
                 block[c] += (g_row[c] - g_mean[c]) * (row[c] - x_mean[c])
-        total += block
-    return total
+        _gather(block, sums)
+
+
+@_compiled
+def _gather(block, sums):
+    """Add the elements of each channel in a row."""
+    for first in range(0, len(block), len(sums)):
+        for c in range(len(sums)):
+            sums[c] += block[first + c]

@@ -19,13 +19,19 @@ Mask = str | np.ndarray
 
 
 def masked_conv2d(
-    x: Array, w: Array, mask: Mask, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1
+    x: Array,
+    w: Array,
+    mask: Mask,
+    stride: Pair = 1,
+    padding: Pair = 0,
+    dilation: Pair = 1,
+    b: Array | None = None,
 ) -> Array:
-    """(N, C, H, W) and (O, C, KH, KW) to (N, O, OH, OW): conv2d(x, w * mask)."""
-    options = check_conv2d(x, w, stride, padding, dilation)
+    """(N, C, H, W) and (O, C, KH, KW) to (N, O, OH, OW): conv2d(x, w * mask) + b."""
+    options = check_conv2d(x, w, b, stride, padding, dilation)
     taps = live_taps(mask, w.shape[2:])
     run = implementation("masked_conv2d", x, w)
-    return run.masked_conv2d(*alike(x, w), taps, *options)
+    return run.masked_conv2d(*alike(x, w), taps, *options, b)
 
 
 def masked_conv2d_input_grad(

@@ -3,8 +3,8 @@
 from kernels.conv2d import cpu
 
 
-def masked_conv2d(x, w, taps, stride, padding, dilation):
-    return cpu.conv2d(x, w, stride, padding, dilation, taps)
+def masked_conv2d(x, w, taps, stride, padding, dilation, b):
+    return cpu.conv2d(x, w, stride, padding, dilation, b, taps)
 
 
 def masked_conv2d_input_grad(g, w, taps, input_size, stride, padding, dilation):

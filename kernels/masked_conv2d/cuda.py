@@ -43,6 +43,7 @@ def masked_conv2d(
     stride: Pair,
     padding: Pair,
     dilation: Pair,
+    b: Array | None = None,
     block: Block | None = None,
 ) -> Array:
     """(N, C, H, W) and (O, C, KH, KW) to (N, O, OH, OW). `block` is the direct kernel's."""
@@ -53,7 +54,11 @@ def masked_conv2d(
         block = block or (16, 4, 128 // groups, groups)
         strides = w[0].size, w[0, 0].size
         y = direct(x, w, strides, taps, (len(w), *size), stride, padding, dilation, block)
-    return dense.conv2d(x, w, stride, padding, dilation, taps=taps) if y is None else y
+    if y is None:
+        return dense.conv2d(x, w, stride, padding, dilation, b, taps)
+    if b is not None:
+        y += b.reshape(-1, 1, 1)
+    return y
 
 
 def masked_conv2d_input_grad(

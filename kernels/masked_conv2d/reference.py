@@ -6,8 +6,8 @@ from kernels.conv2d import reference
 from kernels.dispatch import namespace
 
 
-def masked_conv2d(x, w, taps, stride, padding, dilation):
-    return reference.conv2d(x, masked(w, taps), stride, padding, dilation)
+def masked_conv2d(x, w, taps, stride, padding, dilation, b=None):
+    return reference.conv2d(x, masked(w, taps), stride, padding, dilation, b)
 
 
 def masked_conv2d_input_grad(g, w, taps, input_size, stride, padding, dilation):

@@ -10,17 +10,18 @@ derivatives, is left to NumPy.
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numba import float32, int32, njit, uint32, uint64
 
-from kernels import threads
 from kernels.compiled import compiled
 from kernels.reparameterize import reference
 from kernels.reparameterize.philox import philox
+from kernels.threads import run
 
 CHUNK = 1024  # elements, a multiple of Philox's four
-THREADED = 2**16  # elements from which more threads than one pay for their start
+LARGE = 2**16  # elements from which more cores than one pay for keeping them from BLAS
 
 SQRT_HALF_BITS = np.float32(0.5**0.5).view(np.int32)
 LOG2_E = float32(1 / np.log(2))
@@ -98,6 +99,12 @@ def _box_muller(a, b):
 
 
 @_compiled
+def _normal(eps, seed, offset, start, stop):
+    """Blocks of four, start to stop."""
+    _fill(eps[4 * start : 4 * stop], start, seed, offset)
+
+
+@_compiled
 def _fill(eps, first_block, seed, offset):
     """The normals of as many blocks as begin in `eps`, whose length is a multiple of four."""
     for i in range(len(eps) // 4):
@@ -165,12 +172,11 @@ def _logvar_grad(g_z, g_kl, logvar, seed, offset, g_logvar, first_row, last_row)
         )
 
 
-def _share(work: Callable[[int, int], None], count: int, size: int) -> None:
-    """work(0, count), by shares on all cores if the `size` elements are many."""
-    if size >= THREADED:
-        threads.run(work, count)
+def _share(kernel: Callable, size: int, count: int, *arguments: Any) -> None:
+    if size >= LARGE:
+        run(kernel, count, *arguments)
     elif size:
-        work(0, count)
+        kernel(*arguments, 0, count)
 
 
 def _flat(array: np.ndarray) -> np.ndarray:
@@ -183,11 +189,7 @@ def normal(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dtype) -> n
     count = math.prod(shape)
     blocks = -(-count // 4)
     eps = np.empty(4 * blocks, np.float32)
-
-    def fill(start: int, stop: int) -> None:
-        _fill(eps[4 * start : 4 * stop], start, np.uint64(seed), np.uint64(offset))
-
-    _share(fill, blocks, count)
+    _share(_normal, count, blocks, eps, np.uint64(seed), np.uint64(offset))
     return eps[:count].reshape(shape)
 
 
@@ -198,7 +200,7 @@ def reparameterize(
         return reference.reparameterize(mu, logvar, seed, offset, z, kl)
     kl[...] = 0
     inputs = _flat(mu), _flat(logvar), np.uint64(seed), np.uint64(offset)
-    _share(partial(_forward, *inputs, z.reshape(-1), kl.reshape(-1)), kl.size, z.size)
+    _share(_forward, z.size, kl.size, *inputs, z.reshape(-1), kl.reshape(-1))
 
 
 def reparameterize_logvar_grad(
@@ -208,5 +210,5 @@ def reparameterize_logvar_grad(
         return reference.reparameterize_logvar_grad(g_z, g_kl, logvar, seed, offset)
     g_logvar = np.empty(g_z.shape, np.float32)
     inputs = _flat(g_z), _flat(g_kl), _flat(logvar), np.uint64(seed), np.uint64(offset)
-    _share(partial(_logvar_grad, *inputs, g_logvar.reshape(-1)), g_kl.size, g_z.size)
+    _share(_logvar_grad, g_z.size, g_kl.size, *inputs, g_logvar.reshape(-1))
     return g_logvar

@@ -54,7 +54,7 @@ def check(x, w, g, options, taps=None):
     live = to_numpy(w).copy()
     if taps is not None:
         live.reshape(*live.shape[:2], -1)[..., np.delete(np.arange(live[0, 0].size), taps)] = 0
-    y = cuda.conv2d(x, w, *options, taps)
+    y = cuda.conv2d(x, w, *options, taps=taps)
     assert_close(y, reference.conv2d(to_numpy(x), live, *options))
     dx = cuda.conv2d_input_grad(g, w, x.shape[2:], *options, taps)
     assert_close(dx, reference.conv2d_input_grad(to_numpy(g), live, x.shape[2:], *options))
@@ -71,6 +71,13 @@ def test_every_rung(rung, geometry, small_tile):
     x, w, _, options = problem(*geometry)
     y = RUNGS[rung](on_device(x), on_device(w), *options)
     assert_close(y, reference.conv2d(x, w, *options))
+
+
+def test_a_bias(small_tile):
+    x, w, _, options = problem(*GEOMETRIES[0])
+    b = random(len(w))
+    y = cuda.conv2d(on_device(x), on_device(w), *options, on_device(b))
+    assert_close(y, reference.conv2d(x, w, *options, b))
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)

@@ -74,8 +74,16 @@ def multiprocessors(request, monkeypatch):
 @pytest.mark.parametrize("case", FEW_CHANNELS + STRIDED, ids=str)
 def test_few_channels_forward(case, direct_only, multiprocessors):
     x, w, _, taps, options = problem(*case)
-    y = cuda.masked_conv2d(on_device(x), on_device(w), taps, *options, OUT_OF_FEW)
+    y = cuda.masked_conv2d(on_device(x), on_device(w), taps, *options, block=OUT_OF_FEW)
     assert_close(y, reference.masked_conv2d(x.astype(float), w.astype(float), taps, *options))
+
+
+@pytest.mark.parametrize("case", CHOSEN, ids=str)
+def test_a_bias(case):
+    x, w, _, taps, options = problem(*case)
+    b = random(len(w))
+    y = cuda.masked_conv2d(on_device(x), on_device(w), taps, *options, on_device(b))
+    assert_close(y, reference.masked_conv2d(x.astype(float), w.astype(float), taps, *options, b))
 
 
 @pytest.mark.parametrize("case", FEW_CHANNELS, ids=str)
@@ -111,7 +119,7 @@ LAYOUTS = [
 def test_any_layout_of_memory(layout, direct_only):
     x, w = layout(on_device(random(2, 2, 5, 5))), layout(on_device(random(2, 2, 5, 5)))
     taps = [0, 2]
-    rest = taps, (1, 1), (1, 1), (1, 1), OUT_OF_FEW
+    rest = taps, (1, 1), (1, 1), (1, 1), None, OUT_OF_FEW
     assert (cuda.masked_conv2d(x, w, *rest) == cuda.masked_conv2d(x.copy(), w.copy(), *rest)).all()
 
 
@@ -121,7 +129,7 @@ def test_what_only_dead_taps_see_is_not_used(direct_only):
     x[:, :, -1, -1] = np.nan  # the live taps of a window are above its pixel, or to the left
     g[:, :, 0, 0] = np.nan  # so those of the first window are all outside
     w = on_device(w)
-    y = cuda.masked_conv2d(on_device(x), w, taps, *options, OUT_OF_FEW)
+    y = cuda.masked_conv2d(on_device(x), w, taps, *options, block=OUT_OF_FEW)
     block = (2, 2, 8, 1)
     dx = cuda.masked_conv2d_input_grad(on_device(g), w, taps, (4, 5), *options, block)
     assert np.isfinite(to_numpy(y)).all() and np.isfinite(to_numpy(dx)).all()

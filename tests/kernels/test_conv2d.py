@@ -1,6 +1,7 @@
 """Convolution: the definition against PyTorch, and the CPU against the definition."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -115,6 +116,19 @@ def test_the_cpu_agrees_with_the_definition(case, dtype):
 def scattered(x):
     """The same numbers with every stride negative and none the size of an element."""
     return np.repeat(np.flip(x).copy(), 2, axis=-1)[::-1, ::-1, ::-1, ::-2]
+
+
+@pytest.mark.parametrize("mask", [None, "B"])
+@pytest.mark.parametrize("implementation", ["reference", "cpu"])
+def test_a_bias_is_added_to_each_channel(implementation, mask):
+    x, w, _ = drawn(2, 3, 4, (6, 5), (3, 3))
+    b = np.arange(4.0)
+    run = kernels.conv2d if mask is None else partial(kernels.masked_conv2d, mask=mask)
+    with kernels.use(implementation):
+        y = run(x, w, padding=1, b=b)
+        np.testing.assert_allclose(y - run(x, w, padding=1), b[:, None, None] + 0 * y, atol=1e-13)
+        with pytest.raises(ValueError, match=r"w \(4, 3, 3, 3\) takes b \(4,\), not \(1,\)"):
+            run(x, w, b=b[:1])
 
 
 @pytest.mark.parametrize("mask", [None, "B"])
