@@ -36,14 +36,19 @@ def linear(x, w, b):
     """x W^T + b: x is (..., in), W is (out, in), b is (out,)."""
     if x.shape[-1] != w.shape[1]:
         raise ValueError(f"x has {x.shape[-1]} features and W {w.shape} takes {w.shape[1]}")
-    return x @ w.T + b
+    return _of_rows(x, w.T) + b
 
 
 linear.rule(
-    x=lambda g, w: g @ w,
+    x=lambda g, w: _of_rows(g, w),
     w=lambda g, x: _rows(g).T @ _rows(x),
     b=lambda g: g,  # the sweep sums over what b was broadcast along
 )
+
+
+def _of_rows(x, w):
+    """x @ w as one product, where NumPy makes one of each matrix in x."""
+    return (_rows(x) @ w).reshape((*x.shape[:-1], w.shape[-1]))
 
 
 def _rows(x):

@@ -55,7 +55,9 @@ def sum_to(x, *, shape):
     stretched = [i for i, n in enumerate(shape, leading) if i < 0 or n != x.shape[i]]
     if leading < 0 or (stretched and any(shape[i - leading] != 1 for i in stretched)):
         raise ValueError(f"an array of shape {shape} does not broadcast to {x.shape}")
-    return x.sum(axis=(*range(leading), *stretched)).reshape(shape)
+    for axis in (*range(leading), *stretched):  # NumPy is slow to sum over several at once
+        x = x.sum(axis=axis, keepdims=True)
+    return x.reshape(shape)
 
 
 broadcast_to.rule(x=lambda g, x_shape: sum_to(g, shape=x_shape))

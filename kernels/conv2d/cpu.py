@@ -32,39 +32,46 @@ CHUNK_BYTES = 2**15
 
 
 def conv2d(x, w, stride, padding, dilation, b=None, taps=None):
-    input_size, kernel_size, taps = x.shape[2:], w.shape[2:], _listed(taps, w.shape[2:])
-    size = output_size(input_size, kernel_size, stride, padding, dilation)
-    weights, wide = _packed(_live(w, taps).transpose(2, 1, 0))
-    x, y = _channels_last(x), np.empty((len(x), *size, wide), x.dtype)
-    start = np.zeros(wide, x.dtype)
-    start[: len(w)] = 0 if b is None else b
-    pixels, window = _tables(
-        input_size, size, kernel_size, x.shape[3], taps, stride, padding, dilation
-    )
-    threads.run(_forward, len(x), x, weights, start, y, pixels, window, *padding)
-    return np.ascontiguousarray(y[..., : len(w)]).transpose(0, 3, 1, 2)
+    kernel_size, taps = w.shape[2:], _listed(taps, w.shape[2:])
+    size = output_size(x.shape[2:], kernel_size, stride, padding, dilation)
+    matrices = _live(w, taps).transpose(2, 1, 0)
+    return _convolution(x, matrices, b, size, kernel_size, stride, padding, dilation, taps)
 
 
 def conv2d_input_grad(g, w, input_size, stride, padding, dilation, taps=None):
-    size, kernel_size, taps = g.shape[2:], w.shape[2:], _listed(taps, w.shape[2:])
+    kernel_size, taps = w.shape[2:], _listed(taps, w.shape[2:])
     (o, c), live = w.shape[:2], _live(w, taps)
     few = 2 * c < whole_vectors(c, w.itemsize)
     outside = tuple(d * (k - 1) - p for d, k, p in zip(dilation, kernel_size, padding))
-    if stride == (1, 1) and min(outside) >= 0 and not few:  # a convolution itself
-        turned = w[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
-        last = kernel_size[0] * kernel_size[1] - 1
-        return conv2d(g, turned, stride, outside, dilation, taps=last - np.array(taps))
+    if not few and stride == (1, 1) and min(outside) >= 0:  # by the kernel turned round
+        matrices, turned = live.transpose(2, 0, 1), tuple(w[0, 0].size - 1 - t for t in taps)
+        return _convolution(
+            g, matrices, None, input_size, kernel_size, stride, outside, dilation, turned
+        )
     weights, wide = _packed(
         live.transpose(0, 2, 1).reshape(1, o, -1) if few else live.transpose(2, 0, 1)
     )
     pixels, window = _tables(
-        input_size, size, kernel_size, c if few else wide, taps, stride, padding, dilation
+        input_size, g.shape[2:], kernel_size, c if few else wide, taps, stride, padding, dilation
     )
     kernel, places = (_input_grad_by_window, window) if few else (_input_grad, window[::wide])
     x = np.empty((len(g), *input_size, c), g.dtype)
     g = _channels_last(g)
     threads.run(kernel, len(g), g, weights, x, pixels, places, wide, *padding)
     return x.transpose(0, 3, 1, 2)
+
+
+def _convolution(x, matrices, b, size, kernel_size, stride, padding, dilation, taps):
+    """With a matrix (C, O) for each of the listed taps."""
+    weights, wide = _packed(matrices)
+    x, y = _channels_last(x), np.empty((len(x), *size, wide), x.dtype)
+    start, o = np.zeros(wide, x.dtype), matrices.shape[2]
+    start[:o] = 0 if b is None else b
+    pixels, window = _tables(
+        x.shape[1:3], size, kernel_size, x.shape[3], taps, stride, padding, dilation
+    )
+    threads.run(_forward, len(x), x, weights, start, y, pixels, window, *padding)
+    return np.ascontiguousarray(y[..., :o]).transpose(0, 3, 1, 2)
 
 
 def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, taps=None):
@@ -94,7 +101,8 @@ def _listed(taps, kernel_size):
 
 def _live(w, taps):
     """The live taps of w: (O, C, taps)."""
-    return w.reshape(*w.shape[:2], -1)[:, :, taps]
+    flat = w.reshape(*w.shape[:2], -1)
+    return flat if len(taps) == flat.shape[2] else flat[:, :, taps]
 
 
 def _packed(matrices):

@@ -11,6 +11,7 @@ with stride s, padding p (zeros) and dilation d, each an int or a pair (rows, co
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -19,19 +20,24 @@ Pair = int | Sequence[int]
 
 def pair(value: Pair) -> tuple[int, int]:
     """(rows, columns) of an int or of two. Raises ValueError for anything else."""
-    numbers = tuple(value) if isinstance(value, tuple | Sequence) else (value, value)
-    if len(numbers) != 2 or not all(isinstance(n, (int, np.integer)) for n in numbers):
+    rows, columns = value if isinstance(value, (tuple, list)) and len(value) == 2 else (value, value)
+    if not isinstance(rows, (int, np.integer)) or not isinstance(columns, (int, np.integer)):
         raise ValueError(f"not an int or a pair of ints, (rows, columns): {value!r}")
-    return int(numbers[0]), int(numbers[1])
+    return int(rows), int(columns)
 
 
 def output_size(
     input_size: Pair, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> tuple[int, int]:
     """(OH, OW). Raises ValueError if no window fits, or for an option that makes no sense."""
-    options = input_size, kernel_size, stride, padding, dilation = [
-        pair(option) for option in (input_size, kernel_size, stride, padding, dilation)
-    ]
+    return _output_size(
+        pair(input_size), pair(kernel_size), pair(stride), pair(padding), pair(dilation)
+    )
+
+
+@lru_cache
+def _output_size(*options: tuple[int, int]) -> tuple[int, int]:
+    input_size, kernel_size, stride, padding, dilation = options
     if min(*kernel_size, *stride, *dilation) < 1 or min(padding) < 0:
         raise ValueError(
             f"kernel size {kernel_size}, stride {stride} and dilation {dilation} are at least 1, "
