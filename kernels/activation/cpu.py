@@ -1,39 +1,79 @@
-"""Nonlinearities on the CPU: ufuncs of Numba's. float64, for checking derivatives, is NumPy's.
+"""Nonlinearities on the CPU, by Numba. float64, for checking derivatives, is NumPy's.
 
-On one core: what they wait for is memory, and on two they were no faster. A slope is compiled in,
-since a ufunc makes vector instructions only where each operand moves on.
+The cores share a large array as they share the images of a convolution: what the one core wrote
+the other is slow to read.
 """
 
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 from numba import float32, njit
 
 from kernels.activation import reference
-from kernels.compiled import elementwise
+from kernels.compiled import compiled
 from kernels.reparameterize.cpu import exp
+from kernels.threads import run
+
+LARGE = 2**14  # elements from which more cores than one pay
+_compiled = partial(compiled, error_model="numpy", fastmath={"contract"})
 
 
-@cache
-def _leaky_relu(slope):
-    zero, slope = np.float32(0), np.float32(slope)
-
-    @elementwise
-    def leaky_relu(x):
-        return x if not x <= zero else x * slope if slope else zero
-
-    return leaky_relu
+def leaky_relu(x, slope):
+    if x.dtype != np.float32:
+        return reference.leaky_relu(x, slope)
+    return _over(_leaky_relu, np.float32(slope), x)
 
 
-@cache
-def _leaky_relu_grad(slope):
-    zero, slope = np.float32(0), np.float32(slope)
+def leaky_relu_grad(g, y, slope):
+    if g.dtype != np.float32:
+        return reference.leaky_relu_grad(g, y, slope)
+    return _over(_leaky_relu_grad, np.float32(slope), g, y)
 
-    @elementwise
-    def leaky_relu_grad(g, y):
-        return g if not y <= zero else g * slope if slope else zero
 
-    return leaky_relu_grad
+def sigmoid(x):
+    return _over(_sigmoid, x) if x.dtype == np.float32 else reference.sigmoid(x)
+
+
+def silu(x):
+    return _over(_silu, x) if x.dtype == np.float32 else reference.silu(x)
+
+
+def silu_grad(g, x):
+    return _over(_silu_grad, g, x) if x.dtype == np.float32 else reference.silu_grad(g, x)
+
+
+def _over(kernel, *operands):
+    """A new array in the memory order of the last operand, filled by `kernel` from flat ones."""
+    out = np.empty_like(operands[-1])
+    flat = [_flat(operand, out) for operand in operands]
+    if out.size < LARGE:
+        kernel(*flat, out.ravel(order="K"), 0, out.size)
+    else:
+        run(kernel, out.size, *flat, out.ravel(order="K"))
+    return out
+
+
+def _flat(operand, like):
+    """In the memory order of `like`; a number as it is."""
+    if operand.ndim and operand.strides != like.strides:
+        reordered = np.empty_like(like)
+        reordered[...] = operand
+        operand = reordered
+    return operand.ravel(order="K") if operand.ndim else operand
+
+
+@_compiled
+def _leaky_relu(slope, x, y, start, stop):
+    x, y = x[start:stop], y[start:stop]
+    for i in range(len(x)):
+        y[i] = x[i] if not x[i] <= float32(0) else slope * x[i] if slope else float32(0)
+
+
+@_compiled
+def _leaky_relu_grad(slope, g, y, d, start, stop):
+    g, y, d = g[start:stop], y[start:stop], d[start:stop]
+    for i in range(len(d)):
+        d[i] = g[i] if not y[i] <= float32(0) else slope * g[i] if slope else float32(0)
 
 
 @njit(forceinline=True, fastmath={"contract"})
@@ -43,43 +83,23 @@ def _logistic(x):
     return (e if x < float32(0) else float32(1)) / (float32(1) + e)
 
 
-@elementwise
-def _sigmoid(x):
-    return _logistic(x)
+@_compiled
+def _sigmoid(x, y, start, stop):
+    x, y = x[start:stop], y[start:stop]
+    for i in range(len(x)):
+        y[i] = _logistic(x[i])
 
 
-@elementwise
-def _silu(x):
-    return x * _logistic(x)
+@_compiled
+def _silu(x, y, start, stop):
+    x, y = x[start:stop], y[start:stop]
+    for i in range(len(x)):
+        y[i] = x[i] * _logistic(x[i])
 
 
-@elementwise
-def _silu_grad(g, x):
-    s = _logistic(x)
-    return g * s * (float32(1) + x * (float32(1) - s))
-
-
-def leaky_relu(x, slope):
-    return _run(_leaky_relu(slope), partial(reference.leaky_relu, slope=slope), x)
-
-
-def leaky_relu_grad(g, y, slope):
-    return _run(_leaky_relu_grad(slope), partial(reference.leaky_relu_grad, slope=slope), g, y)
-
-
-def sigmoid(x):
-    return _run(_sigmoid, reference.sigmoid, x)
-
-
-def silu(x):
-    return _run(_silu, reference.silu, x)
-
-
-def silu_grad(g, x):
-    return _run(_silu_grad, reference.silu_grad, g, x)
-
-
-def _run(ufunc, definition, *operands):
-    if operands[0].dtype != np.float32:
-        return definition(*operands)
-    return np.asarray(ufunc(*operands))
+@_compiled
+def _silu_grad(g, x, d, start, stop):
+    g, x, d = g[start:stop], x[start:stop], d[start:stop]
+    for i in range(len(d)):
+        s = _logistic(x[i])
+        d[i] = g[i] * s * (float32(1) + x[i] * (float32(1) - s))

@@ -71,18 +71,16 @@ def _forward(x, w, b, y, groups, eps, start, stop):
 @_compiled
 def _input_grad(g, x, w, d, groups, eps, start, stop):
     mean, mean_g, scale, slope = _line(x), _line(x), _line(x), _line(x)
-    zero, block = _line(x), _line(x)
-    r, sums, dots = np.empty(len(w)), np.empty(len(w)), np.empty(len(w))
+    r, g_sums, sums = np.empty(len(w)), np.empty(len(w)), np.empty(len(w))
     count = x[0].size // groups
     for n in range(start, stop):
-        _moments(x[n], groups, eps, block, mean, r)
-        _sums(g[n], block, sums)
-        _dots(g[n], zero, x[n], mean, block, dots)
+        _moments(x[n], groups, eps, slope, mean, r)
+        _products(g[n], x[n], mean, mean_g, slope, g_sums, sums)
+        _average(w * r * g_sums, groups, count, g_sums)
         _average(w * r * sums, groups, count, sums)
-        _average(w * r * dots, groups, count, dots)
         _spread(w * r, scale)
-        _spread(sums, mean_g)
-        _spread(r * r * dots, slope)
+        _spread(g_sums, mean_g)
+        _spread(r * r * sums, slope)
         for p in range(x.shape[1]):
             row, g_row, out = x[n, p], g[n, p], d[n, p]
             for c in range(len(row)):
@@ -91,11 +89,11 @@ def _input_grad(g, x, w, d, groups, eps, start, stop):
 
 @_compiled
 def _weight_grad(g, x, d, groups, eps, start, stop):
-    mean, zero, block = _line(x), _line(x), _line(x)
-    r = np.empty(d.shape[1])
+    mean, g_block, block = _line(x), _line(x), _line(x)
+    r, g_sums = np.empty(d.shape[1]), np.empty(d.shape[1])
     for n in range(start, stop):
         _moments(x[n], groups, eps, block, mean, r)
-        _dots(g[n], zero, x[n], mean, block, d[n])
+        _products(g[n], x[n], mean, g_block, block, g_sums, d[n])
         d[n] *= r
 
 
@@ -111,7 +109,7 @@ def _moments(rows, groups, eps, block, mean, r):
     _sums(rows, block, r)
     _average(r, groups, count, r)
     _spread(r, mean)
-    _dots(rows, mean, rows, mean, block, r)
+    _squares(rows, mean, block, r)
     _average(r, groups, count, r)
     for c in range(len(r)):
         r[c] = 1 / np.sqrt(r[c] + eps)
@@ -151,15 +149,30 @@ def _sums(rows, block, sums):
 
 
 @_compiled
-def _dots(g, g_mean, x, x_mean, block, sums):
-    """The sum of (g - g_mean) (x - x_mean) over the positions, likewise."""
+def _squares(rows, mean, block, sums):
+    """The sum of (x - mean)^2, likewise."""
     sums[:] = 0
-    for start in range(0, len(x), BLOCK):
+    for start in range(0, len(rows), BLOCK):
         block[:] = 0
-        for p in range(start, min(start + BLOCK, len(x))):
-            g_row, row = g[p], x[p]
+        for p in range(start, min(start + BLOCK, len(rows))):
+            row = rows[p]
             for c in range(len(row)):
-                block[c] += (g_row[c] - g_mean[c]) * (row[c] - x_mean[c])
+                block[c] += (row[c] - mean[c]) * (row[c] - mean[c])
+        _gather(block, sums)
+
+
+@_compiled
+def _products(g, rows, mean, g_block, block, g_sums, sums):
+    """The sums of g and of g (x - mean), likewise."""
+    g_sums[:], sums[:] = 0, 0
+    for start in range(0, len(rows), BLOCK):
+        g_block[:], block[:] = 0, 0
+        for p in range(start, min(start + BLOCK, len(rows))):
+            row, g_row = rows[p], g[p]
+            for c in range(len(row)):
+                g_block[c] += g_row[c]
+                block[c] += g_row[c] * (row[c] - mean[c])
+        _gather(g_block, g_sums)
         _gather(block, sums)
 
 
