@@ -1,7 +1,8 @@
 """Nonlinearities on the CPU, by Numba. float64, for checking derivatives, is NumPy's.
 
-The cores share a large array as they share the images of a convolution: what the one core wrote
-the other is slow to read.
+The cores share large images as a convolution has them share: what the one core wrote the other is
+slow to read. Matrices they leave to one, since threads of BLAS, which makes them, would be in the
+way of others.
 """
 
 from functools import partial
@@ -14,18 +15,18 @@ from kernels.compiled import compiled
 from kernels.reparameterize.cpu import exp
 from kernels.threads import run
 
-LARGE = 2**14  # elements from which more cores than one pay
+FEW, LARGE = 2**8, 2**14  # elements up to which NumPy is as fast; from which two cores are
 _compiled = partial(compiled, error_model="numpy", fastmath={"contract"})
 
 
 def leaky_relu(x, slope):
-    if x.dtype != np.float32:
+    if x.dtype != np.float32 or x.size < FEW:
         return reference.leaky_relu(x, slope)
     return _over(_leaky_relu, np.float32(slope), x)
 
 
 def leaky_relu_grad(g, y, slope):
-    if g.dtype != np.float32:
+    if g.dtype != np.float32 or g.size < FEW:
         return reference.leaky_relu_grad(g, y, slope)
     return _over(_leaky_relu_grad, np.float32(slope), g, y)
 
@@ -46,7 +47,7 @@ def _over(kernel, *operands):
     """A new array in the memory order of the last operand, filled by `kernel` from flat ones."""
     out = np.empty_like(operands[-1])
     flat = [_flat(operand, out) for operand in operands]
-    if out.size < LARGE:
+    if out.ndim < 3 or out.size < LARGE:
         kernel(*flat, out.ravel(order="K"), 0, out.size)
     else:
         run(kernel, out.size, *flat, out.ravel(order="K"))

@@ -4,7 +4,8 @@ import numpy as np
 
 
 def leaky_relu(x, slope):
-    return np.maximum(x, 0) + (slope * np.minimum(x, 0) if slope else 0)
+    y = np.maximum(x, 0)
+    return y + slope * np.minimum(x, 0) if slope else y
 
 
 def leaky_relu_grad(g, y, slope):
