@@ -17,6 +17,7 @@ likes it.
 """
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,77 +31,119 @@ threads.keep_blas_to_one_thread()
 CHUNK = 128  # terms of a sum: so many rows of B, as wide as a tile of AVX-512, are 32 KiB of cache
 CHUNK_BYTES = 2**15
 
+Pair = tuple[int, int]
+
+
+class Geometry(NamedTuple):
+    kernel_size: Pair
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    taps: tuple[int, ...]
+    """The live ones, in the order of the matrices that belong to them."""
+
 
 def conv2d(x, w, stride, padding, dilation, b=None, taps=None):
-    kernel_size, taps = w.shape[2:], _listed(taps, w.shape[2:])
-    size = output_size(x.shape[2:], kernel_size, stride, padding, dilation)
-    matrices = _live(w, taps).transpose(2, 1, 0)
-    return _convolution(x, matrices, b, size, kernel_size, stride, padding, dilation, taps)
+    size = output_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
+    geometry = _geometry(w.shape[2:], stride, padding, dilation, taps)
+    matrices, turned = _live(w, geometry.taps).transpose(2, 1, 0), _turned(geometry)
+    if not turned or not _few(matrices):
+        return _gathered(x, matrices, b, size, geometry)
+    y = _scattered(x, matrices, size, turned)
+    if b is not None:
+        y += b.reshape(-1, 1, 1)
+    return y
 
 
 def conv2d_input_grad(g, w, input_size, stride, padding, dilation, taps=None):
-    kernel_size, taps = w.shape[2:], _listed(taps, w.shape[2:])
-    (o, c), live = w.shape[:2], _live(w, taps)
-    few = 2 * c < whole_vectors(c, w.itemsize)
+    geometry = _geometry(w.shape[2:], stride, padding, dilation, taps)
+    matrices, turned = _live(w, geometry.taps).transpose(2, 0, 1), _turned(geometry)
+    if not turned or _few(matrices):
+        return _scattered(g, matrices, input_size, geometry)
+    return _gathered(g, matrices, None, input_size, turned)
+
+
+def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, taps=None):
+    geometry = _geometry(kernel_size, stride, padding, dilation, taps)
+    (c, wide_c), (o, wide_o) = ((n, whole_vectors(n, x.itemsize)) for n in (x.shape[1], g.shape[1]))
+    turned = _turned(geometry)
+    if turned and o * wide_c < c * wide_o:
+        matrices = _correlated(g, x, turned).transpose(0, 2, 1)
+    else:
+        matrices = _correlated(x, g, geometry)
+    w = np.zeros((o, c, kernel_size[0] * kernel_size[1]), g.dtype)
+    w[:, :, geometry.taps] = matrices.transpose(2, 1, 0)
+    return w.reshape(o, c, *kernel_size)
+
+
+def _geometry(kernel_size, stride, padding, dilation, taps):
+    taps = range(kernel_size[0] * kernel_size[1]) if taps is None else taps.tolist()
+    return Geometry(kernel_size, stride, padding, dilation, tuple(taps))
+
+
+@lru_cache
+def _turned(geometry):
+    """That which makes a convolution of stride 1 of its input gradient, and the other way round.
+
+    From y[i] = sum of x[i + a d - p] w[a] over a follows, with a' = K - 1 - a, that
+    dx[h] = sum of g[h + a' d - (d (K - 1) - p)] w[a]: the kernel turned round. Else None.
+    """
+    kernel_size, stride, padding, dilation, taps = geometry
     outside = tuple(d * (k - 1) - p for d, k, p in zip(dilation, kernel_size, padding))
-    if not few and stride == (1, 1) and min(outside) >= 0:  # by the kernel turned round
-        matrices, turned = live.transpose(2, 0, 1), tuple(w[0, 0].size - 1 - t for t in taps)
-        return _convolution(
-            g, matrices, None, input_size, kernel_size, stride, outside, dilation, turned
-        )
-    weights, wide = _packed(
-        live.transpose(0, 2, 1).reshape(1, o, -1) if few else live.transpose(2, 0, 1)
-    )
-    pixels, window = _tables(
-        input_size, g.shape[2:], kernel_size, c if few else wide, taps, stride, padding, dilation
-    )
-    kernel, places = (_input_grad_by_window, window) if few else (_input_grad, window[::wide])
-    x = np.empty((len(g), *input_size, c), g.dtype)
-    g = _channels_last(g)
-    threads.run(kernel, len(g), g, weights, x, pixels, places, wide, *padding)
-    return x.transpose(0, 3, 1, 2)
+    if stride != (1, 1) or min(outside) < 0:
+        return None
+    last = kernel_size[0] * kernel_size[1] - 1
+    return Geometry(kernel_size, stride, outside, dilation, tuple(last - tap for tap in taps))
 
 
-def _convolution(x, matrices, b, size, kernel_size, stride, padding, dilation, taps):
-    """With a matrix (C, O) for each of the listed taps."""
+def _few(matrices):
+    """Whether the columns of all taps together fill vectors that those of one leave half empty."""
+    taps, _, columns = matrices.shape
+    itemsize = matrices.itemsize
+    return 2 * whole_vectors(taps * columns, itemsize) <= taps * whole_vectors(columns, itemsize)
+
+
+def _gathered(x, matrices, b, size, geometry):
+    """The forward reading, with a matrix (C, O) for each tap."""
     weights, wide = _packed(matrices)
     x, y = _channels_last(x), np.empty((len(x), *size, wide), x.dtype)
     start, o = np.zeros(wide, x.dtype), matrices.shape[2]
     start[:o] = 0 if b is None else b
-    pixels, window = _tables(
-        x.shape[1:3], size, kernel_size, x.shape[3], taps, stride, padding, dilation
-    )
-    threads.run(_forward, len(x), x, weights, start, y, pixels, window, *padding)
+    pixels, window = _tables(x.shape[1:3], size, x.shape[3], geometry)
+    threads.run(_forward, len(x), x, weights, start, y, pixels, window, *geometry.padding)
     return np.ascontiguousarray(y[..., :o]).transpose(0, 3, 1, 2)
 
 
-def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, taps=None):
+def _scattered(g, matrices, input_size, geometry):
+    """That of the input gradient, with a matrix (O, C) for each tap."""
+    _, o, c = matrices.shape
+    few = _few(matrices)
+    weights, wide = _packed(matrices.transpose(1, 0, 2).reshape(1, o, -1) if few else matrices)
+    pixels, window = _tables(input_size, g.shape[2:], c if few else wide, geometry)
+    kernel, places = (_input_grad_by_window, window) if few else (_input_grad, window[::wide])
+    x, g = np.empty((len(g), *input_size, c), g.dtype), _channels_last(g)
+    threads.run(kernel, len(g), g, weights, x, pixels, places, wide, *geometry.padding)
+    return x.transpose(0, 3, 1, 2)
+
+
+def _correlated(x, g, geometry):
+    """That of the weight gradient: (taps, C, O)."""
     c, o = x.shape[1], g.shape[1]
-    input_size, size, taps = x.shape[2:], g.shape[2:], _listed(taps, kernel_size)
-    pixels, window = _tables(input_size, size, kernel_size, c, taps, stride, padding, dilation)
+    pixels, window = _tables(x.shape[2:], g.shape[2:], c, geometry)
     x, g = _channels_last(x), _channels_last(g)
     wide = whole_vectors(o, g.itemsize)
-    g_pitch = pitch(wide, g.itemsize)
-
     weights = np.zeros((threads.CORES, len(window), wide), g.dtype)
-    threads.run(_weight_grad, len(weights), x, g, weights, pixels, window, g_pitch, *padding)
-    total = weights.sum(axis=0)[:, :o].reshape(len(taps), c, o)
-    w = np.zeros((o, c, kernel_size[0] * kernel_size[1]), g.dtype)
-    w[:, :, taps] = total.transpose(2, 1, 0)
-    return w.reshape(o, c, *kernel_size)
+    where = pixels, window, pitch(wide, g.itemsize), *geometry.padding
+    threads.run(_weight_grad, len(weights), x, g, weights, *where)
+    return weights.sum(axis=0)[:, :o].reshape(-1, c, o)
 
 
 def _channels_last(images):
     return np.require(images.transpose(0, 2, 3, 1), requirements=["C", "W"])
 
 
-def _listed(taps, kernel_size):
-    """The live taps, which are all if none are named."""
-    return tuple(range(kernel_size[0] * kernel_size[1]) if taps is None else taps.tolist())
-
-
 def _live(w, taps):
-    """The live taps of w: (O, C, taps)."""
+    """(O, C, taps)."""
     flat = w.reshape(*w.shape[:2], -1)
     return flat if len(taps) == flat.shape[2] else flat[:, :, taps]
 
@@ -115,11 +158,12 @@ def _packed(matrices):
 
 
 @lru_cache(maxsize=256)
-def _tables(input_size, size, kernel_size, channels, taps, stride, padding, dilation):
+def _tables(input_size, size, channels, geometry):
     """`pixels` and `window` of padded images, channels last: (images OH OW,), (taps channels,).
 
     Small images are taken together, for a long product instead of many short ones.
     """
+    kernel_size, stride, padding, dilation, taps = geometry
     height, width = (n + 2 * p for n, p in zip(input_size, padding))
     together = max(1, CHUNK // (size[0] * size[1]))
     n, i, j = np.indices((together, *size)).reshape(3, -1)
