@@ -28,8 +28,8 @@ from kernels.register_tile import REGISTER_BYTES, VECTORS, pitch, product, whole
 
 threads.keep_blas_to_one_thread()
 
-CHUNK = 128  # terms of a sum: so many rows of B, as wide as a tile of AVX-512, are 32 KiB of cache
-CHUNK_BYTES = 2**15
+TOGETHER = 128  # pixels, at least, that are a product
+CHUNK = 2**15  # bytes of B that stay in the cache from one tile to the next
 
 Pair = tuple[int, int]
 
@@ -165,7 +165,7 @@ def _tables(input_size, size, channels, geometry):
     """
     kernel_size, stride, padding, dilation, taps = geometry
     height, width = (n + 2 * p for n, p in zip(input_size, padding))
-    together = max(1, CHUNK // (size[0] * size[1]))
+    together = max(1, TOGETHER // (size[0] * size[1]))
     n, i, j = np.indices((together, *size)).reshape(3, -1)
     a, b = np.divmod(taps, kernel_size[1])
     pixels = ((n * height + i * stride[0]) * width + j * stride[1]) * channels
@@ -201,6 +201,7 @@ def _input_grad(g, weights, x, pixels, corners, c, top, left, start, stop):
     inside = buffer[:, top : top + x.shape[1], left : left + x.shape[2], : x.shape[3]]
     _, o, c_pitch = weights.shape
     rows, outputs = np.arange(len(pixels)) * o, np.arange(o)
+    chunk = _chunk(o, c, g.itemsize)
     for n in range(start, stop, together):
         count = min(together, stop - n)
         if len(buffer):
@@ -210,9 +211,9 @@ def _input_grad(g, weights, x, pixels, corners, c, top, left, start, stop):
             padded, corner = x.reshape(-1), n * x[0].size
             x[n : n + count] = 0
         for t in range(len(corners)):
-            for k in range(0, o, CHUNK):
+            for k in range(0, o, chunk):
                 product(
-                    g.reshape(-1), n * size * o, rows[: count * size], outputs[k : k + CHUNK],
+                    g.reshape(-1), n * size * o, rows[: count * size], outputs[k : k + chunk],
                     weights.reshape(-1), (t * o + k) * c_pitch, c_pitch,
                     padded, corner + corners[t], pixels, c,
                 )  # fmt: skip
@@ -230,12 +231,13 @@ def _input_grad_by_window(g, weights, x, pixels, window, wide, top, left, start,
     windows = np.empty((len(pixels), wide), x.dtype)
     _, o, w_pitch = weights.shape
     numbers, outputs = np.arange(len(pixels)), np.arange(o)
+    chunk = _chunk(o, wide, g.itemsize)
     for n in range(start, stop, together):
         count = min(together, stop - n)
         windows[:] = 0
-        for k in range(0, o, CHUNK):
+        for k in range(0, o, chunk):
             product(
-                g.reshape(-1), n * size * o, numbers[: count * size] * o, outputs[k : k + CHUNK],
+                g.reshape(-1), n * size * o, numbers[: count * size] * o, outputs[k : k + chunk],
                 weights.reshape(-1), k * w_pitch, w_pitch,
                 windows.reshape(-1), 0, numbers * wide, wide,
             )  # fmt: skip
@@ -255,15 +257,16 @@ def _weight_grad(x, g, weights, pixels, window, g_pitch, top, left, first_share,
     shares, _, o = weights.shape
     seen_buffer = _buffer(together, g.shape, g_pitch, 0, 0, g.dtype)
     rows = np.arange(len(window)) * o
+    chunk = _chunk(len(pixels), o, g.itemsize)
     for share in range(first_share, last_share):
         stop = len(x) * (share + 1) // shares
         for n in range(len(x) * share // shares, stop, together):
             count = min(together, stop - n)
             padded, corner = _padded(x, n, count, top, left, buffer)
             seen, first = _padded(g, n, count, 0, 0, seen_buffer)
-            for p in range(0, count * size, CHUNK):
+            for p in range(0, count * size, chunk):
                 product(
-                    padded, corner, window, pixels[p : min(p + CHUNK, count * size)],
+                    padded, corner, window, pixels[p : min(p + chunk, count * size)],
                     seen, first + p * g_pitch, g_pitch,
                     weights[share].reshape(-1), 0, rows, o,
                 )  # fmt: skip
@@ -280,8 +283,8 @@ def _fill(y, b, start, stop):
 
 @compiled
 def _chunk(terms, columns, itemsize):
-    """Into how many terms at a time to cut a sum, evenly, for CHUNK_BYTES of rows of B."""
-    most = CHUNK_BYTES // (min(columns * itemsize, VECTORS * REGISTER_BYTES))
+    """How many terms of a sum to take at a time, in even cuts: CHUNK of the B of a tile."""
+    most = CHUNK // (min(columns * itemsize, VECTORS * REGISTER_BYTES))
     return -(-terms // -(-terms // most))
 
 
