@@ -10,6 +10,7 @@ from heapq import heappop, heappush
 from operator import attrgetter
 from typing import Any, overload
 
+import kernels
 from autograd.array import Array, as_array, namespace
 from autograd.ops import sum_to
 from autograd.primitive import detecting_nan, refuse_nan_cotangent, within
@@ -141,7 +142,7 @@ def _sweep(
                 cotangents[parent] = d
                 heappush(pending, (-parent.order, parent))
             else:
-                cotangents[parent] = before + d
+                cotangents[parent] = before + d if create_graph else kernels.add(before, d)
         if not create_graph:
             node.saved = None
     return found

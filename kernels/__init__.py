@@ -5,7 +5,6 @@ one in Numba-CUDA, which CuPy arrays get. `use("reference")` forces one. Nothing
 differentiation, though the gradients of a convolution are convolutions too and stand beside it.
 """
 
-from kernels.activation import leaky_relu, leaky_relu_grad, sigmoid, silu, silu_grad
 from kernels.conv2d import conv2d, conv2d_input_grad, conv2d_weight_grad
 from kernels.conv2d.reference import Pair, fold, pair, unfold
 from kernels.dispatch import Array, namespace, use
@@ -20,12 +19,14 @@ from kernels.masked_conv2d import (
     masked_conv2d_input_grad,
     masked_conv2d_weight_grad,
 )
+from kernels.pointwise import add, leaky_relu, leaky_relu_grad, sigmoid, silu, silu_grad
 from kernels.reparameterize import normal, reparameterize, reparameterize_logvar_grad
 
 __all__ = [
     "Array",
     "Mask",
     "Pair",
+    "add",
     "conv2d",
     "conv2d_input_grad",
     "conv2d_weight_grad",

@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 
+import kernels
 from autograd.array import Array
 from autograd.primitive import bare, primitive
 
 
 @primitive
 def add(x, y):
-    return x + y
+    return kernels.add(x, y)  # x + y, and fast for images
 
 
 add.rule(x=lambda g: g, y=lambda g: g)

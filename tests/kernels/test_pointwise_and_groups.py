@@ -1,5 +1,7 @@
 """The kernels between convolutions, on the CPU, against their definitions in float64."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -49,24 +51,44 @@ def test_group_norm_refuses_shapes_that_do_not_fit(shape, weights, groups):
         kernels.group_norm(np.ones(shape), w, w, groups, 1e-5)
 
 
-X = np.concatenate([np.linspace(-80, 80, 10_001), [-1e4, 0.0, 1e4]])
-ACTIVATIONS = {
-    "sigmoid": lambda x: kernels.sigmoid(x),
-    "silu": lambda x: kernels.silu(x),
-    "silu_grad": lambda x: kernels.silu_grad(x + 1, x),
-    "leaky_relu": lambda x: kernels.leaky_relu(x, 0.2),
-    "leaky_relu_grad": lambda x: kernels.leaky_relu_grad(x + 1, x, 0.2),
+X = np.concatenate([np.linspace(-80, 80, 23_997), [-1e4, 0.0, 1e4]])
+ARRAYS = {
+    "numbers in a row": X,
+    "a few numbers": X[-10:],
+    "images, shared by the cores": X.reshape(8, 10, 20, 15),
+    "a part of images": X.reshape(8, 10, 20, 15)[::2, ::-1, :, 1:],
+}
+POINTWISE = {
+    "add": lambda x, y: kernels.add(x, y),
+    "sigmoid": lambda x, y: kernels.sigmoid(x),
+    "silu": lambda x, y: kernels.silu(x),
+    "silu_grad": lambda x, y: kernels.silu_grad(y, x),
+    "leaky_relu": lambda x, y: kernels.leaky_relu(x, 0.2),
+    "leaky_relu_grad": lambda x, y: kernels.leaky_relu_grad(y, x, 0.2),
 }
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
-def test_activations(name):
-    single = X.astype(np.float32)
+@pytest.mark.parametrize("layouts", [*itertools.product(LAYOUTS, LAYOUTS)], ids=" and ".join)
+@pytest.mark.parametrize("array", ARRAYS)
+@pytest.mark.parametrize("name", POINTWISE)
+def test_functions_of_each_element(name, array, layouts):
+    def laid_out(numbers, layout):
+        return LAYOUTS[layout](numbers) if numbers.ndim > 1 else numbers
+
+    x = ARRAYS[array].astype(np.float32)
+    pair = [laid_out(numbers, layout) for numbers, layout in zip((x, x + 1), layouts)]
     with use("reference"):
-        expected = ACTIVATIONS[name](single.astype(np.float64))
-    found = ACTIVATIONS[name](single)
+        expected = POINTWISE[name](*(numbers.astype(np.float64) for numbers in pair))
+    found = POINTWISE[name](*pair)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=4e-6, atol=1e-6)
+
+
+def test_what_is_not_two_images_of_one_kind_is_added_as_numpy_adds_it():
+    x = np.ones((2, 3, 4), np.float32)
+    for y in (1.0, x[:1], x.astype(np.float64), x[0, 0]):
+        assert kernels.add(x, y).dtype == (x + y).dtype
+        np.testing.assert_array_equal(kernels.add(x, y), x + y)
 
 
 def test_a_negative_slope_is_refused():

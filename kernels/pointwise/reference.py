@@ -1,6 +1,10 @@
-"""Nonlinearities as formulas of arrays, which CuPy's arrays take too."""
+"""As formulas of arrays, which CuPy's arrays take too."""
 
 import numpy as np
+
+
+def add(x, y):
+    return x + y
 
 
 def leaky_relu(x, slope):

@@ -1,4 +1,4 @@
-"""Nonlinearities on the CPU, by Numba. float64, for checking derivatives, is NumPy's.
+"""Functions of each element on the CPU, by Numba. float64, for checking derivatives, is NumPy's.
 
 The cores share large images as a convolution has them share: what the one core wrote the other is
 slow to read. Matrices they leave to one, since threads of BLAS, which makes them, would be in the
@@ -10,13 +10,17 @@ from functools import partial
 import numpy as np
 from numba import float32, njit
 
-from kernels.activation import reference
+from kernels.pointwise import reference
 from kernels.compiled import compiled
 from kernels.reparameterize.cpu import exp
 from kernels.threads import run
 
 FEW, LARGE = 2**8, 2**14  # elements up to which NumPy is as fast; from which two cores are
 _compiled = partial(compiled, error_model="numpy", fastmath={"contract"})
+
+
+def add(x, y):
+    return _over(_add, x, y) if x.dtype == np.float32 else reference.add(x, y)
 
 
 def leaky_relu(x, slope):
@@ -61,6 +65,13 @@ def _flat(operand, like):
         reordered[...] = operand
         operand = reordered
     return operand.ravel(order="K") if operand.ndim else operand
+
+
+@_compiled
+def _add(x, y, z, start, stop):
+    x, y, z = x[start:stop], y[start:stop], z[start:stop]
+    for i in range(len(z)):
+        z[i] = x[i] + y[i]
 
 
 @_compiled
