@@ -10,10 +10,10 @@ demo: $(BIN)/chainrule
 	$(BIN)/chainrule train vae gan pixelcnn ddpm --out $(DEMO)
 	$(BIN)/chainrule compare $(DEMO)/* --out $(DEMO).html
 
-# One BLAS thread for each of the test processes, which use the cores already. The CUDA kernels run
-# in Numba's simulator, which a process is in from its start.
+# The test processes use the cores already: one BLAS thread for each, and OpenMP's are not to wait
+# awake. The CUDA kernels run in Numba's simulator, which a process is in from its start.
 test: $(BIN)/chainrule
-	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto
+	OPENBLAS_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest --numprocesses auto
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/pytest --numprocesses auto tests/cuda
 
 # The CUDA kernels compiled, without a GPU.

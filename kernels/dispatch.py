@@ -52,8 +52,7 @@ def implementation(kernel: str, *arrays: Array) -> ModuleType:
         raise TypeError(f"{kernel} by {name} takes {dtypes}, not {describe(arrays)}")
     if name == "cuda" and True not in on_device and os.environ.get("NUMBA_ENABLE_CUDASIM") != "1":
         raise TypeError(f"{kernel} by cuda takes CuPy's arrays, not {describe(arrays)}")
-    module = f"kernels.{kernel}.{name}"
-    return sys.modules.get(module) or importlib.import_module(module)
+    return importlib.import_module(f"kernels.{kernel}.{name}")
 
 
 def describe(arrays: Sequence[Array]) -> str:

@@ -31,12 +31,15 @@ def _on_cores(kernel: Any) -> Callable:
     return compiled(shared, parallel=True)
 
 
+kernel: Any = None  # for `_shared`, of which each copy has its own
+
+
 def _shared(count, shares, *arguments):
     if shares == 1:
-        kernel(*arguments, 0, count)  # noqa: F821
+        kernel(*arguments, 0, count)
     else:
         for i in prange(shares):
-            kernel(*arguments, count * i // shares, count * (i + 1) // shares)  # noqa: F821
+            kernel(*arguments, count * i // shares, count * (i + 1) // shares)
 
 
 def _alone() -> None:

@@ -12,6 +12,7 @@ with stride s, padding p (zeros) and dilation d, each an int or a pair (rows, co
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,10 @@ Pair = int | Sequence[int]
 
 def pair(value: Pair) -> tuple[int, int]:
     """(rows, columns) of an int or of two. Raises ValueError for anything else."""
-    rows, columns = value if isinstance(value, (tuple, list)) and len(value) == 2 else (value, value)
+    rows: Any = value
+    columns: Any = value
+    if isinstance(value, (tuple, list)) and len(value) == 2:
+        rows, columns = value
     if not isinstance(rows, (int, np.integer)) or not isinstance(columns, (int, np.integer)):
         raise ValueError(f"not an int or a pair of ints, (rows, columns): {value!r}")
     return int(rows), int(columns)

@@ -10,8 +10,8 @@ from functools import partial
 import numpy as np
 from numba import float32, njit
 
-from kernels.pointwise import reference
 from kernels.compiled import compiled
+from kernels.pointwise import reference
 from kernels.reparameterize.cpu import exp
 from kernels.threads import run
 
@@ -26,13 +26,13 @@ def add(x, y):
 def leaky_relu(x, slope):
     if x.dtype != np.float32 or x.size < FEW:
         return reference.leaky_relu(x, slope)
-    return _over(_leaky_relu, np.float32(slope), x)
+    return _over(_leaky_relu, x, numbers=(np.float32(slope),))
 
 
 def leaky_relu_grad(g, y, slope):
     if g.dtype != np.float32 or g.size < FEW:
         return reference.leaky_relu_grad(g, y, slope)
-    return _over(_leaky_relu_grad, np.float32(slope), g, y)
+    return _over(_leaky_relu_grad, g, y, numbers=(np.float32(slope),))
 
 
 def sigmoid(x):
@@ -47,24 +47,24 @@ def silu_grad(g, x):
     return _over(_silu_grad, g, x) if x.dtype == np.float32 else reference.silu_grad(g, x)
 
 
-def _over(kernel, *operands):
+def _over(kernel, *operands, numbers=()):
     """A new array in the memory order of the last operand, filled by `kernel` from flat ones."""
     out = np.empty_like(operands[-1])
-    flat = [_flat(operand, out) for operand in operands]
+    arguments = [*(_flat(operand, out) for operand in (*operands, out)), *numbers]
     if out.ndim < 3 or out.size < LARGE:
-        kernel(*flat, out.ravel(order="K"), 0, out.size)
+        kernel(*arguments, 0, out.size)
     else:
-        run(kernel, out.size, *flat, out.ravel(order="K"))
+        run(kernel, out.size, *arguments)
     return out
 
 
 def _flat(operand, like):
-    """In the memory order of `like`; a number as it is."""
-    if operand.ndim and operand.strides != like.strides:
+    """In the memory order of `like`."""
+    if operand.strides != like.strides:
         reordered = np.empty_like(like)
         reordered[...] = operand
         operand = reordered
-    return operand.ravel(order="K") if operand.ndim else operand
+    return operand.ravel(order="K")
 
 
 @_compiled
@@ -75,14 +75,14 @@ def _add(x, y, z, start, stop):
 
 
 @_compiled
-def _leaky_relu(slope, x, y, start, stop):
+def _leaky_relu(x, y, slope, start, stop):
     x, y = x[start:stop], y[start:stop]
     for i in range(len(x)):
         y[i] = x[i] if not x[i] <= float32(0) else slope * x[i] if slope else float32(0)
 
 
 @_compiled
-def _leaky_relu_grad(slope, g, y, d, start, stop):
+def _leaky_relu_grad(g, y, d, slope, start, stop):
     g, y, d = g[start:stop], y[start:stop], d[start:stop]
     for i in range(len(d)):
         d[i] = g[i] if not y[i] <= float32(0) else slope * g[i] if slope else float32(0)

@@ -15,7 +15,7 @@ LAYOUTS = {
 SHAPES = {
     "few features": ((3, 6), 2),
     "an example a core and more": ((5, 8, 60, 60), 4),
-    "one example, shared by its groups": ((1, 6, 40_000), 6),
+    "one example": ((1, 6, 40_000), 6),
 }
 
 
@@ -55,6 +55,7 @@ X = np.concatenate([np.linspace(-80, 80, 23_997), [-1e4, 0.0, 1e4]])
 ARRAYS = {
     "numbers in a row": X,
     "a few numbers": X[-10:],
+    "one number": np.array(X[0]),
     "images, shared by the cores": X.reshape(8, 10, 20, 15),
     "a part of images": X.reshape(8, 10, 20, 15)[::2, ::-1, :, 1:],
 }
