@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -55,9 +57,17 @@ def sum_to(x, *, shape):
     stretched = [i for i, n in enumerate(shape, leading) if i < 0 or n != x.shape[i]]
     if leading < 0 or (stretched and any(shape[i - leading] != 1 for i in stretched)):
         raise ValueError(f"an array of shape {shape} does not broadcast to {x.shape}")
-    for axis in (*range(leading), *stretched):  # NumPy is slow to sum over several at once
-        x = x.sum(axis=axis, keepdims=True)
+    for axis in (*range(leading), *stretched):
+        x = _sum_along(x, axis)
     return x.reshape(shape)
+
+
+def _sum_along(x, axis):
+    """The sum over an axis, which stays: NumPy is slow over several at once, or a short one."""
+    if not 0 < x.shape[axis] <= 4:
+        return x.sum(axis=axis, keepdims=True)
+    before = (slice(None),) * axis
+    return reduce(add, [x[*before, i : i + 1] for i in range(x.shape[axis])])
 
 
 broadcast_to.rule(x=lambda g, x_shape: sum_to(g, shape=x_shape))
