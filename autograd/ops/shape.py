@@ -57,13 +57,16 @@ def sum_to(x, *, shape):
     stretched = [i for i, n in enumerate(shape, leading) if i < 0 or n != x.shape[i]]
     if leading < 0 or (stretched and any(shape[i - leading] != 1 for i in stretched)):
         raise ValueError(f"an array of shape {shape} does not broadcast to {x.shape}")
-    for axis in (*range(leading), *stretched):
+    axes = *range(leading), *stretched
+    if x.size < 1024:
+        return x.sum(axis=axes).reshape(shape)
+    for axis in axes:
         x = _sum_along(x, axis)
     return x.reshape(shape)
 
 
 def _sum_along(x, axis):
-    """The sum over an axis, which stays: NumPy is slow over several at once, or a short one."""
+    """The sum over an axis, which stays. Over several at once, or a short one, NumPy is slow."""
     if not 0 < x.shape[axis] <= 4:
         return x.sum(axis=axis, keepdims=True)
     before = (slice(None),) * axis
