@@ -63,7 +63,7 @@ class Measured:
 
 
 WARM_UP = 3
-PAUSE = 0.01  # seconds between turns, for the threads of the one before to go to sleep
+PAUSE = 0.05  # seconds between turns, for the threads of the one before to go to sleep
 
 
 def compare(
@@ -104,15 +104,15 @@ def compare(
 def training_steps(
     contestants: dict[str, Contestant], cases: Sequence[str], rounds: int
 ) -> dict[str, Any]:
-    """A table of training steps, each case in processes of its own.
+    """A table of training steps, each case in processes of its own, ten steps at a time.
 
-    So is a training: a network without convolutions, say, has as many threads for its products as
+    So is a training: it takes step after step, and a network without convolutions, say, has as many threads for its products as
     BLAS likes, and one with convolutions has not.
     """
     print(f"{'':12}{'':12}{'ms a step':>12}{'ratio':>8}{'peak MiB':>12}")
     result: dict[str, Any] = {}
     for case in cases:
-        measured = compare(contestants, [case], rounds, calls=3)
+        measured = compare(contestants, [case], rounds, calls=10)
         ours = next(iter(measured.values())).seconds[case]
         for who, m in measured.items():
             ratio = f"{ours / m.seconds[case]:.2f}" if m.seconds[case] != ours else ""

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 from matplotlib.figure import Figure
 
-from kernels.threads import CORES, keep_blas_to_one_thread
+from kernels.threads import MACHINE
 from models import figures, metrics, plane
 from models.data import Dataset, load
 from models.gan import COLLAPSING, DEFAULTS, GAN, Settings, reproduce
@@ -61,7 +62,7 @@ def data_set(name: str) -> Dataset:
 
 def samples_of(name: str, case: str, seed: int) -> tuple[np.ndarray, float]:
     """SAMPLES of a GAN trained on the data set of that name, and the seconds it took."""
-    keep_blas_to_one_thread()
+    threadpool_limits(limits=1, user_api="blas")  # there are as many processes as cores
     data, settings = data_set(name), CASES[name][case]
     model = GAN.for_data(settings, data, np.random.default_rng([seed, 0]))
     rng = np.random.default_rng([seed, 1])
@@ -79,7 +80,7 @@ def run(rounds: int, plot: Path | None = None) -> dict[str, Any]:
     """With `rounds` seeds, at most SEEDS; `plot` is a picture of the first."""
     seeds = range(min(rounds, SEEDS))
     jobs = [(name, case, seed) for name in CASES for case in CASES[name] for seed in seeds]
-    with ProcessPoolExecutor(CORES, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(MACHINE, mp_context=get_context("spawn")) as pool:
         made = dict(zip(jobs, pool.map(samples_of, *zip(*jobs))))
     result: dict[str, Any] = {}
     print(f"{'':26}{'modes or classes, of each seed':>32}{'good samples':>14}{'seconds':>9}")

@@ -86,7 +86,7 @@ CONTESTANTS = {
 
 
 def run(rounds: int) -> dict[str, Any]:
-    measured = compare(CONTESTANTS, BATCHES, rounds, calls=3)
+    measured = compare(CONTESTANTS, BATCHES, rounds, calls=5)
     print(f"{'':24}{'batch':>8}{'ms a step':>12}{'ratio':>8}{'peak MiB':>12}")
     for who, m in measured.items():
         for n, seconds in m.seconds.items():

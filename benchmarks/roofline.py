@@ -55,7 +55,7 @@ def _on_cpu():
     from numba import njit
 
     from kernels.register_tile import ROWS, VECTORS, product, whole_vectors
-    from kernels.threads import CORES
+    from kernels.threads import MACHINE
 
     columns, terms, times = VECTORS * whole_vectors(1, 4), 128, 20_000
     a, b = np.ones(terms, np.float32), np.ones(terms * columns, np.float32)
@@ -70,17 +70,17 @@ def _on_cpu():
         c = np.zeros(ROWS * columns, np.float32)
         multiply(a, rows * 0, np.arange(terms), b, c, rows * columns)
 
-    large = np.ones((CORES, 2**27 // CORES), np.uint8)
+    large = np.ones((MACHINE, 2**27 // MACHINE), np.uint8)
     copies = np.empty_like(large)
 
     def copy(core: int) -> None:
         copies[core] = large[core]
 
-    operations = 2 * ROWS * columns * terms * times * CORES
-    cores = ThreadPoolExecutor(CORES)
+    operations = 2 * ROWS * columns * terms * times * MACHINE
+    cores = ThreadPoolExecutor(MACHINE)
 
     def on_all(task: Callable) -> Callable:
-        return lambda: list(cores.map(task, range(CORES)))
+        return lambda: list(cores.map(task, range(MACHINE)))
 
     return (on_all(work), operations), (on_all(copy), 2 * large.nbytes)
 

@@ -11,7 +11,11 @@ from threadpoolctl import threadpool_limits
 
 from kernels.compiled import compiled
 
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+MACHINE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+"""Cores that the process may use."""
+
+CORES = 1
+"""Cores that the kernels use: one, until they take the others from BLAS."""
 
 
 def run(kernel: Any, count: int, *arguments: Any) -> None:
@@ -21,6 +25,19 @@ def run(kernel: Any, count: int, *arguments: Any) -> None:
     one takes as long as a small convolution. The arguments are arrays and numbers.
     """
     _on_cores(kernel)(count, min(CORES, count), *arguments)
+
+
+def take_cores_from_blas() -> None:
+    """From now on, for the rest of the process, BLAS keeps to one thread, as far as it is loaded.
+
+    Its threads and the kernels' both go on spinning for a while after their work, and whoever finds
+    the others at it gets half a core where it counted on one: a step of perceptrons took thirty
+    times as long. So the cores are BLAS's until there are convolutions, and the kernels' from then
+    on. A large product by itself is slower for it.
+    """
+    global CORES
+    CORES = MACHINE
+    threadpool_limits(limits=1, user_api="blas")
 
 
 @cache
@@ -43,19 +60,9 @@ def _shared(count, shares, *arguments):
 
 
 def _alone() -> None:
-    global CORES
-    CORES = 1
+    global CORES, MACHINE
+    CORES = MACHINE = 1
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_alone)  # the child has none of OpenMP's threads
-
-
-def keep_blas_to_one_thread() -> None:
-    """From now on, for the rest of the process, as far as BLAS is loaded.
-
-    Its threads go on spinning for tens of milliseconds after a product, and a kernel that finds
-    them at it gets half a core where it counted on one: a training step of convolutions and linear
-    layers took a third longer. A large product by itself is slower for it.
-    """
-    threadpool_limits(limits=1, user_api="blas")

@@ -26,7 +26,7 @@ from kernels.compiled import compiled
 from kernels.conv2d.reference import output_size
 from kernels.register_tile import REGISTER_BYTES, VECTORS, pitch, product, whole_vectors
 
-threads.keep_blas_to_one_thread()
+threads.take_cores_from_blas()
 
 TOGETHER = 128  # pixels, at least, that are a product
 CHUNK = 2**15  # bytes of B that stay in the cache from one tile to the next

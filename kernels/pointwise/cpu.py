@@ -1,8 +1,7 @@
 """Functions of each element on the CPU, by Numba. float64, for checking derivatives, is NumPy's.
 
-The cores share large images as a convolution has them share: what the one core wrote the other is
-slow to read. Matrices they leave to one, since threads of BLAS, which makes them, would be in the
-way of others.
+The cores share a large array as a convolution has them share its images: what the one core wrote
+the other is slow to read.
 """
 
 from functools import partial
@@ -52,7 +51,7 @@ def _over(kernel, *operands, numbers=()):
     """A new array in the memory order of the last operand, filled by `kernel` from flat ones."""
     out = np.empty_like(operands[-1])
     arguments = [*(_flat(operand, out) for operand in (*operands, out)), *numbers]
-    if out.ndim < 3 or out.size < LARGE:
+    if out.size < LARGE:
         kernel(*arguments, 0, out.size)
     else:
         run(kernel, out.size, *arguments)

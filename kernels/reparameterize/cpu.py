@@ -21,7 +21,7 @@ from kernels.reparameterize.philox import philox
 from kernels.threads import run
 
 CHUNK = 1024  # elements, a multiple of Philox's four
-LARGE = 2**16  # elements from which more cores than one pay for keeping them from BLAS
+LARGE = 2**14  # elements from which more cores than one pay
 
 SQRT_HALF_BITS = np.float32(0.5**0.5).view(np.int32)
 LOG2_E = float32(1 / np.log(2))
