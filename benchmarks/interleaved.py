@@ -104,9 +104,9 @@ def compare(
 def training_steps(
     contestants: dict[str, Contestant], cases: Sequence[str], rounds: int
 ) -> dict[str, Any]:
-    """A table of training steps, each case in processes of its own, ten steps at a time.
+    """A table of training steps, ten at a time, and each case in processes of its own.
 
-    So is a training: it takes step after step, and a network without convolutions, say, has as many threads for its products as
+    So is a training: a network without convolutions, say, has as many threads for its products as
     BLAS likes, and one with convolutions has not.
     """
     print(f"{'':12}{'':12}{'ms a step':>12}{'ratio':>8}{'peak MiB':>12}")

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 from matplotlib.figure import Figure
+from threadpoolctl import threadpool_limits
 
 from kernels.threads import MACHINE
 from models import figures, metrics, plane
