@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from functools import cache
+from threading import Lock
 from types import FunctionType
 from typing import Any
 
@@ -24,7 +25,11 @@ def run(kernel: Any, count: int, *arguments: Any) -> None:
     The threads are OpenMP's, which wait awake for the next kernel, some milliseconds long: to wake
     one takes as long as a small convolution. The arguments are arrays and numbers.
     """
-    _on_cores(kernel)(count, min(CORES, count), *arguments)
+    with _one_at_a_time:
+        _on_cores(kernel)(count, min(CORES, count), *arguments)
+
+
+_one_at_a_time = Lock()  # where Numba finds no OpenMP, its own threads do not serve two masters
 
 
 def take_cores_from_blas() -> None:
@@ -60,9 +65,9 @@ def _shared(count, shares, *arguments):
 
 
 def _alone() -> None:
-    global CORES, MACHINE
-    CORES = MACHINE = 1
+    global CORES, MACHINE, _one_at_a_time
+    CORES, MACHINE, _one_at_a_time = 1, 1, Lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_alone)  # the child has none of OpenMP's threads
+    os.register_at_fork(after_in_child=_alone)  # the child has none of the threads

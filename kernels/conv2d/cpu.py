@@ -9,11 +9,14 @@ the window of output pixel p, and `window[k]` the place of (tap, channel) k in a
     weight grad    W[k, :]     += sum over p of  x[pixels[p] + window[k]] g[p, :]
     input grad     x[pixels[p] + tap, :] += sum over o of  g[p, o] W[tap, o, :]    for each tap
 
-(for few channels all of a window at once: the sum over o of g[p, o] W[o, k], for each k). Only the
-listed taps are in the tables: a masked convolution is this with fewer. Images are dealt out to the
-cores, small ones taken several together, and copied only where they need padding. Any memory layout
-is taken; the results are (N, C, H, W) whose memory has the channels last, as the next convolution
-likes it.
+(for few channels all of a window at once: the sum over o of g[p, o] W[o, k], for each k). With
+stride 1 the first and the last are each other's, with the kernel turned round, and the weight
+gradient is its own with the arrays exchanged: then that reading is taken whose columns fill vectors.
+
+Only the listed taps are in the tables: a masked convolution is this with fewer. Images are dealt
+out to the cores, small ones taken several together, and copied only where they need padding. Any
+memory layout is taken; the results are (N, C, H, W) whose memory has the channels last, as the next
+convolution likes it.
 """
 
 from functools import lru_cache
