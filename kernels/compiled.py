@@ -2,31 +2,18 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from numba import float32, njit, vectorize
+from numba import njit
 
 
 def compiled(function: Callable, **options: Any) -> Callable:
     """By Numba, without the interpreter's lock, and kept on disk where a place can be written."""
-    return _kept(partial(njit, nogil=True), function, **options)
-
-
-def elementwise(function: Callable) -> Callable:
-    """A ufunc of float32 out of a function of scalars."""
-    scalars = [float32] * len(signature(function).parameters)
-    make = partial(vectorize, [float32(*scalars)], fastmath={"contract"})
-    return _kept(make, function)
-
-
-def _kept(make: Callable, function: Callable, **options: Any) -> Callable:
     try:
-        return make(cache=True, **options)(function)
+        return njit(nogil=True, cache=True, **options)(function)
     except RuntimeError:  # Numba's, for no such place
-        return make(**options)(function)
+        return njit(nogil=True, **options)(function)
 
 
 def _forget_what_is_stale() -> None:

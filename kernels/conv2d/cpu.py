@@ -11,7 +11,7 @@ the window of output pixel p, and `window[k]` the place of (tap, channel) k in a
 
 (for few channels all of a window at once: the sum over o of g[p, o] W[o, k], for each k). With
 stride 1 the first and the last are each other's, with the kernel turned round, and the weight
-gradient is its own with the arrays exchanged: then that reading is taken whose columns fill vectors.
+gradient is its own with the arrays exchanged: that reading is taken whose columns fill vectors.
 
 Only the listed taps are in the tables: a masked convolution is this with fewer. Images are dealt
 out to the cores, small ones taken several together, and copied only where they need padding. Any
