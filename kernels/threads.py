@@ -29,6 +29,17 @@ def run(kernel: Any, count: int, *arguments: Any) -> None:
         _on_cores(kernel)(count, min(CORES, count), *arguments)
 
 
+def run_if_large(kernel: Any, size: int, count: int, *arguments: Any) -> None:
+    """`run`, but on the calling core alone where the `size` elements to be done are few."""
+    if size >= LARGE:
+        run(kernel, count, *arguments)
+    elif size:
+        kernel(*arguments, 0, count)
+
+
+LARGE = 2**14
+"""Elements from which more cores than one pay."""
+
 _one_at_a_time = Lock()  # where Numba finds no OpenMP, its own threads do not serve two masters
 
 

@@ -38,6 +38,8 @@ Pair = tuple[int, int]
 
 
 class Geometry(NamedTuple):
+    """What a window sees."""
+
     kernel_size: Pair
     stride: Pair
     padding: Pair

@@ -12,9 +12,8 @@ from numba import float32, njit
 from kernels.compiled import compiled
 from kernels.pointwise import reference
 from kernels.reparameterize.cpu import exp
-from kernels.threads import run
+from kernels.threads import LARGE, run_if_large
 
-LARGE = 2**14  # elements from which more cores than one pay
 _compiled = partial(compiled, error_model="numpy", fastmath={"contract"})
 
 
@@ -51,10 +50,7 @@ def _over(kernel, *operands, numbers=()):
     """A new array in the memory order of the last operand, filled by `kernel` from flat ones."""
     out = np.empty_like(operands[-1])
     arguments = [*(_flat(operand, out) for operand in (*operands, out)), *numbers]
-    if out.size < LARGE:
-        kernel(*arguments, 0, out.size)
-    else:
-        run(kernel, out.size, *arguments)
+    run_if_large(kernel, out.size, out.size, *arguments)
     return out
 
 

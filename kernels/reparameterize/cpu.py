@@ -8,9 +8,7 @@ derivatives, is left to NumPy.
 """
 
 import math
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numba import float32, int32, njit, uint32, uint64
@@ -18,10 +16,9 @@ from numba import float32, int32, njit, uint32, uint64
 from kernels.compiled import compiled
 from kernels.reparameterize import reference
 from kernels.reparameterize.philox import philox
-from kernels.threads import run
+from kernels.threads import run_if_large
 
 CHUNK = 1024  # elements, a multiple of Philox's four
-LARGE = 2**14  # elements from which more cores than one pay
 
 SQRT_HALF_BITS = np.float32(0.5**0.5).view(np.int32)
 LOG2_E = float32(1 / np.log(2))
@@ -172,13 +169,6 @@ def _logvar_grad(g_z, g_kl, logvar, seed, offset, g_logvar, first_row, last_row)
         )
 
 
-def _share(kernel: Callable, size: int, count: int, *arguments: Any) -> None:
-    if size >= LARGE:
-        run(kernel, count, *arguments)
-    elif size:
-        kernel(*arguments, 0, count)
-
-
 def _flat(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(array).reshape(-1)
 
@@ -189,7 +179,7 @@ def normal(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dtype) -> n
     count = math.prod(shape)
     blocks = -(-count // 4)
     eps = np.empty(4 * blocks, np.float32)
-    _share(_normal, count, blocks, eps, np.uint64(seed), np.uint64(offset))
+    run_if_large(_normal, count, blocks, eps, np.uint64(seed), np.uint64(offset))
     return eps[:count].reshape(shape)
 
 
@@ -200,7 +190,7 @@ def reparameterize(
         return reference.reparameterize(mu, logvar, seed, offset, z, kl)
     kl[...] = 0
     inputs = _flat(mu), _flat(logvar), np.uint64(seed), np.uint64(offset)
-    _share(_forward, z.size, kl.size, *inputs, z.reshape(-1), kl.reshape(-1))
+    run_if_large(_forward, z.size, kl.size, *inputs, z.reshape(-1), kl.reshape(-1))
 
 
 def reparameterize_logvar_grad(
@@ -210,5 +200,5 @@ def reparameterize_logvar_grad(
         return reference.reparameterize_logvar_grad(g_z, g_kl, logvar, seed, offset)
     g_logvar = np.empty(g_z.shape, np.float32)
     inputs = _flat(g_z), _flat(g_kl), _flat(logvar), np.uint64(seed), np.uint64(offset)
-    _share(_logvar_grad, g_z.size, g_kl.size, *inputs, g_logvar.reshape(-1))
+    run_if_large(_logvar_grad, g_z.size, g_kl.size, *inputs, g_logvar.reshape(-1))
     return g_logvar

@@ -19,6 +19,12 @@ SHAPES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def three_cores(monkeypatch):
+    """The kernels have one until there is a convolution."""
+    monkeypatch.setattr("kernels.threads.CORES", 3)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", SHAPES)
