@@ -332,8 +332,7 @@ KINDS: dict[type, tuple[Callable[[str], Any], str]] = {
 
 def _sample(options: argparse.Namespace) -> None:
     path = options.out or options.directory / "sample.png"
-    if path.suffix.lower() != ".png":
-        raise UsageError(f"--out {path}: pictures are PNG files, so name it something.png")
+    figures.suffix_of(path)
     if options.n > MOST_IN_A_PICTURE:
         raise UsageError(f"-n {options.n}: one picture holds at most {MOST_IN_A_PICTURE:,}")
     run = _opened(options, options.directory)
@@ -342,13 +341,20 @@ def _sample(options: argparse.Namespace) -> None:
     run.model.settings = _with(run.config.settings, options.set, of_sampling)
     labels = None if options.label is None else np.full(options.n, options.label)
     samples = run.model.sample(options.n, np.random.default_rng(options.seed), labels)
-    title = f"{run.config.model} on {run.config.data}: samples, seed {options.seed}"
+    of_class = "" if labels is None else f" of class {run.data.class_name(options.label)}"
+    told = (f"samples{of_class}", run.model.sampled, f"seed {options.seed}")
+    title = f"{run.model.title(run.data)}\n{', '.join(filter(None, told))}"
     if isinstance(run.data, Points):
-        plane.scatter(run.data, {"samples": samples}, title, path)
+        figure = plane.scatter(run.data, {"samples": samples}, title)
+    elif run.model.classes and labels is None:  # each class in turn, so each has its column
+        across = run.model.classes
+        names = [figures.plain(run.data.class_name(label)) for label in range(across)]
+        by_row = np.split(samples, range(across, options.n, across))
+        figure = figures.rows(by_row, title, columns=names[: options.n])
     else:
-        across = max(12, math.isqrt(options.n))
-        figures.rows(np.split(samples, range(across, options.n, across)), title, path)
-    print(path)
+        across = figures.across(options.n)
+        figure = figures.rows(np.split(samples, range(across, options.n, across)), title)
+    print(figures.save(figure, path))
 
 
 def _evaluate(options: argparse.Namespace) -> None:

@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +38,10 @@ class Dataset:
     test: np.ndarray
     train_labels: np.ndarray | None = None
     test_labels: np.ndarray | None = None
+    class_names: tuple[str, ...] = ()  # without them a class is called by its number
+
+    def class_name(self, label: int) -> str:
+        return self.class_names[label] if self.class_names else str(label)
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -153,7 +158,7 @@ def _idx_dataset(sources: dict[str, Source]) -> Callable[[str, Path | None], Dat
     """60,000 training and 10,000 test images of 28 x 28 pixels and 256 levels, with labels."""
 
     def read(name: str, data_dir: Path | None) -> Dataset:
-        arrays = {}
+        arrays: dict[str, Any] = {}
         for part, source in sources.items():
             path = _find(name, source.file, data_dir) or _download(
                 name, f"{source.file}.gz", source.gzip_md5
@@ -202,7 +207,7 @@ def _binarized_mnist(name: str, data_dir: Path | None) -> Dataset:
     From `binarized_mnist.npz` (bits packed by np.packbits), or his text files.
     """
     archive = _find(name, "binarized_mnist.npz", data_dir)
-    parts = {}
+    parts: dict[str, Any] = {}
     for part, source in BINARIZED_MNIST.items():
         path = archive or _find(name, source.file, data_dir) or _download(name, source.file, None)
         try:

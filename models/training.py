@@ -306,17 +306,14 @@ class Run:
 
     def draw(self) -> list[Path]:
         """Draw every picture of the run; returns their paths."""
-        rng = self.config.rng(_PICTURE)
-        pictures = self.model.draw(self.data, self.test, self.directory, rng)
-        curves = self.directory / "curves.png"
-        figures.curves(
+        pictures = self.model.draw(self.data, self.test, self.config.rng(_PICTURE))
+        pictures["curves"] = figures.curves(
             read_metrics(self.directory),
             self.steps_per_epoch,
             self.model.panels(self.baseline),
-            f"{self.config.model} on {self.config.data}, {self._shown()}",
-            curves,
+            self.model.title(self.data),
         )
-        return [*pictures, curves]
+        return [figures.save(f, self.directory / f"{name}.png") for name, f in pictures.items()]
 
     def _drop_metrics_after(self, step: int) -> None:
         """Forget the lines of steps that no checkpoint has: they are about to be made again."""
