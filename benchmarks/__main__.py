@@ -14,6 +14,8 @@ import numpy as np
 
 from autograd import to_device
 from autograd.array import DEVICES
+from models.errors import UsageError
+from models.figures import suffix_of
 
 STEPS = ("operations", "vae_step", "gan_step", "pixelcnn_step", "ddpm_step", "conv_step")
 KERNELS = ("conv2d", "masked_conv2d", "reparameterize")
@@ -26,13 +28,23 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=31, help="turns of each side (default 31)")
     parser.add_argument("--json", type=Path, metavar="F", help="also write the numbers there")
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="of a kernel")
-    parser.add_argument("--plot", type=Path, metavar="F", help="also draw a roofline, or samples")
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="F",
+        help="also draw a roofline, or samples: F.png, F.svg or F.pdf",
+    )
     options = parser.parse_args()
     takes = {"mode_collapse": ["plot"]} | {kernel: ["device", "plot"] for kernel in KERNELS}
     taken = {name: getattr(options, name) for name in takes.get(options.name, [])}
     for name in ("device", "plot"):
         if name not in taken and getattr(options, name) != parser.get_default(name):
             parser.error(f"{options.name} takes no --{name}")
+    if options.plot:
+        try:
+            suffix_of(options.plot)
+        except UsageError as error:
+            parser.error(str(error))
     if options.rounds < 1:
         parser.error(f"--rounds {options.rounds}: at least 1")
     if options.name in STEPS and not find_spec("torch"):

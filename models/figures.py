@@ -198,7 +198,7 @@ def draw_panel(
     steps = max((m["step"] for m in metrics), default=1)
     axes.set(xlim=(0, 1.02 * steps / steps_per_epoch), ylim=(low - margin, high + margin))
     axes.set_title(panel.title, fontsize=11, loc="left")
-    means_of = f"  (train: means of {window} steps)" if window > 1 else ""
+    means_of = f" (means of {window} steps)" if window > 1 else ""
     axes.set(xlabel=f"epoch{means_of}", ylabel=panel.unit)
     axes.spines[["top", "right"]].set_visible(False)
     if inside.size:
@@ -217,7 +217,7 @@ def legend_below(axes: Axes, columns: int = 1) -> None:
     below = offset_copy(axes.transAxes, fig=figure, y=-40, units="points")
     axes.legend(
         loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=below, borderaxespad=0,
-        frameon=False, ncols=columns,
+        frameon=False, ncols=columns, handlelength=1.4,
     )  # fmt: skip
 
 

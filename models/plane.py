@@ -89,8 +89,9 @@ def scatter(data: Points, sets: Mapping[str, np.ndarray], title: str) -> Figure:
     """Sets of points (N, 2) side by side, each under its name unless there is only one."""
     columns = min(len(sets), 3)
     rows = -(-len(sets) // columns)
-    size = 2.65 * columns, 2.9 * rows + 0.2 * (title.count("\n") + 1)
-    figure = figures.Picture(figsize=size, layout="constrained")
+    size = 2.65 * columns, 3.1 * rows + 0.25 * (title.count("\n") + 1)
+    figure = figures.Picture(figsize=size)
+    figure.set_layout_engine("compressed", h_pad=0.1)
     for i, (name, points) in enumerate(sets.items()):
         axes = figure.add_subplot(rows, columns, i + 1)
         draw_points(axes, data, points, name if len(sets) > 1 else "")

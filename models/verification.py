@@ -3,6 +3,7 @@
 import importlib.util
 import inspect
 import io
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -146,8 +147,9 @@ def write(verdicts: Sequence[Timed], path: Path) -> None:
 
 
 def formula(statement: str) -> str:
-    """LaTeX as an SVG picture, typeset by matplotlib."""
+    """LaTeX as an SVG picture, typeset by matplotlib; fractions as large as in a display."""
     figure = Figure()
+    statement = re.sub(r"(?<!\^\{)\\frac", r"\\dfrac", statement)
     figure.text(0, 0, f"${statement}$", fontsize=15)
     return _svg(figure, transparent=True)
 

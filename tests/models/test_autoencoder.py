@@ -228,9 +228,7 @@ def test_each_kind_learns_reports_and_draws(kind, tmp_path):
     for panel in model.panels(baseline=24.0):
         assert set(panel.train) <= trained
         assert set(panel.test) <= set(numbers)
-    pictures = model.draw(digits, test, tmp_path, rng)
-    assert {p.name for p in pictures} == {"reconstructions.png", "samples.png", "filters.png"}
-    assert all(p.stat().st_size > 1000 for p in pictures)
+    assert model.draw(digits, test, rng).keys() == {"reconstructions", "samples", "filters"}
 
 
 @pytest.mark.parametrize(
