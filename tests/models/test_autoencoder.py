@@ -207,7 +207,7 @@ def test_one_dimension_and_a_constant_code_can_be_sampled_too():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_learns_reports_and_draws(kind, tmp_path):
+def test_each_kind_learns_reports_and_draws(kind):
     digits = data.load("digits")
     settings = dataclasses.replace(DEFAULTS["digits"], kind=kind, hidden=(32,))
     rng = np.random.default_rng(0)

@@ -380,7 +380,7 @@ def test_time_embedding():
 
 
 @pytest.mark.parametrize("name", ["digits", "ring"])
-def test_on_data(name, tmp_path):
+def test_on_data(name):
     given_ = ring(train=500, test=100) if name == "ring" else data.load("digits")
     settings = dataclasses.replace(
         DEFAULTS[name], width=8, depth=1, resolutions=1, T=12, sampling_steps=5
