@@ -2,8 +2,11 @@
 
 import argparse
 import dataclasses
-import math
+import re
+import reprlib
+import shlex
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,6 +15,8 @@ from models.data import DATASETS
 from models.errors import UsageError
 from models.families import FAMILIES
 from models.model import MOST
+
+LARGEST_SEED = 2**64 - 1
 
 EXAMPLES = """examples:
   chainrule train vae                                  the 8x8 digits, in under a minute
@@ -61,15 +66,19 @@ def parser() -> Parser:
     )
     train.add_argument(
         "--data-dir",
+        type=Path,
         metavar="DIR",
-        help="folder that has the data's files; without it (and without $CHAINRULE_DATA) they are "
-        "downloaded once; digits needs neither",
+        help="folder that has the files of --data; without it (and without $CHAINRULE_DATA) they "
+        "are downloaded once; digits and ring have none",
     )
     length = train.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=_whole(1), metavar="N", help="passes over the data")
     length.add_argument("--steps", type=_whole(1), metavar="N", help="training steps in all")
     train.add_argument(
-        "--seed", type=_whole(0, math.inf), metavar="S", help="of every random choice (default 0)"
+        "--seed",
+        type=_whole(0, LARGEST_SEED),
+        metavar="S",
+        help="of every random choice (default 0)",
     )
     train.add_argument("--device", choices=DEVICES, help="default: cpu, or the resumed run's")
     train.add_argument(
@@ -108,7 +117,7 @@ def parser() -> Parser:
     sample.add_argument("-n", type=_whole(1), default=64, metavar="N", help="how many (default 64)")
     sample.add_argument("--out", type=Path, metavar="F.png", help="default: DIR/sample.png")
     sample.add_argument(
-        "--seed", type=_whole(0, math.inf), default=0, metavar="S", help="default: 0"
+        "--seed", type=_whole(0, LARGEST_SEED), default=0, metavar="S", help="default: 0"
     )
 
     evaluate = commands.add_parser("evaluate", help="test a trained model on the test images")
@@ -136,7 +145,7 @@ def parser() -> Parser:
         help="samples of each model (default 1000)",
     )
     compare.add_argument(
-        "--seed", type=_whole(0, math.inf), default=0, metavar="S", help="default: 0"
+        "--seed", type=_whole(0, LARGEST_SEED), default=0, metavar="S", help="default: 0"
     )
 
     verify = commands.add_parser("verify", help="check the derivations by number, or one of yours")
@@ -153,7 +162,10 @@ def parser() -> Parser:
     for command in (sample, evaluate, compare):
         command.add_argument("--device", choices=DEVICES, default="cpu", help="default: cpu")
         command.add_argument(
-            "--data-dir", metavar="DIR", help="where the data's files are now, if they have moved"
+            "--data-dir",
+            type=Path,
+            metavar="DIR",
+            help="where the data's files are now, if they have moved",
         )
     return parser
 
@@ -183,10 +195,11 @@ def _whole(least: int, most: float = MOST) -> Callable[[str], int]:
     """What reads a whole number in these bounds."""
 
     def read(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) <= most:
-            what = f"a whole number from {least} to {most:g}"
-            raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
-        return int(text)
+        with suppress(ValueError):
+            if least <= (number := _whole_number(text)) <= most:
+                return number
+        what = f"a whole number from {least} to {most:g}"
+        raise argparse.ArgumentTypeError(f"{reprlib.repr(text)} is not {what}")
 
     return read
 
@@ -196,14 +209,17 @@ def with_assignments(settings: Any, assignments: Sequence[str], keys: Collection
     changes: dict[str, Any] = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
+        said = f"--set {shlex.quote(assignment)}"
         if not equals or key not in keys:
             known = f"KEY=VALUE with a KEY of {', '.join(keys)}" if keys else "a setting it has"
-            raise UsageError(f"--set {assignment}: not {known}")
+            raise UsageError(f"{said}: not {known}")
+        if key in changes:
+            raise UsageError(f"{said}: {key} is set twice")
         parse, kind = KINDS[type(getattr(settings, key))]
         try:
             changes[key] = parse(text)
         except (ValueError, LookupError) as error:
-            raise UsageError(f"--set {assignment}: {text!r} is not {kind}") from error
+            raise UsageError(f"{said}: {reprlib.repr(text)} is not {kind}") from error
     return dataclasses.replace(settings, **changes)
 
 
@@ -211,11 +227,28 @@ def _truth(text: str) -> bool:
     return {"yes": True, "true": True, "no": False, "false": False}[text.lower()]
 
 
+def _whole_number(text: str) -> int:
+    """In the digits 0 to 9 alone, where `int` takes those of any script, and 1_000."""
+    if not re.fullmatch(r"[+-]?[0-9]{1,20}", text):
+        raise ValueError(text)
+    return int(text)
+
+
+def _number(text: str) -> float:
+    if not text.isascii() or "_" in text:
+        raise ValueError(text)
+    return float(text)
+
+
+def _whole_numbers(text: str) -> tuple[int, ...]:
+    return tuple(_whole_number(part.strip()) for part in text.split(","))
+
+
 KINDS: dict[type, tuple[Callable[[str], Any], str]] = {
     bool: (_truth, "yes or no"),
-    int: (int, "a whole number"),
-    float: (float, "a number"),
+    int: (_whole_number, "a whole number"),
+    float: (_number, "a number"),
     str: (str, "text"),
-    tuple: (lambda text: tuple(map(int, text.split(","))), "whole numbers with commas between"),
+    tuple: (_whole_numbers, "whole numbers with commas between"),
 }
 """How the text of a setting is read, by the type of its default."""

@@ -1,8 +1,17 @@
-"""The command line: `chainrule train | sample | evaluate | compare | verify`."""
+"""The command line: `chainrule train | sample | evaluate | compare | verify`.
 
+This file imports nothing heavy, so that Ctrl-C ends in one line from the start.
+"""
+
+import codecs
+import logging
+import math
+import os
+import signal
 import sys
+import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from models.errors import Caution, Failure
@@ -10,8 +19,8 @@ from models.errors import Caution, Failure
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status: 0, 1 for a failure, 2 for wrong usage."""
+    command = ""
     try:
-        # They bring much, and Ctrl-C meanwhile ends in one line like any other.
         import numpy as np
 
         from models.arguments import parser
@@ -23,25 +32,71 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.simplefilter("always", Caution)
             warnings.showwarning = _show_caution
             options = parser().parse_args(arguments)
-            COMMANDS[options.command](options)
+            command = options.command
+            COMMANDS[command](options)
+            sys.stdout.flush()
     except Failure as failure:
-        print(f"chainrule: {failure}", file=sys.stderr)
+        _say(str(failure))
         return failure.status
-    except (OSError, MemoryError) as error:  # the disk filled while the metrics were written, say
-        print(f"chainrule: {error or 'not enough memory'}", file=sys.stderr)
+    except BrokenPipeError:  # who reads the output, such as head, has seen enough
+        return 1
+    except OSError as error:  # the disk filled while the metrics were written, say
+        _say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return 1
+    except MemoryError as error:
+        _say(str(error) or "not enough memory")
         return 1
     except KeyboardInterrupt:
-        print("chainrule: interrupted; a run goes on by --resume", file=sys.stderr)
+        _say("interrupted" + "; a run goes on by --resume" * (command == "train"))
         return 130
     return 0
 
 
+def _say(what: str) -> None:
+    print(f"chainrule: {what}", file=sys.stderr)
+
+
 def _show_caution(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"chainrule: warning: {message}", file=sys.stderr)
+    _say(f"warning: {message}")
 
 
 def run() -> NoReturn:
-    sys.exit(main())
+    """The command `chainrule`, which has the process to itself."""
+    signal.signal(signal.SIGINT, _once())
+    os.environ.pop("MPLBACKEND", None)  # pictures are files, and no window is opened
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it has advice on where its cache is
+    codecs.register_error("plain", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="plain")  # type: ignore[union-attr]
+    status = main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        sys.stdout.flush()
+    except OSError:  # said already; Python would say so again as it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
+
+
+def _once(seconds: float = 2.0) -> Callable[..., None]:
+    """Ctrl-C ends what is going on; pressed again and again, it does not end the tidying up."""
+    last = -math.inf
+
+    def interrupt(*_: Any) -> None:
+        nonlocal last
+        before, last = last, time.monotonic()
+        if last - before > seconds:
+            raise KeyboardInterrupt
+
+    return interrupt
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """What a terminal that has no such sign shows in its place."""
+    assert isinstance(error, UnicodeEncodeError)
+    signs = {"≤": "<=", "±": "+-", "…": "..."}
+    missing = error.object[error.start : error.end]
+    shown = [signs.get(c, c.encode("ascii", "backslashreplace").decode()) for c in missing]
+    return "".join(shown), error.end
 
 
 if __name__ == "__main__":

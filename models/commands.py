@@ -15,8 +15,10 @@ import numpy as np
 
 from models import figures, plane
 from models.arguments import with_assignments
+from models.data import DATASETS, WITHOUT_FILES
 from models.errors import Failure, UsageError
 from models.families import FAMILIES
+from models.files import refuse_unless_file
 from models.model import Row
 from models.plane import Points
 from models.training import Config, Run, bar
@@ -28,13 +30,15 @@ def _train(options: argparse.Namespace) -> None:
     for name in options.models:
         if name not in FAMILIES:
             raise UsageError(f"unknown model {name!r}: choose one of {', '.join(FAMILIES)}")
+        if options.models.count(name) > 1:
+            raise UsageError(f"{name} is named twice: each model is trained once")
     several = len(options.models) > 1
     if options.resume and several:
         raise UsageError("--resume goes on with one run: name one model")
     if options.resume:
         runs = [_resumed(options)]
     else:
-        data = options.data or "digits"
+        data = "digits" if options.data is None else options.data
         name = f"{'-'.join(options.models)}-{data}-{datetime.now():%Y%m%d-%H%M%S-%f}"
         out = options.out or Path("runs") / name
         if out.exists():
@@ -58,7 +62,7 @@ def _config(model: str, data: str, options: argparse.Namespace) -> Config:
         settings,
         model=model,
         data=data,
-        data_dir=_resolved(options.data_dir or os.environ.get("CHAINRULE_DATA")),
+        data_dir=_data_dir(options, data) or _resolved(os.environ.get("CHAINRULE_DATA")),
         seed=options.seed or 0,
         device=options.device or "cpu",
         steps=options.steps,
@@ -76,8 +80,8 @@ def _resumed(options: argparse.Namespace) -> Run:
     changes: dict[str, Any] = {}
     if options.device:
         changes["device"] = options.device
-    if options.data_dir:
-        changes["data_dir"] = _resolved(options.data_dir)
+    if options.data_dir is not None:
+        changes["data_dir"] = _data_dir(options, config.data)
     if options.steps:
         changes["steps"] = options.steps
     if options.epochs:
@@ -97,6 +101,8 @@ def _sample(options: argparse.Namespace) -> None:
     path = options.out or options.directory / "sample.png"
     if path.suffix.lower() != ".png":
         raise UsageError(f"--out {path}: pictures are PNG files, so name it something.png")
+    if options.out:
+        refuse_unless_file(path)
     if options.n > MOST_IN_A_PICTURE:
         raise UsageError(f"-n {options.n}: one picture holds at most {MOST_IN_A_PICTURE:,}")
     run = _opened(options, options.directory)
@@ -105,11 +111,14 @@ def _sample(options: argparse.Namespace) -> None:
     run.model.settings = with_assignments(run.config.settings, options.set, of_sampling)
     labels = None if options.label is None else np.full(options.n, options.label)
     samples = run.model.sample(options.n, np.random.default_rng(options.seed), labels)
-    title = f"{run.config.model} on {run.config.data}: samples, seed {options.seed}"
+    said = [f"seed {options.seed}", *options.set]
+    if labels is not None:
+        said.insert(0, f"class {options.label}")
+    title = f"{run.config.model} on {run.config.data}: samples, {', '.join(said)}"
     if isinstance(run.data, Points):
         plane.scatter(run.data, {"samples": samples}, title, path)
     else:
-        across = max(12, math.isqrt(options.n))
+        across = options.n if options.n <= 12 else math.ceil(math.sqrt(options.n))
         figures.rows(np.split(samples, range(across, options.n, across)), title, path)
     print(path)
 
@@ -126,6 +135,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _compare(options: argparse.Namespace) -> None:
     if options.out.suffix.lower() != ".html":
         raise UsageError(f"--out {options.out}: it is a page, so name it something.html")
+    refuse_unless_file(options.out)
     runs = [_opened(options, directory) for directory in options.directories]
     from models import comparison
 
@@ -150,6 +160,8 @@ def _verify(options: argparse.Namespace) -> None:
         return
     if options.html and options.html.suffix.lower() != ".html":
         raise UsageError(f"--html {options.html}: it is a page, so name it something.html")
+    if options.html:
+        refuse_unless_file(options.html)
     verdicts = verification.verify(claims)
     if options.json:
         print(json.dumps(verification.as_json(verdicts), indent=2))
@@ -165,17 +177,28 @@ def _verify(options: argparse.Namespace) -> None:
 
 def _opened(options: argparse.Namespace, directory: Path) -> Run:
     changes = {"device": options.device}
-    if options.data_dir:
-        changes["data_dir"] = _resolved(options.data_dir)
+    if options.data_dir is not None:
+        changes["data_dir"] = _data_dir(options, Config.read(directory).data)
     run = Run.open(directory, **changes)
     if run.step == 0:
         raise Failure(f"{directory} has no checkpoint yet: train it first, with --resume")
     return run
 
 
-def _resolved(data_dir: str | None) -> str | None:
+def _data_dir(options: argparse.Namespace, data: str) -> str | None:
+    """What --data-dir names. Raises UsageError for data that are read from no files."""
+    if options.data_dir is not None and data in WITHOUT_FILES:
+        others = ", ".join(name for name in DATASETS if name not in WITHOUT_FILES)
+        raise UsageError(
+            f"--data-dir {options.data_dir}: {data} has no files to read there; "
+            f"say what they are, with --data: {others}"
+        )
+    return _resolved(options.data_dir)
+
+
+def _resolved(folder: str | Path | None) -> str | None:
     """As a run keeps it, so that it is found from any folder."""
-    return str(Path(data_dir).resolve()) if data_dir else None
+    return str(Path(folder).resolve()) if folder else None
 
 
 def _report(run: Run, result: dict[str, Any]) -> None:

@@ -14,8 +14,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises Failure for what the operating system refuses (a full disk, a folder that is not there)
     and leaves nothing half-written.
     """
-    if not path.name:
-        raise UsageError(f"{path} is a folder: name a file")
+    refuse_unless_file(path)
     unfinished = path.with_name(f"{path.name}.unfinished")
     try:
         yield unfinished
@@ -29,3 +28,13 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             unfinished.unlink()
+
+
+def refuse_unless_file(path: Path) -> None:
+    """Raises UsageError where no file can be: in a folder that is not there, or over a device."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: name a file")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is a device: name a file")
+    if not path.parent.is_dir():
+        raise UsageError(f"there is no folder {path.parent} to write {path.name} in")
