@@ -111,14 +111,11 @@ def _sample(options: argparse.Namespace) -> None:
     run.model.settings = with_assignments(run.config.settings, options.set, of_sampling)
     labels = None if options.label is None else np.full(options.n, options.label)
     samples = run.model.sample(options.n, np.random.default_rng(options.seed), labels)
-    said = [f"seed {options.seed}", *options.set]
-    if labels is not None:
-        said.insert(0, f"class {options.label}")
-    title = f"{run.config.model} on {run.config.data}: samples, {', '.join(said)}"
+    title = f"{run.config.model} on {run.config.data}: samples, seed {options.seed}"
     if isinstance(run.data, Points):
         plane.scatter(run.data, {"samples": samples}, title, path)
     else:
-        across = options.n if options.n <= 12 else math.ceil(math.sqrt(options.n))
+        across = max(12, math.isqrt(options.n))
         figures.rows(np.split(samples, range(across, options.n, across)), title, path)
     print(path)
 
