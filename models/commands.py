@@ -18,7 +18,7 @@ from models.arguments import with_assignments
 from models.data import DATASETS, WITHOUT_FILES
 from models.errors import Failure, UsageError
 from models.families import FAMILIES
-from models.files import refuse_unless_file
+from models.files import refuse_unless_file, refuse_unless_free, release
 from models.model import Row
 from models.plane import Points
 from models.training import Config, Run, bar
@@ -41,12 +41,20 @@ def _train(options: argparse.Namespace) -> None:
         data = "digits" if options.data is None else options.data
         name = f"{'-'.join(options.models)}-{data}-{datetime.now():%Y%m%d-%H%M%S-%f}"
         out = options.out or Path("runs") / name
-        if out.exists():
-            raise UsageError(f"{out} exists: choose another --out, or go on with it by --resume")
         configs = {m: _config(m, data, options) for m in options.models}
-        runs = [Run.create(c, out / m if several else out) for m, c in configs.items()]
-    with bar(sum(run.total_steps for run in runs), sum(run.step for run in runs)) as progress:
-        pictures = [run.train(progress) for run in runs]
+        paths = {m: out / m if several else out for m in configs}
+        refuse_unless_free(out, inside=paths if several else ())
+        for path in paths.values():
+            refuse_unless_free(path)
+        runs = [Run(config, paths[m]) for m, config in configs.items()]
+    try:
+        for run in runs if not options.resume else ():
+            run.begin()
+        with bar(sum(run.total_steps for run in runs), sum(run.step for run in runs)) as progress:
+            pictures = [run.train(progress) for run in runs]
+    finally:
+        for run in runs:
+            release(run.lock)
     for run, paths in zip(runs, pictures):
         _report(run, run.evaluate())
         print("pictures:", *paths, sep="\n  ")
@@ -87,14 +95,7 @@ def _resumed(options: argparse.Namespace) -> Run:
     if options.epochs:
         changes["steps"] = None
         changes["settings"] = dataclasses.replace(config.settings, epochs=options.epochs)
-    run = Run.open(options.resume, **changes)
-    if run.step >= run.total_steps:
-        raise UsageError(
-            f"{options.resume} is finished, at step {run.step:,} of {run.total_steps:,}: "
-            "to go on, ask for more with --epochs or --steps"
-        )
-    run.config.write(options.resume)
-    return run
+    return Run.resume(options.resume, **changes)
 
 
 def _sample(options: argparse.Namespace) -> None:

@@ -257,7 +257,7 @@ class DDPM(Model):
         loss.backward()
         optim.clip_gradients(optimizers["adam"].parameters, 1.0)
         optimizers["adam"].step()
-        self.ema.update()
+        self.ema.update(optimizers["adam"].steps - 1)
         return {"loss": loss.item(), **parts}
 
     def denoise(

@@ -4,8 +4,10 @@ import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -37,11 +39,7 @@ def run(tmp_path_factory):
 @pytest.fixture
 def copy(run, tmp_path):
     """A run of one's own to spoil."""
-    directory = tmp_path / "copy"
-    directory.mkdir()
-    for path in run.iterdir():
-        (directory / path.name).write_bytes(path.read_bytes())
-    return directory
+    return shutil.copytree(run, tmp_path / "copy")
 
 
 def lines(directory):
@@ -61,7 +59,7 @@ def test_a_run_leaves_its_numbers_settings_and_pictures(run):
     assert config["settings"]["hidden"] == [8]
     assert config["seed"] == 0
     assert config["data_checksum"].startswith("8f26b2bd9d")
-    assert {"python", "numpy"} <= set(config["versions"])
+    assert {"python", "numpy", "numba", "chainrule"} <= set(config["versions"])
 
 
 def test_the_report_says_nats_binarisation_and_baseline(tmp_path, capsys):
@@ -139,6 +137,10 @@ def test_a_finished_run_goes_on_when_asked_for_more(copy, capsys):
     assert main(["train", "vae", "--resume", str(copy)]) == 2
     assert "is finished, at step 9 of 9" in capsys.readouterr().err
     assert main(["train", "vae", "--resume", str(copy), "--epochs", "4"]) == 0
+    assert capsys.readouterr().err == (
+        "chainrule: warning: the learning rate goes on along a schedule of 12 steps instead of 9: "
+        "it is 0.000155 at step 9 instead of 1e-05\n"
+    )
     assert lines(copy)[-1]["step"] == 12
     assert main(["train", "vae", "--resume", str(copy), "--steps", "13"]) == 0
     assert lines(copy)[-1]["step"] == 13
@@ -323,6 +325,26 @@ def test_a_damaged_run_is_refused(copy, spoil, message, capsys):
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "unknown"),
+    [("limit_of_tests", 5, "limit_of_tests"), ("model", "flow", "model flow"), (None, 3, "depth")],
+)
+def test_a_newer_config_is_not_called_damaged(copy, key, value, unknown, capsys):
+    path = copy / "config.json"
+    config = json.loads(path.read_text())
+    config["versions"]["chainrule"] = "9.1"
+    if key:
+        config[key] = value
+    else:
+        config["settings"]["depth"] = value
+    path.write_text(json.dumps(config))
+    assert main(["evaluate", str(copy)]) == 1
+    assert capsys.readouterr().err == (
+        f"chainrule: {path} was written by a newer chainrule (version 9.1; this is "
+        f"{version('chainrule')}): it has {unknown}, unknown here\n"
+    )
+
+
 def test_a_run_on_other_data_is_refused(copy, capsys):
     reconfigure(copy, "data_checksum", "0" * 64)
     assert main(["evaluate", str(copy)]) == 1
@@ -421,7 +443,7 @@ def test_a_full_disk_loses_nothing_that_was_saved(copy):
         env=os.environ | {"PYTHONWARNINGS": ""},
     )
     assert result.returncode == 1
-    assert result.stderr.count("\n") == 1, result.stderr
+    assert result.stderr.count("\n") == 2, result.stderr  # the first tells of the learning rate
     assert "checkpoint.safetensors: File too large, what was there before is kept" in result.stderr
     assert path.read_bytes() == before
     assert not list(copy.glob("*.unfinished"))
