@@ -75,6 +75,17 @@ def parser() -> Parser:
     length.add_argument("--epochs", type=_whole(1), metavar="N", help="passes over the data")
     length.add_argument("--steps", type=_whole(1), metavar="N", help="training steps in all")
     train.add_argument(
+        "--limit", type=_whole(1), metavar="N", help="only the first N images, of training and test"
+    )
+    train.add_argument(
+        "--pictures",
+        type=_when,
+        default="auto",
+        metavar="WHEN",
+        help="no; end; N, also every N epochs; or auto, as often as they take no longer than the "
+        "training (default: auto)",
+    )
+    train.add_argument(
         "--seed",
         type=_whole(0, LARGEST_SEED),
         metavar="S",
@@ -204,6 +215,18 @@ def _whole(least: int, most: float = MOST) -> Callable[[str], int]:
     return read
 
 
+def _when(text: str) -> str | int:
+    """When pictures are drawn."""
+    if text in ("auto", "no", "end"):
+        return text
+    with suppress(ValueError):
+        if 1 <= (epochs := _whole_number(text)) <= MOST:
+            return epochs
+    raise argparse.ArgumentTypeError(
+        f"{reprlib.repr(text)} is not auto, no, end or a number of epochs"
+    )
+
+
 def with_assignments(settings: Any, assignments: Sequence[str], keys: Collection[str]) -> Any:
     """`settings` with each KEY=VALUE. Raises UsageError for another key or a wrong value."""
     changes: dict[str, Any] = {}
@@ -213,8 +236,6 @@ def with_assignments(settings: Any, assignments: Sequence[str], keys: Collection
         if not equals or key not in keys:
             known = f"KEY=VALUE with a KEY of {', '.join(keys)}" if keys else "a setting it has"
             raise UsageError(f"{said}: not {known}")
-        if key in changes:
-            raise UsageError(f"{said}: {key} is set twice")
         parse, kind = KINDS[type(getattr(settings, key))]
         try:
             changes[key] = parse(text)

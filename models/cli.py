@@ -25,9 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         from models.arguments import parser
         from models.commands import COMMANDS
+        from models.progress import of_compilation
 
         # What NumPy would warn of shows in the loss, which is looked at; a mistake gets one line.
-        with np.errstate(all="ignore"), warnings.catch_warnings():
+        with np.errstate(all="ignore"), warnings.catch_warnings(), of_compilation():
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", Caution)
             warnings.showwarning = _show_caution

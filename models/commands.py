@@ -21,7 +21,8 @@ from models.families import FAMILIES
 from models.files import refuse_unless_file, refuse_unless_free, release
 from models.model import Row
 from models.plane import Points
-from models.training import Config, Run, bar
+from models.progress import bar
+from models.training import Config, Run
 
 MOST_IN_A_PICTURE = 2500
 
@@ -50,14 +51,15 @@ def _train(options: argparse.Namespace) -> None:
     try:
         for run in runs if not options.resume else ():
             run.begin()
-        with bar(sum(run.total_steps for run in runs), sum(run.step for run in runs)) as progress:
-            pictures = [run.train(progress) for run in runs]
+        total, done = sum(run.total_steps for run in runs), sum(run.step for run in runs)
+        with bar(" ".join(options.models), total, "step", done) as progress:
+            pictures = [run.train(progress, options.pictures) for run in runs]
     finally:
         for run in runs:
             release(run.lock)
-    for run, paths in zip(runs, pictures):
+    for run, drawn in zip(runs, pictures):
         _report(run, run.evaluate())
-        print("pictures:", *paths, sep="\n  ")
+        print(*(["pictures:", *drawn] if drawn else [run.directory]), sep="\n  ")
 
 
 def _config(model: str, data: str, options: argparse.Namespace) -> Config:
@@ -74,11 +76,13 @@ def _config(model: str, data: str, options: argparse.Namespace) -> Config:
         seed=options.seed or 0,
         device=options.device or "cpu",
         steps=options.steps,
+        limit=options.limit,
     )
 
 
 def _resumed(options: argparse.Namespace) -> Run:
     fixed = {"--data": options.data, "--seed": options.seed, "--out": options.out}
+    fixed["--limit"] = options.limit
     fixed["--set"] = options.set or None
     if given := [flag for flag, value in fixed.items() if value is not None]:
         raise UsageError(f"--resume keeps the run's own settings: leave out {', '.join(given)}")
@@ -111,7 +115,8 @@ def _sample(options: argparse.Namespace) -> None:
     of_sampling = [field.name for field in fields if field.metadata["sampling"]]
     run.model.settings = with_assignments(run.config.settings, options.set, of_sampling)
     labels = None if options.label is None else np.full(options.n, options.label)
-    samples = run.model.sample(options.n, np.random.default_rng(options.seed), labels)
+    with bar(f"{run.config.model}: drawing {options.n:,} samples"):
+        samples = run.model.sample(options.n, np.random.default_rng(options.seed), labels)
     title = f"{run.config.model} on {run.config.data}: samples, seed {options.seed}"
     if isinstance(run.data, Points):
         plane.scatter(run.data, {"samples": samples}, title, path)

@@ -29,6 +29,7 @@ class Config:
     seed: int = 0
     device: str = "cpu"
     steps: int | None = None
+    limit: int | None = None  # only so many images, the first, to train on and to test
 
     def rng(self, what_for: int, count: int = 0) -> np.random.Generator:
         return np.random.default_rng([self.seed, what_for, count])
@@ -42,6 +43,8 @@ class Config:
     def __post_init__(self) -> None:
         if self.seed < 0 or (self.steps is not None and self.steps < 1):
             raise UsageError(f"seed={self.seed}, steps={self.steps}: too small")
+        if self.limit is not None and self.limit < 1:
+            raise UsageError(f"limit={self.limit}: too small")
 
     @classmethod
     def read(cls, directory: Path) -> "Config":

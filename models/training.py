@@ -32,8 +32,10 @@ from models.errors import Caution, Failure, UsageError
 from models.families import FAMILIES
 from models.files import LOCK, claim, refuse_unless_free, release, replacing
 from models.model import Model
+from models.progress import bar
 
-TIMES_DRAWN = 6  # how often a run draws its pictures
+TIMES_TOLD = 6  # how often a run prints its tests
+DRAWING = 5.0  # seconds that its pictures may take, before they are known
 CHECKPOINT, CURVES = "checkpoint.safetensors", "curves.png"
 _WEIGHTS, _ORDER, _BATCH, _TEST, _PICTURE, _TRAIN = range(6)  # what the randomness is for
 
@@ -42,7 +44,14 @@ class Run:
     """A model with its data and its optimiser, in a directory, at a step."""
 
     def __init__(self, config: Config, directory: Path):
-        self.data = load(config.data, config.data_dir)
+        with bar(f"reading {config.data}"):
+            self.data = load(config.data, config.data_dir)
+        if config.limit:
+            if config.limit > (there := len(self.data.train)):
+                raise UsageError(
+                    f"limit={config.limit:,}: {config.data} has {there:,} images to train on"
+                )
+            self.data = self.data.first(config.limit)
         checksum = self.data.checksum
         if config.data_checksum not in ("", checksum):
             raise Failure(
@@ -188,25 +197,29 @@ class Run:
                 )
                 return
 
-    def train(self, progress: tqdm | None = None) -> list[Path]:
+    def train(self, progress: tqdm | None = None, pictures: str | int = "auto") -> list[Path]:
         """From where the run stands to its last step; returns the paths of the pictures.
 
-        `progress` is a bar that several runs share; without it the run has its own. Raises Failure
+        `progress` is a bar that several runs share; without it the run has its own. `pictures` are
+        drawn at the "end" and, unless that is all, each so many epochs or ("auto") as often as
+        takes no longer than the training does; or "no" pictures are drawn. Raises Failure
         if a number is not finite, or if another process trains the run.
         """
         claim(self.lock)
         try:
             if progress is None:
-                with bar(self.total_steps, self.step) as progress:
-                    return self._train(progress)
-            return self._train(progress)
+                with bar(self.config.model, self.total_steps, "step", self.step) as progress:
+                    return self._train(progress, pictures)
+            return self._train(progress, pictures)
         finally:
             release(self.lock)
 
-    def _train(self, progress: tqdm) -> list[Path]:
+    def _train(self, progress: tqdm, pictures: str | int) -> list[Path]:
+        drawing, drawn = DRAWING, 0.0  # seconds: of the pictures once, and of all so far
+        started = time.perf_counter()
         self._drop_metrics_after(self.step)
         epochs = math.ceil(self.total_steps / self.steps_per_epoch)
-        drawn_every = max(1, epochs // TIMES_DRAWN)
+        told_every = max(1, epochs // TIMES_TOLD)
         key, label = self.model.headline
         progress.write(f"{self.config.model} on {self.config.data}, {self._shown()}")
         with (self.directory / "metrics.jsonl").open("a") as metrics:
@@ -214,20 +227,29 @@ class Run:
                 for line in self._epoch():
                     metrics.write(json.dumps(line) + "\n")
                     progress.update()
-                test = {k: float(v.mean()) for k, v in self._over_test(self.model.test).items()}
+                found = self._over_test(self.model.test)
+                test = {k: float(v.mean()) for k, v in found.items()}
                 self._refuse_unless_finite(test)
                 metrics.write(json.dumps({"step": self.step, "test": True, **test}) + "\n")
                 metrics.flush()
                 self.save()
                 headline = f"test {label} {test[key]:.2f}"
-                progress.set_postfix_str(f"{self.config.model}: {headline}")
-                epoch = math.ceil(self.step / self.steps_per_epoch)
-                if epoch % drawn_every == 0 or self.step == self.total_steps:
+                progress.set_postfix_str(f"{key} {test[key]:.2f}")
+                epoch, last = math.ceil(self.step / self.steps_per_epoch), self.total_steps
+                if told := epoch % told_every == 0 or self.step == last:
                     others = (f"{k} {v:.2f}" for k, v in test.items() if k != key)
                     progress.write(f"epoch {epoch:4d}/{epochs}  {', '.join((headline, *others))}")
-                    if self.step < self.total_steps:
-                        self.draw()
-        return self.draw()
+                if isinstance(pictures, int):
+                    due = epoch % pictures == 0
+                else:
+                    trained = time.perf_counter() - started - drawn
+                    due = pictures == "auto" and told and trained > drawn + 2 * drawing
+                if due and self.step < last:
+                    began = time.perf_counter()
+                    self.draw()
+                    drawing = time.perf_counter() - began
+                    drawn += drawing
+        return [] if pictures == "no" else self.draw()
 
     def _epoch(self) -> Iterator[dict[str, Any]]:
         """Train to the end of the epoch, or to the last step; yields the numbers of each step."""
@@ -269,8 +291,13 @@ class Run:
     ) -> dict[str, np.ndarray]:
         """What `f` gives for the test images, (N,) each, in batches."""
         rng = self.config.rng(_TEST, 1)
-        batches = [slice(start, start + 500) for start in range(0, len(self.test), 500)]
-        found = [f(self.test[b], rng, self._labels(self.data.test_labels, b)) for b in batches]
+        found = []
+        with bar(f"{self.config.model}: test", len(self.test), "image") as progress:
+            for start in range(0, len(self.test), 500):
+                batch = slice(start, start + 500)
+                x, labels = self.test[batch], self._labels(self.data.test_labels, batch)
+                found.append(f(x, rng, labels))
+                progress.update(len(x))
         return {k: np.concatenate([numbers[k] for numbers in found]) for k in found[0]}
 
     def evaluate(self) -> dict[str, Any]:
@@ -297,7 +324,9 @@ class Run:
 
     def _shown(self) -> str:
         """What of the pixels the model is shown, without which a nat says nothing."""
-        return self.data.describe(self.model.shown)
+        limit = self.config.limit
+        first = f", the first {limit:,} images" if limit else ""
+        return self.data.describe(self.model.shown) + first
 
     def save(self) -> None:
         """Raises Failure if a gradient, or a number to save, is not finite: a loss can hide it."""
@@ -318,6 +347,10 @@ class Run:
 
     def draw(self) -> list[Path]:
         """Draw every picture of the run; returns their paths."""
+        with bar(f"{self.config.model}: drawing pictures"):
+            return self._draw()
+
+    def _draw(self) -> list[Path]:
         rng = self.config.rng(_PICTURE)
         pictures = self.model.draw(self.data, self.test, self.directory, rng)
         curves = self.directory / CURVES
@@ -336,11 +369,6 @@ class Run:
         lines = [json.dumps(m) + "\n" for m in read_metrics(self.directory) if m["step"] <= step]
         with replacing(path) as unfinished:
             unfinished.write_text("".join(lines))
-
-
-def bar(total: int, done: int = 0) -> tqdm:
-    """A progress bar over training steps."""
-    return tqdm(total=total, initial=done, unit="step", disable=None, leave=False)
 
 
 def read_metrics(directory: Path) -> list[dict[str, Any]]:

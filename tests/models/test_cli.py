@@ -146,6 +146,68 @@ def test_a_finished_run_goes_on_when_asked_for_more(copy, capsys):
     assert lines(copy)[-1]["step"] == 13
 
 
+def test_a_run_may_have_the_first_images_only(tmp_path, capsys):
+    directory = tmp_path / "run"
+    assert train(directory, "--set", "batch=50", "--limit", "200", "--epochs", "1") == 0
+    out = capsys.readouterr().out
+    assert out.startswith("vae on digits, fixed binarisation (pixel > 1/2), the first 200 images\n")
+    assert "the first 200 images: mean over 200 test images\n" in out
+    assert lines(directory)[-1]["step"] == 4
+    assert json.loads((directory / "config.json").read_text())["limit"] == 200
+    assert main(["train", "vae", "--resume", str(directory), "--epochs", "2"]) == 0
+    assert lines(directory)[-1]["step"] == 8
+    capsys.readouterr()
+    assert main(["train", "vae", "--resume", str(directory), "--limit", "9"]) == 2
+    assert "leave out --limit" in capsys.readouterr().err
+    reconfigure(directory, "limit", 300)
+    assert main(["evaluate", str(directory)]) == 1
+    assert "was trained on other data" in capsys.readouterr().err
+    assert train(tmp_path / "few", "--limit", "200") == 2
+    assert "a step takes 500 of the 200 training images" in capsys.readouterr().err
+
+
+def test_a_limit_beyond_the_data_is_refused(tmp_path, capsys):
+    assert train(tmp_path / "run", "--limit", "1501") == 2
+    assert "limit=1,501: digits has 1,500 images to train on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("pictures", "cost", "times"),
+    [
+        (["--pictures", "no"], 0, 0),
+        (["--pictures", "end"], 0, 1),
+        (["--pictures", "2"], 0, 4),  # epochs 2, 4, 6, 7
+        (["--pictures", "auto"], 0, 7),
+        ([], 1e-4, 7),
+        ([], 60, 1),
+    ],
+)
+def test_pictures_are_drawn_when_asked_or_when_they_cost_little(
+    tmp_path, monkeypatch, pictures, cost, times
+):
+    drawn = []
+    monkeypatch.setattr(Run, "draw", lambda self: drawn.append(self.step) or [])
+    monkeypatch.setattr("models.training.DRAWING", cost)
+    assert train(tmp_path / "run", "--epochs", "7", *pictures) == 0
+    assert len(drawn) == times
+    assert drawn[-1:] == [21][:times]
+
+
+def test_pictures_never_take_longer_than_training(tmp_path, monkeypatch):
+    clock = iter(range(10**6))  # each look at it is a second later
+    took = []
+
+    def draw(self):
+        took.append(sum(1 for _ in zip(range(5), clock)))
+        return []
+
+    monkeypatch.setattr(Run, "draw", draw)
+    monkeypatch.setattr("models.training.time.perf_counter", lambda: next(clock))
+    assert train(tmp_path / "run", "--epochs", "30") == 0
+    total = next(clock)
+    assert len(took) > 1 and sum(took) < total / 2
+
+
 def test_samples_depend_on_the_seed_alone(run, tmp_path, capsys):
     files = [tmp_path / f"{name}.png" for name in "abc"]
     for file, seed in zip(files, "001"):
