@@ -44,8 +44,8 @@ class Entry:
         return self.run.directory.name
 
 
-def write(runs: Sequence[Run], n: int, seed: int, page: Path) -> list[Path]:
-    """Compare by `n` samples of each; returns the paths of the page and its picture.
+def write(runs: Sequence[Run], n: int, seed: int, page: Path, picture: Path) -> list[Path]:
+    """Compare by `n` samples of each, on a page and in a picture; returns their paths.
 
     Raises UsageError for points instead of images, and for images of unequal size.
     """
@@ -56,7 +56,6 @@ def write(runs: Sequence[Run], n: int, seed: int, page: Path) -> list[Path]:
         sizes = ", ".join(f"{name} {h} x {w}" for name, (h, w) in shapes.items())
         raise UsageError(f"images of unequal size cannot be compared: {sizes}")
     entries = [_examine(run, n, seed) for run in runs]
-    picture = page.with_suffix(".png")
     figures.save(_overview(entries), picture)
     content = _PAGE.render(
         title=_title(entries),
@@ -69,7 +68,7 @@ def write(runs: Sequence[Run], n: int, seed: int, page: Path) -> list[Path]:
         ],
     )
     with replacing(page) as unfinished:
-        unfinished.write_text(content)
+        unfinished.write_text(content, encoding="utf-8")
     return [page, picture]
 
 
@@ -237,4 +236,4 @@ def _embedded(figure: Figure) -> str:
     return "data:image/png;base64," + base64.b64encode(figures.rendered(figure, ".png")).decode()
 
 
-_PAGE = Template(Path(__file__).with_suffix(".html").read_text(), autoescape=True)
+_PAGE = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"), autoescape=True)
