@@ -180,6 +180,8 @@ def draw_panel(
         shown.append(means[len(means) // 20 :])  # the first steps may be far away
     for key, label in panel.test.items():
         epochs, values = _series(metrics, key, steps_per_epoch, test=True)
+        if len(values) == 0:
+            continue
         few = "o" if len(values) <= FEW else ""
         axes.plot(epochs, values, color=next(color), label=label, marker=few, markersize=4)
         shown.append(values)

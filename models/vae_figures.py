@@ -85,7 +85,8 @@ def _latent_plane(model: "VAE", data: Dataset, mu: np.ndarray, title: str) -> Fi
     grid = np.stack(np.meshgrid(across, across[::-1]), axis=-1).reshape(-1, 2)
     images = model.images(origin + grid @ axes).reshape(GRID, GRID, *model.shape)
     edge = reach * (1 + 1 / (GRID - 1))  # half an image beyond the last one's middle
-    figure = figures.Picture(figsize=(figures.WIDTH, 4.6), layout="constrained")
+    figure = figures.Picture(figsize=(figures.WIDTH, 4.8))
+    figure.set_layout_engine("compressed", h_pad=0.08)
     left, right = figure.subplots(1, 2)
     _scatter(left, data, points)
     right.imshow(
