@@ -207,17 +207,23 @@ def clip_gradients(parameters: Mapping[str, Tensor], max_norm: float) -> float:
 
 
 class EMA:
-    """The exponential moving average of parameters: a <- decay a + (1 - decay) p."""
+    """The exponential moving average of parameters: a <- d a + (1 - d) p,  d <= decay.
+
+    At first d is less, or what the parameters were before any training would stay in the average
+    for 1 / (1 - decay) steps: d = min(decay, (1 + t) / (10 + t)) with t the updates before
+    (TensorFlow, `tf.train.ExponentialMovingAverage` with `num_updates`).
+    """
 
     def __init__(self, parameters: Mapping[str, Tensor], decay: float = 0.999):
         self.parameters, self.decay = parameters, decay
         self.average = {name: p.data.copy() for name, p in parameters.items()}
 
-    def update(self) -> None:
+    def update(self, t: int) -> None:
+        decay = min(self.decay, (1 + t) / (10 + t))
         for name, average in self.average.items():
             note_write(average, "an update of EMA")
-            average *= self.decay
-            average += (1 - self.decay) * self.parameters[name].data
+            average *= decay
+            average += (1 - decay) * self.parameters[name].data
 
     @contextmanager
     def applied(self) -> Iterator[None]:

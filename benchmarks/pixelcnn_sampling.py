@@ -26,7 +26,8 @@ def drawing(case: tuple[str, int], function: str, known: int) -> Callable[[], ob
     model = PixelCNN(Settings(kind=kind), (SIZE, SIZE), 2, rng)
     draw = getattr(raster, function)
     images = np.zeros((n, SIZE, SIZE), np.float32)
-    return lambda: draw(model, images, known, rng, None)
+    u = rng.random(images.shape, np.float32)
+    return lambda: draw(model, images, known, u, None)
 
 
 CONTESTANTS = {

@@ -151,6 +151,7 @@ class Autoencoder(Model):
 
     def corrupt(self, x: Array, rng: np.random.Generator) -> tuple[Array, Array]:
         """What the encoder is given for images (N, pixels), and which pixels count in the loss."""
+        self.check_pixels(x)
         s, everything = self.settings, self.array(np.ones(x.shape[1]))
         if s.kind == "denoising":
             return x + self.array(s.noise * rng.standard_normal(x.shape)), everything

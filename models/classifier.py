@@ -18,6 +18,7 @@ from autograd import Tensor, log_softmax, nn, no_grad, optim, relu, softmax
 from models import checkpoint
 from models.data import Dataset, load
 from models.errors import Failure
+from models.progress import bar
 
 FEATURES = 32  # few, so that the covariance of a few hundred images is well estimated
 RECIPE = "1"  # to be counted up with any change of what or how it learns: older caches are void
@@ -137,14 +138,17 @@ def _train(classifier: Classifier, data: Dataset) -> None:
     rng = np.random.default_rng([classifier.seed, 1])
     steps = max(LEAST_STEPS, PASSES * len(data.train) // BATCH)
     adam = optim.Adam(classifier.parameters(), optim.cosine_schedule(RATE, 0, steps))
-    for _ in range(steps):
-        chosen = rng.integers(len(data.train), size=BATCH)
-        x = as_shown(warped(data.train[chosen] / np.float32(data.levels - 1), rng), rng)
-        log_p = log_softmax(classifier(x)[1])
-        loss = -log_p[np.arange(BATCH), data.train_labels[chosen]].mean()  # type: ignore[index]
-        classifier.zero_grad()
-        loss.backward()
-        adam.step()
+    with bar(f"training a classifier of {data.name}", steps, "step") as progress:
+        for _ in range(steps):
+            chosen = rng.integers(len(data.train), size=BATCH)
+            x = as_shown(warped(data.train[chosen] / np.float32(data.levels - 1), rng), rng)
+            log_p = log_softmax(classifier(x)[1])
+            labels = data.train_labels[chosen]  # type: ignore[index]
+            loss = -log_p[np.arange(BATCH), labels].mean()
+            classifier.zero_grad()
+            loss.backward()
+            adam.step()
+            progress.update()
 
 
 def as_shown(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:

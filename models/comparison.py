@@ -66,7 +66,7 @@ def write(runs: Sequence[Run], n: int, seed: int, page: Path) -> list[Path]:
         pictures=[(title, _embedded(figure)) for title, figure in _pictures(entries)],
     )
     with replacing(page) as unfinished:
-        unfinished.write_text(content)
+        unfinished.write_text(content, encoding="utf-8")
     return [page, picture]
 
 
@@ -222,4 +222,4 @@ def _embedded(figure: Figure) -> str:
     return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
 
 
-_PAGE = Template(Path(__file__).with_suffix(".html").read_text(), autoescape=True)
+_PAGE = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"), autoescape=True)

@@ -9,6 +9,7 @@ so what is shown is one of four, and every reported nat says which:
 - dequantised: (level + u) / levels with uniform noise u ~ U[0, 1), for a density model.
 """
 
+import dataclasses
 import gzip
 import hashlib
 import math
@@ -19,17 +20,22 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from models.errors import Failure, UsageError
 
+WITHOUT_FILES = ("digits", "ring")  # data sets that nobody has to fetch
 BINARISATIONS = ("fixed", "dynamic", "none")  # as a setting: "none" is one of the last two
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
-    """Images as integers 0 .. levels - 1, uint8, (N, height, width); labels (N,), or None."""
+    """Images as integers 0 .. levels - 1, uint8, (N, height, width); labels (N,), or None.
+
+    Raises UsageError for arrays that are anything else.
+    """
 
     name: str
     levels: int
@@ -38,6 +44,60 @@ class Dataset:
     train_labels: np.ndarray | None = None
     test_labels: np.ndarray | None = None
 
+    def __post_init__(self) -> None:
+        if not 2 <= self.levels <= 256:
+            raise UsageError(f"{self.name}: levels={self.levels}: a pixel has 2 to 256 values")
+        for part, images in (("train", self.train), ("test", self.test)):
+            if images.dtype != np.uint8:
+                raise UsageError(
+                    f"{self.name}, {part}: pixels of {images.dtype}: they are whole levels, uint8; "
+                    f"from floats in [0, 1]: np.rint(x * {self.levels - 1}).astype(np.uint8)"
+                )
+            if images.ndim != 3 or images.size == 0:
+                raise UsageError(
+                    f"{self.name}, {part}: images of shape {images.shape}: they are grey, "
+                    "(N, height, width); from colour (N, height, width, 3): "
+                    "np.rint(x.mean(axis=-1)).astype(np.uint8)"
+                )
+            if (most := images.max()) >= self.levels:
+                raise UsageError(
+                    f"{self.name}, {part}: a pixel is {most}, and {self.levels} levels "
+                    f"are 0 to {self.levels - 1}: give as many levels as there are"
+                )
+        if self.train.shape[1:] != self.test.shape[1:]:
+            raise UsageError(
+                f"{self.name}: images of {self.train.shape[1:]} to train on "
+                f"and of {self.test.shape[1:]} to test: they are of one size"
+            )
+        self._check_labels()
+
+    def _check_labels(self) -> None:
+        if (self.train_labels is None) != (self.test_labels is None):
+            raise UsageError(f"{self.name}: labels are for both training and test images, or none")
+        for part, images, labels in (
+            ("train", self.train, self.train_labels),
+            ("test", self.test, self.test_labels),
+        ):
+            if labels is None:
+                continue
+            if labels.shape != (len(images),):
+                raise UsageError(
+                    f"{self.name}, {part}: labels of shape {labels.shape} "
+                    f"for {len(images):,} images: one of each, ({len(images)},)"
+                )
+            if labels.dtype.kind not in "iu" or labels.min() < 0:
+                raise UsageError(
+                    f"{self.name}, {part}: labels of {labels.dtype} from {labels.min()}: "
+                    "they are whole numbers from 0"
+                )
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self.name!r}: {len(self.train):,} to train on and "
+            f"{len(self.test):,} to test, of shape {self.image_shape}, {self.levels} levels, "
+            f"{self.classes} classes)"
+        )
+
     @property
     def image_shape(self) -> tuple[int, ...]:
         return self.train.shape[1], self.train.shape[2]
@@ -45,12 +105,26 @@ class Dataset:
     @property
     def classes(self) -> int:
         """How many labels there are; 0 where images have none."""
-        return 0 if self.train_labels is None else int(self.train_labels.max()) + 1
+        if self.train_labels is None or self.test_labels is None:
+            return 0
+        return int(max(self.train_labels.max(), self.test_labels.max())) + 1
 
     @property
     def checksum(self) -> str:
         """SHA-256 of the training and the test images."""
         return hashlib.sha256(self.train.tobytes() + self.test.tobytes()).hexdigest()
+
+    def first(self, count: int) -> Self:
+        """The first `count` images, of those to train on and of those to test."""
+        labels = (self.train_labels, self.test_labels)
+        train, test = (None if some is None else some[:count] for some in labels)
+        return dataclasses.replace(
+            self,
+            train=self.train[:count],
+            test=self.test[:count],
+            train_labels=train,
+            test_labels=test,
+        )
 
     def observe(self, images: np.ndarray, how: str, rng: np.random.Generator) -> np.ndarray:
         """What a model is shown: (N, height, width) of levels to (N, pixels) float32 in [0, 1].

@@ -257,7 +257,7 @@ class DDPM(Model):
         loss.backward()
         optim.clip_gradients(optimizers["adam"].parameters, 1.0)
         optimizers["adam"].step()
-        self.ema.update()
+        self.ema.update(optimizers["adam"].steps - 1)
         return {"loss": loss.item(), **parts}
 
     def denoise(
@@ -410,8 +410,7 @@ class DDPM(Model):
 
     def standard(self, x: Any) -> Array:
         """(N, pixels) of data as x_0, in the units of the diffusion."""
-        if self.levels:
-            self.check_pixels(x)
+        self.check_pixels(x)
         return (self.array(x) - self.center.data) / self.scale.data
 
     def _normal(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

@@ -335,6 +335,7 @@ class GAN(Model):
 
     def _inwards(self, x: Any) -> Any:
         """Pixels in [0, 1] as the generator's in [-1, 1]; points as they are."""
+        self.check_pixels(x)
         return x if self.levels == 0 else 2 * x - 1
 
     @no_grad()
@@ -342,8 +343,6 @@ class GAN(Model):
         self, x: Array, rng: np.random.Generator, labels: np.ndarray | None = None
     ) -> dict[str, np.ndarray]:
         """Of each image and one sample: what D says, and both losses, without any smoothing."""
-        if self.levels:
-            self.check_pixels(x)
         classes = self._one_hot(len(x), labels)
         with evaluating(self):
             real = self._scores(self._inwards(x), classes)

@@ -67,11 +67,17 @@ def inception_score(probabilities: np.ndarray) -> float:
     """exp E_x KL(p(y|x) || p(y)) for p(y|x) (n, classes) (Salimans et al. 2016, section 4).
 
     From 1, where all samples look alike to the classifier, to the number of classes (10 for
-    digits), where each is surely of one class and all are equally frequent.
+    digits), where each is surely of one class and all are equally frequent. Raises UsageError for
+    rows that are no probabilities.
     """
-    p = np.asarray(probabilities, np.float64)
-    if p.ndim != 2 or len(p) == 0:
-        raise UsageError(f"the inception score needs probabilities (n, classes), not {p.shape}")
+    p = _rows(probabilities, "probabilities", least=1)
+    sums = p.sum(1)
+    if p.min() < 0 or abs(sums - 1).max() > 1e-3:
+        raise UsageError(
+            f"probabilities from {p.min():.3g} to {p.max():.3g}, whose rows sum to "
+            f"{sums.min():.3g} to {sums.max():.3g}: they are 0 to 1 and sum to 1; of logits give "
+            "softmax(logits)"
+        )
     log = np.log(np.maximum(p, np.finfo(np.float64).tiny))  # 0 log 0 = 0
     marginal = np.log(np.maximum(p.mean(0), np.finfo(np.float64).tiny))
     return float(np.exp((p * (log - marginal)).sum(1).mean()))
@@ -101,12 +107,26 @@ def _share_among(points: np.ndarray, members: np.ndarray, k: int) -> float:
 
 
 def _features(a: np.ndarray, b: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
-        raise ValueError(f"features of {a.shape} and {b.shape}: both must be (n, F), with one F")
-    if min(len(a), len(b)) < least:
-        raise UsageError(f"{len(a)} and {len(b)} images: at least {least} of each are needed")
+    a, b = _rows(a, "features", least), _rows(b, "features", least)
+    if a.shape[1] != b.shape[1]:
+        raise UsageError(f"features of {a.shape} and {b.shape}: both must be (n, F), with one F")
     return a, b
+
+
+def _rows(values: np.ndarray, what: str, least: int) -> np.ndarray:
+    """As float64. Raises UsageError unless it is (n, F) with `least` rows or more, all finite."""
+    found = np.asarray(values, np.float64)
+    if found.ndim != 2 or found.shape[1] == 0:
+        raise UsageError(f"{what} of shape {found.shape}: they must be (n, F)")
+    if len(found) < least:
+        raise UsageError(f"{what} of {len(found)} images: at least {least} are needed")
+    if len(wrong := np.argwhere(~np.isfinite(found))):
+        row, column = wrong[0]
+        raise UsageError(
+            f"{what}: {found[row, column]} in row {row}, {len(wrong):,} such numbers of "
+            f"{found.size:,}: nothing can be measured with them"
+        )
+    return found
 
 
 def interval(
@@ -185,13 +205,14 @@ def nearest(train: np.ndarray, samples: np.ndarray, k: int = 1) -> tuple[np.ndar
     """The k training images nearest to each sample in pixels: indices and distances, (n, k).
 
     Distances are Euclidean, nearest first; 0 is a copy. Images are (.., height, width) of one size,
-    in one unit. Raises ValueError for unequal sizes, UsageError for k beyond the training images.
+    in one unit. Raises ValueError for unequal sizes, UsageError for k beyond the training images
+    and for pixels that are not finite.
     """
     if train.shape[1:] != samples.shape[1:]:
         raise ValueError(f"images of unequal size: {train.shape[1:]} and {samples.shape[1:]}")
     if not 1 <= k <= len(train):
         raise UsageError(f"k={k}: there are {len(train)} training images")
-    x, y = (a.reshape(len(a), -1).astype(np.float64) for a in (train, samples))
+    x, y = (_rows(a.reshape(len(a), -1), "pixels", least=0) for a in (train, samples))
     found = np.empty((len(y), k), np.intp)
     for start in range(0, len(y), CHUNK):
         # |x - y|^2 without |y|^2, which changes no order

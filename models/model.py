@@ -151,7 +151,8 @@ class Model(nn.Module):
     def draws(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Images of the kind that the model is shown, to be measured; `sample` may show means."""
         images = self.sample(n, rng)
-        return images if self.shown == "grey" else (images > 0.5).astype(np.float32)
+        binary = self.shown in ("fixed", "dynamic")
+        return (images > 0.5).astype(np.float32) if binary else images
 
     def draw(
         self, data: Dataset, test: Array, directory: Path, rng: np.random.Generator
@@ -171,9 +172,10 @@ class Model(nn.Module):
             return np.arange(n) % self.classes if self.classes else None
         labels = np.asarray(labels)
         if not self.classes:
+            able = hasattr(self.settings, "conditional")
             raise UsageError(
                 f"this {self.name} is not conditional, so it has no classes: "
-                "train one with --set conditional=yes"
+                + ("train one with --set conditional=yes" if able else f"no {self.name} has any")
             )
         if labels.shape != (n,) or labels.dtype.kind not in "iu":
             raise UsageError(f"labels of {labels.dtype}, {labels.shape}: needs {n} whole numbers")
@@ -183,14 +185,22 @@ class Model(nn.Module):
         return labels
 
     def check_pixels(self, x: Any) -> None:
-        """Raises ValueError unless `x` is (N, pixels) in [0, 1]."""
+        """Raises ValueError unless `x` is (N, pixels) in [0, 1], or finite points (N, 2).
+
+        Every family calls it where images come in: in training, tests and bounds alike.
+        """
+        values = x.data if isinstance(x, Tensor) else x
         pixels = math.prod(self.shape)
-        if x.ndim != 2 or x.shape[1] != pixels:
+        if values.ndim != 2 or values.shape[1] != pixels:
             raise ValueError(
-                f"images of {x.shape[1:]}: this {self.name} is for {self.shape}, flat ({pixels},)"
+                f"images of {values.shape[1:]}: this {self.name} is for {self.shape}, "
+                f"flat ({pixels},)"
             )
-        least, most = (float(x.min()), float(x.max())) if x.size else (0.0, 0.0)
-        if not 0 <= least <= most <= 1:
+        least, most = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+        if self.levels == 0:
+            if not (math.isfinite(least) and math.isfinite(most)):
+                raise ValueError(f"points from {least:g} to {most:g}: they must be finite")
+        elif not 0 <= least <= most <= 1:
             raise ValueError(f"pixels from {least:g} to {most:g}: they must be in [0, 1]")
 
     def array(self, values: Any) -> Array:

@@ -27,7 +27,6 @@ from autograd import (
     bce_with_logits,
     grad,
     log_softmax,
-    namespace,
     no_grad,
     sigmoid,
     softmax,
@@ -185,9 +184,8 @@ class PixelCNN(Model):
         lines = {} if baseline is None else {f"factorised model {baseline:.2f}": baseline}
         return [Panel("-log p(x)", "nats per image", {"loss": "train"}, {"nll": "test"}, lines)]
 
-    def choose(self, logits: Array, rng: np.random.Generator) -> Array:
-        """Draws of a pixel in [0, 1] by inversion, from logits (n, outputs): (n,)."""
-        u = namespace(logits).asarray(rng.random(len(logits), np.float32))
+    def choose(self, logits: Array, u: Array) -> Array:
+        """Draws of a pixel in [0, 1], (n,), by inversion of u (n,), from logits (n, outputs)."""
         if self.levels == 2:
             return (u < sigmoid(logits[:, 0])).astype(np.float32)
         cumulative = softmax(logits).cumsum(axis=1)[:, :-1]  # the last, 1, might round to below u
@@ -220,9 +218,11 @@ class PixelCNN(Model):
         canvas = self.array(images).copy()
         canvas[:, known:] = 0
         self.level_of(canvas.reshape(n, -1))
+        u = self.array(rng.random(canvas.shape, np.float32))  # those of an image together
         for start in range(0, n, DRAWN):
             part = slice(start, start + DRAWN)
-            raster.draw(self, canvas[part], known, rng, labels if labels is None else labels[part])
+            own = labels if labels is None else labels[part]
+            raster.draw(self, canvas[part], known, u[part], own)
         return to_device(canvas, "cpu")
 
     def draw(

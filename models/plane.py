@@ -17,12 +17,13 @@ from matplotlib.patches import Circle
 
 from models import figures
 from models.data import Dataset
+from models.errors import UsageError
 
 GOOD = 3.0  # deviations from the nearest mode within which a sample is a good one
 COVERED = 0.1  # of a mode's share of the samples, that it must have as good ones
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Points(Dataset):
     """Points (N, 2), float32, of Gaussians of one deviation `sigma` around `modes` (K, 2).
 
@@ -31,6 +32,14 @@ class Points(Dataset):
 
     modes: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
     sigma: float = 1.0
+
+    def __post_init__(self) -> None:
+        for points in (self.train, self.test):
+            if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
+                raise UsageError(
+                    f"{self.name}: points of shape {points.shape}: finite ones, (N, 2)"
+                )
+        self._check_labels()
 
     @property
     def image_shape(self) -> tuple[int, ...]:

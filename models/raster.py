@@ -11,8 +11,6 @@ runs for a row at a time, and `across`, which runs for a pixel.
 
 from typing import Any
 
-import numpy as np
-
 from autograd import Array, namespace, no_grad
 from autograd.ops import conv2d
 from autograd.tensor import bare
@@ -20,8 +18,11 @@ from kernels.masked_conv2d import live_taps
 
 
 @no_grad()
-def draw(model: Any, images: Array, known: int, rng: np.random.Generator, labels: Any) -> None:
-    """Draw the rows of `images` (n, height, width) from row `known` on, given those before."""
+def draw(model: Any, images: Array, known: int, u: Array, labels: Any) -> None:
+    """Draw the rows of `images` (n, height, width) from row `known` on, given those before.
+
+    Each pixel has its number of `u` (n, height, width), drawn of U[0, 1).
+    """
     _, height, width = images.shape
     raster = Raster(model.network, images, labels)
     for row in range(height):
@@ -33,20 +34,18 @@ def draw(model: Any, images: Array, known: int, rng: np.random.Generator, labels
             x = raster.piece(row, column, column + 1)
             here = [part[..., column : column + 1] for part in above]
             logits = model.network.across(x, here, raster).data
-            x[...] = model.choose(logits[0, :, :, 0].T, rng)[:, None]
+            x[...] = model.choose(logits[0, :, :, 0].T, u[:, row, column])[:, None]
     images[...] = raster.images
 
 
 @no_grad()
-def draw_by_definition(
-    model: Any, images: Array, known: int, rng: np.random.Generator, labels: Any
-) -> None:
+def draw_by_definition(model: Any, images: Array, known: int, u: Array, labels: Any) -> None:
     """As `draw`, by a pass over the whole images for each pixel."""
     _, height, width = images.shape
     for row in range(known, height):
         for column in range(width):
             logits = model.logits(images[:, None], labels)[:, :, row, column].data
-            images[:, row, column] = model.choose(logits, rng)
+            images[:, row, column] = model.choose(logits, u[:, row, column])
 
 
 class Raster:

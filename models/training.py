@@ -3,7 +3,8 @@
     config.json              what was asked for, with versions and the data's checksum
     metrics.jsonl            a line a training step, and one a test at the end of each epoch
     checkpoint.safetensors   parameters and optimiser, rewritten after each epoch
-    *.png                    pictures, redrawn as it trains
+    *.png                    pictures, redrawn as it trains, the curves last
+    chainrule.lock           by which process it is being trained
 
 All randomness is drawn from (seed, what for, step or epoch), so there is no generator state to
 save, and a resumed run goes on exactly as it would have gone.
@@ -12,97 +13,45 @@ save, and a resumed run goes on exactly as it would have gone.
 import dataclasses
 import json
 import math
-import platform
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, get_origin, get_type_hints
+from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from tqdm import tqdm
 
 from autograd import Array, to_device
 from models import checkpoint, factorised, figures
+from models.config import Config
 from models.data import load
-from models.errors import Failure, UsageError
+from models.errors import Caution, Failure, UsageError
 from models.families import FAMILIES
-from models.files import replacing
+from models.files import LOCK, claim, refuse_unless_free, release, replacing
 from models.model import Model
+from models.progress import bar
 
-TIMES_DRAWN = 6  # how often a run draws its pictures
+TIMES_TOLD = 6  # how often a run prints its tests
+DRAWING = 5.0  # seconds that its pictures may take, before they are known
+CHECKPOINT, CURVES = "checkpoint.safetensors", "curves.png"
 _WEIGHTS, _ORDER, _BATCH, _TEST, _PICTURE, _TRAIN = range(6)  # what the randomness is for
-
-
-@dataclass(frozen=True)
-class Config:
-    """Everything that a run depends on. `steps` is the total; None means `settings.epochs`."""
-
-    settings: Any  # of the model's family
-    model: str
-    data: str = "digits"
-    data_dir: str | None = None
-    data_checksum: str = ""
-    seed: int = 0
-    device: str = "cpu"
-    steps: int | None = None
-
-    def rng(self, what_for: int, count: int = 0) -> np.random.Generator:
-        return np.random.default_rng([self.seed, what_for, count])
-
-    def write(self, directory: Path) -> None:
-        packages = ("numpy", "scikit-learn", "safetensors")
-        versions = {"python": platform.python_version()} | {p: version(p) for p in packages}
-        content = dataclasses.asdict(self) | {"versions": versions}
-        with replacing(directory / "config.json") as unfinished:
-            unfinished.write_text(json.dumps(content, indent=2) + "\n")
-
-    def __post_init__(self) -> None:
-        if self.seed < 0 or (self.steps is not None and self.steps < 1):
-            raise UsageError(f"seed={self.seed}, steps={self.steps}: too small")
-
-    @classmethod
-    def read(cls, directory: Path) -> "Config":
-        """Raises UsageError for a directory that is not a run's, Failure for a damaged one."""
-        path = directory / "config.json"
-        if not path.is_file():
-            raise UsageError(f"{directory} is not a run: it has no config.json")
-        try:
-            content = json.loads(path.read_text())
-            content.pop("versions")
-            settings = {
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in content.pop("settings").items()
-            }
-            config = cls(FAMILIES[content["model"]].settings_type(**settings), **content)
-            _check_types(config.settings)
-            _check_types(config)
-            return config
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, UsageError) as error:
-            raise Failure(f"{path} is damaged ({error})") from error
-
-
-def _check_types(record: Any) -> None:
-    """Raises TypeError if a field of a dataclass, read from a file, is not of its type."""
-    for name, kind in get_type_hints(type(record)).items():
-        value = getattr(record, name)
-        if kind is Any:
-            continue
-        if get_origin(kind) is tuple:
-            right = isinstance(value, tuple) and all(type(item) is int for item in value)
-        else:
-            right = isinstance(value, int | float if kind is float else kind)
-        if not right or (isinstance(value, bool) and kind is not bool):
-            raise TypeError(f"{name} is {value!r}")
 
 
 class Run:
     """A model with its data and its optimiser, in a directory, at a step."""
 
     def __init__(self, config: Config, directory: Path):
-        self.data = load(config.data, config.data_dir)
+        with bar(f"reading {config.data}"):
+            self.data = load(config.data, config.data_dir)
+        if config.limit:
+            if config.limit > (there := len(self.data.train)):
+                raise UsageError(
+                    f"limit={config.limit:,}: {config.data} has {there:,} images to train on"
+                )
+            self.data = self.data.first(config.limit)
         checksum = self.data.checksum
         if config.data_checksum not in ("", checksum):
             raise Failure(
@@ -111,6 +60,7 @@ class Run:
             )
         self.config = dataclasses.replace(config, data_checksum=checksum)
         self.directory = directory
+        self.lock = FileLock(directory / LOCK)
         self.settings = config.settings
         family = FAMILIES[config.model]
         self._refuse_unfit(family)
@@ -125,9 +75,12 @@ class Run:
                 f"batch={self.settings.batch}: a step takes {self.model.images_a_step:,} of "
                 f"the {len(self.data.train):,} training images of {config.data}"
             )
-        self.total_steps = config.steps or self.settings.epochs * self.steps_per_epoch
+        self.total_steps = self._total_steps(config)
         self.step = 0
         self.optimizers = self.model.optimizers(self.total_steps)
+
+    def _total_steps(self, config: Config) -> int:
+        return config.steps or config.settings.epochs * self.steps_per_epoch
 
     def _refuse_unfit(self, family: type[Model]) -> None:
         """Raises UsageError if a model of these settings is not for these data."""
@@ -156,18 +109,21 @@ class Run:
 
     @classmethod
     def create(cls, config: Config, directory: Path) -> "Run":
-        """A new run. Raises UsageError if `directory` exists: nothing is overwritten."""
-        if directory.exists():
-            raise UsageError(
-                f"{directory} exists: choose another --out, or go on with it by --resume"
-            )
+        """A new run. Raises UsageError if there is something in `directory`."""
+        refuse_unless_free(directory)
         run = cls(config, directory)
-        try:
-            directory.mkdir(parents=True)
-        except OSError as error:
-            raise Failure(f"cannot make {directory}: {error.strerror}") from error
-        run.config.write(directory)
+        run.begin()
         return run
+
+    def begin(self) -> None:
+        """Make the directory this run's, and this process's until it is trained."""
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Failure(f"cannot make {self.directory}: {error.strerror}") from error
+        claim(self.lock)
+        refuse_unless_free(self.directory)  # another process may have been as quick
+        self.config.write(self.directory)
 
     @classmethod
     def open(cls, directory: Path, **changes: Any) -> "Run":
@@ -176,36 +132,94 @@ class Run:
         Raises UsageError or Failure if the directory is no run, or the checkpoint not this one's.
         """
         run = cls(dataclasses.replace(Config.read(directory), **changes), directory)
-        path = directory / "checkpoint.safetensors"
-        if not path.exists():
-            return run
-        arrays, metadata = checkpoint.read(path)
-        if metadata.get("model") != run.config.model:
-            raise Failure(
-                f"{path} is of the model {metadata.get('model')!r}, not {run.config.model!r}"
-            )
-        try:
-            run.model.load_state(_within(arrays, "model."))
-            for name, optimizer in run.optimizers.items():
-                optimizer.load_state(_within(arrays, f"{name}."))
-            run.step = int(metadata["step"])
-        except (ValueError, LookupError) as error:
-            raise Failure(f"{path} does not fit its config.json: {error}") from error
+        run._load()
         return run
 
-    def train(self, progress: tqdm | None = None) -> list[Path]:
+    @classmethod
+    def resume(cls, directory: Path, **changes: Any) -> "Run":
+        """As `open`, to be trained by this process, for which the directory is kept.
+
+        Raises UsageError if it is finished, and its pictures are drawn. Warns if another number of
+        steps makes another learning rate.
+        """
+        config = Config.read(directory)
+        run = cls(dataclasses.replace(config, **changes), directory)
+        claim(run.lock)
+        try:
+            run._load()
+            if run.step >= run.total_steps and run._drawn:
+                raise UsageError(
+                    f"{directory} is finished, at step {run.step:,} of {run.total_steps:,}: "
+                    "to go on, ask for more with --epochs or --steps"
+                )
+            run._tell_of_another_rate(run._total_steps(config))
+            run.config.write(directory)
+        except BaseException:
+            release(run.lock)
+            raise
+        return run
+
+    def _load(self) -> None:
+        path = self.directory / CHECKPOINT
+        if not path.exists():
+            return
+        arrays, metadata = checkpoint.read(path)
+        if metadata.get("model") != self.config.model:
+            raise Failure(
+                f"{path} is of the model {metadata.get('model')!r}, not {self.config.model!r}"
+            )
+        try:
+            self.model.load_state(_within(arrays, "model."))
+            for name, optimizer in self.optimizers.items():
+                optimizer.load_state(_within(arrays, f"{name}."))
+            self.step = int(metadata["step"])
+        except (ValueError, LookupError) as error:
+            raise Failure(f"{path} does not fit its config.json: {error}") from error
+
+    @property
+    def _drawn(self) -> bool:
+        """Whether the last picture is as new as the checkpoint."""
+        curves, saved = self.directory / CURVES, self.directory / CHECKPOINT
+        return curves.exists() and curves.stat().st_mtime_ns >= saved.stat().st_mtime_ns
+
+    def _tell_of_another_rate(self, steps: int) -> None:
+        """Warn if the learning rate would be another here in a training of so many `steps`."""
+        other = self.model.optimizers(steps)
+        for name, optimizer in self.optimizers.items():
+            now, before = (o.schedule(optimizer.steps) for o in (optimizer, other[name]))
+            if self.step and now != before:
+                warnings.warn(
+                    f"the learning rate goes on along a schedule of {self.total_steps:,} steps "
+                    f"instead of {steps:,}: it is {now:.3g} at step {self.step:,} instead of "
+                    f"{before:.3g}",
+                    Caution,
+                    stacklevel=3,
+                )
+                return
+
+    def train(self, progress: tqdm | None = None, pictures: str | int = "auto") -> list[Path]:
         """From where the run stands to its last step; returns the paths of the pictures.
 
-        `progress` is a bar that several runs share; without it the run has its own. Raises Failure
-        if the loss is not finite.
+        `progress` is a bar that several runs share; without it the run has its own. `pictures` are
+        drawn at the "end" and, unless that is all, each so many epochs or ("auto") as often as
+        takes no longer than the training does; or "no" pictures are drawn. Raises Failure
+        if a number is not finite, or if another process trains the run.
         """
-        if progress is None:
-            with bar(self.total_steps, self.step) as progress:
-                return self.train(progress)
-        pictures: list[Path] = []
+        claim(self.lock)
+        try:
+            if progress is None:
+                with bar(self.config.model, self.total_steps, "step", self.step) as progress:
+                    return self._train(progress, pictures)
+            return self._train(progress, pictures)
+        finally:
+            release(self.lock)
+
+    def _train(self, progress: tqdm, pictures: str | int) -> list[Path]:
+        drawing, drawn = DRAWING, 0.0  # seconds: of the pictures once, and of all so far
+        started = time.perf_counter()
         self._drop_metrics_after(self.step)
         epochs = math.ceil(self.total_steps / self.steps_per_epoch)
-        drawn_every = max(1, epochs // TIMES_DRAWN)
+        told_every = max(1, epochs // TIMES_TOLD)
         key, label = self.model.headline
         progress.write(f"{self.config.model} on {self.config.data}, {self._shown()}")
         with (self.directory / "metrics.jsonl").open("a") as metrics:
@@ -213,19 +227,29 @@ class Run:
                 for line in self._epoch():
                     metrics.write(json.dumps(line) + "\n")
                     progress.update()
-                test = {k: float(v.mean()) for k, v in self._over_test(self.model.test).items()}
+                found = self._over_test(self.model.test)
+                test = {k: float(v.mean()) for k, v in found.items()}
                 self._refuse_unless_finite(test)
                 metrics.write(json.dumps({"step": self.step, "test": True, **test}) + "\n")
                 metrics.flush()
                 self.save()
                 headline = f"test {label} {test[key]:.2f}"
-                progress.set_postfix_str(f"{self.config.model}: {headline}")
-                epoch = math.ceil(self.step / self.steps_per_epoch)
-                if epoch % drawn_every == 0 or self.step == self.total_steps:
+                progress.set_postfix_str(f"{key} {test[key]:.2f}")
+                epoch, last = math.ceil(self.step / self.steps_per_epoch), self.total_steps
+                if told := epoch % told_every == 0 or self.step == last:
                     others = (f"{k} {v:.2f}" for k, v in test.items() if k != key)
                     progress.write(f"epoch {epoch:4d}/{epochs}  {', '.join((headline, *others))}")
-                    pictures = self.draw()
-        return pictures
+                if isinstance(pictures, int):
+                    due = epoch % pictures == 0
+                else:
+                    trained = time.perf_counter() - started - drawn
+                    due = pictures == "auto" and told and trained > drawn + 2 * drawing
+                if due and self.step < last:
+                    began = time.perf_counter()
+                    self.draw()
+                    drawing = time.perf_counter() - began
+                    drawn += drawing
+        return [] if pictures == "no" else self.draw()
 
     def _epoch(self) -> Iterator[dict[str, Any]]:
         """Train to the end of the epoch, or to the last step; yields the numbers of each step."""
@@ -255,10 +279,10 @@ class Run:
     def _refuse_unless_finite(self, numbers: dict[str, float]) -> None:
         for name, value in numbers.items():
             if not math.isfinite(value):
-                kept = (self.directory / "checkpoint.safetensors").exists()
+                kept = (self.directory / CHECKPOINT).exists()
                 raise Failure(
                     f"{name} is {value} at step {self.step}: try a smaller learning_rate than "
-                    f"{self.settings.learning_rate}"
+                    f"{self.settings.learning_rate:g}"
                     + (f"; {self.directory} keeps its last checkpoint" if kept else "")
                 )
 
@@ -267,8 +291,13 @@ class Run:
     ) -> dict[str, np.ndarray]:
         """What `f` gives for the test images, (N,) each, in batches."""
         rng = self.config.rng(_TEST, 1)
-        batches = [slice(start, start + 500) for start in range(0, len(self.test), 500)]
-        found = [f(self.test[b], rng, self._labels(self.data.test_labels, b)) for b in batches]
+        found = []
+        with bar(f"{self.config.model}: test", len(self.test), "image") as progress:
+            for start in range(0, len(self.test), 500):
+                batch = slice(start, start + 500)
+                x, labels = self.test[batch], self._labels(self.data.test_labels, batch)
+                found.append(f(x, rng, labels))
+                progress.update(len(x))
         return {k: np.concatenate([numbers[k] for numbers in found]) for k in found[0]}
 
     def evaluate(self) -> dict[str, Any]:
@@ -295,20 +324,36 @@ class Run:
 
     def _shown(self) -> str:
         """What of the pixels the model is shown, without which a nat says nothing."""
-        return self.data.describe(self.model.shown)
+        limit = self.config.limit
+        first = f", the first {limit:,} images" if limit else ""
+        return self.data.describe(self.model.shown) + first
 
     def save(self) -> None:
+        """Raises Failure if a gradient, or a number to save, is not finite: a loss can hide it."""
         arrays = {f"model.{name}": array for name, array in self.model.state().items()}
         for name, optimizer in self.optimizers.items():
             arrays |= {f"{name}.{key}": array for key, array in optimizer.state().items()}
+        gradients = {
+            f"gradient.{name}": p.grad.numpy()
+            for name, p in self.model.parameters().items()
+            if p.grad is not None
+        }
+        for name, array in (gradients | arrays).items():
+            finite = np.isfinite(array)
+            if not finite.all():
+                self._refuse_unless_finite({name: float(array[~finite][0])})
         metadata = {"model": self.config.model, "step": str(self.step)}
-        checkpoint.write(self.directory / "checkpoint.safetensors", arrays, metadata)
+        checkpoint.write(self.directory / CHECKPOINT, arrays, metadata)
 
     def draw(self) -> list[Path]:
         """Draw every picture of the run; returns their paths."""
+        with bar(f"{self.config.model}: drawing pictures"):
+            return self._draw()
+
+    def _draw(self) -> list[Path]:
         rng = self.config.rng(_PICTURE)
         pictures = self.model.draw(self.data, self.test, self.directory, rng)
-        curves = self.directory / "curves.png"
+        curves = self.directory / CURVES
         figures.curves(
             read_metrics(self.directory),
             self.steps_per_epoch,
@@ -324,11 +369,6 @@ class Run:
         lines = [json.dumps(m) + "\n" for m in read_metrics(self.directory) if m["step"] <= step]
         with replacing(path) as unfinished:
             unfinished.write_text("".join(lines))
-
-
-def bar(total: int, done: int = 0) -> tqdm:
-    """A progress bar over training steps."""
-    return tqdm(total=total, initial=done, unit="step", disable=None, leave=False)
 
 
 def read_metrics(directory: Path) -> list[dict[str, Any]]:

@@ -167,6 +167,7 @@ class VAE(Model):
 
     def encode(self, x: Any) -> tuple[Tensor, Tensor]:
         """(N, pixels) in [0, 1] to mu and logvar of q(z|x), each (N, latent)."""
+        self.check_pixels(x)
         h = self.encoder(x)
         return self.mu(h), self.logvar(h)
 

@@ -139,10 +139,10 @@ def write(verdicts: Sequence[Timed], path: Path) -> None:
             }
         )
     held = sum(verdict.holds for verdict, _ in verdicts)
-    template = Template(TEMPLATE.read_text(), autoescape=True)
+    template = Template(TEMPLATE.read_text(encoding="utf-8"), autoescape=True)
     page = template.render(topics=topics, held=held, total=len(verdicts))
     with replacing(path) as temporary:
-        temporary.write_text(page)
+        temporary.write_text(page, encoding="utf-8")
 
 
 def formula(statement: str) -> str:

@@ -302,12 +302,17 @@ def test_clipping_scales_all_gradients_together():
     assert held == 3  # replaced, not written to
 
 
-def test_ema_averages_and_gives_the_parameters_back():
-    p = nn.parameter([0.0])
-    ema = optim.EMA({"p": p}, decay=0.5)
-    for value in (1.0, 2.0):
-        p.data[...] = value
-        ema.update()
+@pytest.mark.parametrize(("steps", "lag"), [(1, -100), (120, 11), (10_000, 999)])
+def test_ema_forgets_the_start_and_gives_the_parameters_back(steps, lag):
+    """Of parameters that were 1,000 and then 1, 2, ... it lags by a tenth, 1 / (1 - d) - 1 at most.
+
+    Without a warm-up 887 of the 1,000 would be in it after 120 steps of d = 0.999.
+    """
+    p = nn.parameter([1000.0])
+    ema = optim.EMA({"p": p}, decay=0.999)
+    for t in range(steps):
+        p.data[...] = t + 1
+        ema.update(t)
     with ema.applied():
-        assert p.data == 0.5 * 0.5 * 1 + 0.5 * 2
-    assert p.data == 2
+        assert p.data == pytest.approx(steps - lag, abs=1.5)
+    assert p.data == steps

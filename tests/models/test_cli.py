@@ -4,8 +4,10 @@ import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -37,11 +39,7 @@ def run(tmp_path_factory):
 @pytest.fixture
 def copy(run, tmp_path):
     """A run of one's own to spoil."""
-    directory = tmp_path / "copy"
-    directory.mkdir()
-    for path in run.iterdir():
-        (directory / path.name).write_bytes(path.read_bytes())
-    return directory
+    return shutil.copytree(run, tmp_path / "copy")
 
 
 def lines(directory):
@@ -61,7 +59,7 @@ def test_a_run_leaves_its_numbers_settings_and_pictures(run):
     assert config["settings"]["hidden"] == [8]
     assert config["seed"] == 0
     assert config["data_checksum"].startswith("8f26b2bd9d")
-    assert {"python", "numpy"} <= set(config["versions"])
+    assert {"python", "numpy", "numba", "chainrule"} <= set(config["versions"])
 
 
 def test_the_report_says_nats_binarisation_and_baseline(tmp_path, capsys):
@@ -139,9 +137,75 @@ def test_a_finished_run_goes_on_when_asked_for_more(copy, capsys):
     assert main(["train", "vae", "--resume", str(copy)]) == 2
     assert "is finished, at step 9 of 9" in capsys.readouterr().err
     assert main(["train", "vae", "--resume", str(copy), "--epochs", "4"]) == 0
+    assert capsys.readouterr().err == (
+        "chainrule: warning: the learning rate goes on along a schedule of 12 steps instead of 9: "
+        "it is 0.000155 at step 9 instead of 1e-05\n"
+    )
     assert lines(copy)[-1]["step"] == 12
     assert main(["train", "vae", "--resume", str(copy), "--steps", "13"]) == 0
     assert lines(copy)[-1]["step"] == 13
+
+
+def test_a_run_may_have_the_first_images_only(tmp_path, capsys):
+    directory = tmp_path / "run"
+    assert train(directory, "--set", "batch=50", "--limit", "200", "--epochs", "1") == 0
+    out = capsys.readouterr().out
+    assert out.startswith("vae on digits, fixed binarisation (pixel > 1/2), the first 200 images\n")
+    assert "the first 200 images: mean over 200 test images\n" in out
+    assert lines(directory)[-1]["step"] == 4
+    assert json.loads((directory / "config.json").read_text())["limit"] == 200
+    assert main(["train", "vae", "--resume", str(directory), "--epochs", "2"]) == 0
+    assert lines(directory)[-1]["step"] == 8
+    capsys.readouterr()
+    assert main(["train", "vae", "--resume", str(directory), "--limit", "9"]) == 2
+    assert "leave out --limit" in capsys.readouterr().err
+    reconfigure(directory, "limit", 300)
+    assert main(["evaluate", str(directory)]) == 1
+    assert "was trained on other data" in capsys.readouterr().err
+    assert train(tmp_path / "few", "--limit", "200") == 2
+    assert "a step takes 500 of the 200 training images" in capsys.readouterr().err
+
+
+def test_a_limit_beyond_the_data_is_refused(tmp_path, capsys):
+    assert train(tmp_path / "run", "--limit", "1501") == 2
+    assert "limit=1,501: digits has 1,500 images to train on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("pictures", "cost", "times"),
+    [
+        (["--pictures", "no"], 0, 0),
+        (["--pictures", "end"], 0, 1),
+        (["--pictures", "2"], 0, 4),  # epochs 2, 4, 6, 7
+        (["--pictures", "auto"], 0, 7),
+        ([], 1e-4, 7),
+        ([], 60, 1),
+    ],
+)
+def test_pictures_are_drawn_when_asked_or_when_they_cost_little(
+    tmp_path, monkeypatch, pictures, cost, times
+):
+    drawn = []
+    monkeypatch.setattr(Run, "draw", lambda self: drawn.append(self.step) or [])
+    monkeypatch.setattr("models.training.DRAWING", cost)
+    assert train(tmp_path / "run", "--epochs", "7", *pictures) == 0
+    assert len(drawn) == times
+    assert drawn[-1:] == [21][:times]
+
+
+def test_pictures_never_take_longer_than_training(tmp_path, monkeypatch):
+    clock = iter(range(10**6))  # each look at it is a second later
+    took = []
+
+    def draw(self):
+        took.append(sum(1 for _ in zip(range(5), clock)))
+        return []
+
+    monkeypatch.setattr(Run, "draw", draw)
+    monkeypatch.setattr("models.training.time.perf_counter", lambda: next(clock))
+    assert train(tmp_path / "run", "--epochs", "30") == 0
+    total = next(clock)
+    assert len(took) > 1 and sum(took) < total / 2
 
 
 def test_samples_depend_on_the_seed_alone(run, tmp_path, capsys):
@@ -323,6 +387,26 @@ def test_a_damaged_run_is_refused(copy, spoil, message, capsys):
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "unknown"),
+    [("limit_of_tests", 5, "limit_of_tests"), ("model", "flow", "model flow"), (None, 3, "depth")],
+)
+def test_a_newer_config_is_not_called_damaged(copy, key, value, unknown, capsys):
+    path = copy / "config.json"
+    config = json.loads(path.read_text())
+    config["versions"]["chainrule"] = "9.1"
+    if key:
+        config[key] = value
+    else:
+        config["settings"]["depth"] = value
+    path.write_text(json.dumps(config))
+    assert main(["evaluate", str(copy)]) == 1
+    assert capsys.readouterr().err == (
+        f"chainrule: {path} was written by a newer chainrule (version 9.1; this is "
+        f"{version('chainrule')}): it has {unknown}, unknown here\n"
+    )
+
+
 def test_a_run_on_other_data_is_refused(copy, capsys):
     reconfigure(copy, "data_checksum", "0" * 64)
     assert main(["evaluate", str(copy)]) == 1
@@ -421,7 +505,7 @@ def test_a_full_disk_loses_nothing_that_was_saved(copy):
         env=os.environ | {"PYTHONWARNINGS": ""},
     )
     assert result.returncode == 1
-    assert result.stderr.count("\n") == 1, result.stderr
+    assert result.stderr.count("\n") == 2, result.stderr  # the first tells of the learning rate
     assert "checkpoint.safetensors: File too large, what was there before is kept" in result.stderr
     assert path.read_bytes() == before
     assert not list(copy.glob("*.unfinished"))

@@ -213,6 +213,52 @@ def test_the_real_mnist_and_its_binarisation_pass_their_checksums():
     assert factorised.test_nll(binarized, "fixed") == pytest.approx(205.8, abs=0.1)
 
 
+def images(*shape, dtype=np.uint8):
+    return np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((4, images(9, 2, 2) / 36, images(9, 2, 2) % 4),
+         r"train: pixels of float64: .* from floats in \[0, 1\]: np.rint\(x \* 3\).astype"),
+        ((4, images(9, 2, 2) % 4, np.full((1, 2, 2), np.nan)), "test: pixels of float64"),
+        ((256, images(9, 2, 2, dtype=np.int64), images(9, 2, 2)), "train: pixels of int64"),
+        ((17, images(9, 2, 2), images(9, 2, 2)), "a pixel is 35, and 17 levels are 0 to 16"),
+        ((256, images(9, 2, 2, 3), images(9, 2, 2, 3)), r"\(9, 2, 2, 3\): they are grey.*mean"),
+        ((256, images(0, 2, 2), images(9, 2, 2)), r"train: images of shape \(0, 2, 2\)"),
+        ((256, images(9, 2, 2), images(9, 2, 3)), r"\(2, 2\) to train on and of \(2, 3\) to test"),
+        ((1, images(9, 2, 2), images(9, 2, 2)), "levels=1: a pixel has 2 to 256 values"),
+        ((256, images(9, 2, 2), images(9, 2, 2), images(9)), "for both training and test"),
+        ((256, images(9, 2, 2), images(9, 2, 2), images(8), images(9)), r"\(8,\) for 9 images"),
+        ((256, images(9, 2, 2), images(9, 2, 2), images(9), images(9) - 0.5),
+         "test: labels of float64 from -0.5: they are whole numbers from 0"),
+        ((256, images(9, 2, 2), images(9, 2, 2), np.arange(9) - 1, images(9)), "int64 from -1"),
+    ],
+)  # fmt: skip
+def test_a_data_set_of_anything_else_says_what_it_takes(arguments, message):
+    with pytest.raises(UsageError, match=message):
+        Dataset("own", *arguments)
+
+
+def test_a_data_set_is_shown_in_a_line():
+    assert repr(load("digits")) == (
+        "Dataset('digits': 1,500 to train on and 297 to test, of shape (8, 8), "
+        "17 levels, 10 classes)"
+    )
+    assert repr(load("ring")).startswith("Points('ring': 10,000 to train on and 2,500 to test")
+
+
+@pytest.mark.parametrize("name", ["digits", "ring"])
+def test_the_first_of_a_data_set(name):
+    whole = load(name)
+    some = whole.first(300)
+    assert (len(some.train), len(some.test)) == (300, min(300, len(whole.test)))
+    assert (some.train_labels == whole.train_labels[:300]).all()
+    assert some.classes == whole.classes
+    assert some.checksum != whole.checksum
+
+
 def four_levels() -> Dataset:
     images = np.array([0, 1, 2, 3] * 4, dtype=np.uint8).reshape(1, 4, 4)
     return Dataset("four", 4, images, images)

@@ -292,16 +292,17 @@ def test_averages_survive_a_checkpoint(tmp_path):
 
 
 def test_averages_follow_the_weights_and_the_device(monkeypatch):
-    """a <- decay a + (1 - decay) p, after a move too, in what is saved."""
+    """a <- d a + (1 - d) p with d = min(decay, (1 + t) / (10 + t)), after a move too, as saved."""
     model = make(ema=0.75)
     monkeypatch.setattr("autograd.nn.to_device", lambda array, device: array.copy())
     model.to("cpu")
-    weight = model.network.output.weight
-    for i in range(3):
+    weight, optimizers = model.network.output.weight, model.optimizers(9)
+    optimizers["adam"].steps = 24
+    for d in (25 / 34, 26 / 35, 0.75):
         before = model.state()["average.output.weight"].copy()
-        model.update(pixels(), np.random.default_rng(i), 0, None, model.optimizers(9))
+        model.update(pixels(), np.random.default_rng(0), 0, None, optimizers)
         after = model.state()["average.output.weight"]
-        np.testing.assert_allclose(after, 0.75 * before + 0.25 * weight.data, rtol=1e-5)
+        np.testing.assert_allclose(after, d * before + (1 - d) * weight.data, rtol=1e-5)
         assert not np.array_equal(before, after)
 
 

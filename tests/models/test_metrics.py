@@ -186,16 +186,30 @@ def test_the_same_seed_gives_the_same_interval():
     assert first == again != other
 
 
+def holed(n, columns, hole=np.nan):
+    values = np.full((n, columns), 0.5)
+    values[2, 1] = hole
+    return values
+
+
 @pytest.mark.parametrize(
     ("request_", "error", "said"),
     [
-        (lambda: fid(np.zeros((1, 3)), np.zeros((9, 3))), UsageError, "1 and 9 images: at least 2"),
-        (lambda: fid(np.zeros((5, 3)), np.zeros((5, 4))), ValueError, r"\(5, 3\) and \(5, 4\)"),
-        (lambda: fid(np.zeros(5), np.zeros(5)), ValueError, "features of"),
+        (lambda: fid(np.zeros((1, 3)), np.zeros((9, 3))), UsageError, "of 1 images: at least 2"),
+        (lambda: fid(np.zeros((5, 3)), np.zeros((5, 4))), UsageError, r"\(5, 3\) and \(5, 4\)"),
+        (lambda: fid(np.zeros(5), np.zeros(5)), UsageError, r"features of shape \(5,\)"),
+        (lambda: fid(holed(9, 3), np.zeros((9, 3))), UsageError, "nan in row 2, 1 such numbers of"),
+        (lambda: fid(np.zeros((9, 3)), holed(9, 3, np.inf)), UsageError, "features: inf in row 2"),
+        (lambda: precision_recall(np.zeros((9, 3)), holed(9, 3)), UsageError, "nan in row 2"),
+        (lambda: nearest(np.zeros((9, 3)), holed(9, 3)), UsageError, "pixels: nan in row 2"),
+        (lambda: inception_score(holed(9, 3)), UsageError, "probabilities: nan in row 2"),
+        (lambda: inception_score(np.full((9, 3), 90.0)), UsageError,
+         r"from 90 to 90, whose rows sum to 270 to 270: .* give softmax\(logits\)"),
+        (lambda: inception_score(np.array([[2.0, -1.0]])), UsageError, "from -1 to 2, whose rows"),
         (lambda: precision_recall(np.zeros((3, 2)), np.zeros((9, 2))), UsageError, "at least 4"),
         (lambda: precision_recall(np.zeros((9, 2)), np.zeros((9, 2)), 0), UsageError, "k=0"),
-        (lambda: inception_score(np.zeros((0, 10))), UsageError, r"not \(0, 10\)"),
-        (lambda: inception_score(np.zeros(10)), UsageError, r"not \(10,\)"),
+        (lambda: inception_score(np.zeros((0, 10))), UsageError, "of 0 images: at least 1"),
+        (lambda: inception_score(np.zeros(10)), UsageError, r"of shape \(10,\)"),
         (lambda: nearest(np.zeros((3, 2, 2)), np.zeros((3, 2, 3))), ValueError, "unequal size"),
         (lambda: nearest(np.zeros((3, 2, 2)), np.zeros((3, 2, 2)), 4), UsageError, "k=4"),
         (lambda: interval(np.mean, np.ones(3), rng=np.random.default_rng(), resamples=1),
@@ -264,7 +278,8 @@ def test_too_few_samples_for_a_row(digits):
 def test_independent_pixels_have_each_pixels_histogram_and_no_correlation(how):
     rng = np.random.default_rng(0)
     column = rng.choice([0, 1, 4], p=[0.5, 0.3, 0.2], size=(500, 1, 1)).astype(np.uint8)
-    both = Dataset("pair", 5, np.concatenate([column, 4 - column], 2), column)
+    pair = np.concatenate([column, 4 - column], 2)
+    both = Dataset("pair", 5, pair, pair)
     images = factorised.sample(both, how, 4000, rng)
     real = both.observe(both.train, how, rng)
     assert images.shape == (4000, 1, 2)

@@ -1,0 +1,106 @@
+"""What a run was asked for, as its config.json keeps it."""
+
+import dataclasses
+import json
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, get_origin, get_type_hints
+
+import numpy as np
+
+from models.errors import Failure, UsageError
+from models.families import FAMILIES
+from models.files import replacing
+
+PACKAGES = ("chainrule", "numpy", "numba", "scikit-learn", "safetensors")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that a run depends on. `steps` is the total; None means `settings.epochs`."""
+
+    settings: Any  # of the model's family
+    model: str
+    data: str = "digits"
+    data_dir: str | None = None
+    data_checksum: str = ""
+    seed: int = 0
+    device: str = "cpu"
+    steps: int | None = None
+    limit: int | None = None  # only so many images, the first, to train on and to test
+
+    def rng(self, what_for: int, count: int = 0) -> np.random.Generator:
+        return np.random.default_rng([self.seed, what_for, count])
+
+    def write(self, directory: Path) -> None:
+        versions = {"python": platform.python_version()} | {p: _version(p) for p in PACKAGES}
+        content = dataclasses.asdict(self) | {"versions": versions}
+        with replacing(directory / "config.json") as unfinished:
+            unfinished.write_text(json.dumps(content, indent=2) + "\n")
+
+    def __post_init__(self) -> None:
+        if self.seed < 0 or (self.steps is not None and self.steps < 1):
+            raise UsageError(f"seed={self.seed}, steps={self.steps}: too small")
+        if self.limit is not None and self.limit < 1:
+            raise UsageError(f"limit={self.limit}: too small")
+
+    @classmethod
+    def read(cls, directory: Path) -> "Config":
+        """Raises UsageError for a directory that is not a run's, Failure for a damaged one."""
+        path = directory / "config.json"
+        if not path.is_file():
+            raise UsageError(f"{directory} is not a run: it has no config.json")
+        try:
+            content = json.loads(path.read_text())
+            written_by = content.pop("versions").get("chainrule", "unknown")
+            settings = {
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in content.pop("settings").items()
+            }
+            if unknown := _unknown(content, settings):
+                raise Failure(
+                    f"{path} was written by a newer chainrule (version {written_by}; this is "
+                    f"{_version('chainrule')}): it has {', '.join(unknown)}, unknown here"
+                )
+            config = cls(FAMILIES[content["model"]].settings_type(**settings), **content)
+            _check_types(config.settings)
+            _check_types(config)
+            return config
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, UsageError) as error:
+            raise Failure(f"{path} is damaged ({error})") from error
+
+
+def _unknown(content: dict[str, Any], settings: dict[str, Any]) -> list[str]:
+    """What of a config.json this version has no name for."""
+    family = FAMILIES.get(content["model"])
+    if family is None:
+        return [f"model {content['model']}"]
+    known = (_names(Config), content), (_names(family.settings_type), settings)
+    return [name for names, found in known for name in found if name not in names]
+
+
+def _names(record: type) -> set[str]:
+    return {field.name for field in dataclasses.fields(record)}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # our own, run from a folder without being installed
+        return "not installed"
+
+
+def _check_types(record: Any) -> None:
+    """Raises TypeError if a field of a dataclass, read from a file, is not of its type."""
+    for name, kind in get_type_hints(type(record)).items():
+        value = getattr(record, name)
+        if kind is Any:
+            continue
+        if get_origin(kind) is tuple:
+            right = isinstance(value, tuple) and all(type(item) is int for item in value)
+        else:
+            right = isinstance(value, int | float if kind is float else kind)
+        if not right or (isinstance(value, bool) and kind is not bool):
+            raise TypeError(f"{name} is {value!r}")

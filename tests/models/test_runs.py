@@ -1,0 +1,292 @@
+"""What a run comes to when it is killed, started twice, or blows up; and samples of one seed."""
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock
+from safetensors.numpy import load_file
+
+from models import ddpm, pixelcnn
+from models.cli import main
+from models.data import load
+from models.errors import Failure, UsageError
+from models.families import FAMILIES
+from models.files import LOCK, claim, refuse_unless_free, release
+from models.training import Run
+
+TINY = ["hidden=8", "latent=3", "batch=500"]
+COMMAND = ["train", "vae", "--epochs", "3", *(w for s in TINY for w in ("--set", s)), "--out"]
+
+STOPPED = """
+import os, pkgutil, sys
+name, call, sent, *arguments = sys.argv[1:]
+owner, name = name.rsplit(".", 1)
+owner, calls = pkgutil.resolve_name(owner), iter(range(1, 1000))
+function = getattr(owner, name)
+def stopped(*given, **options):
+    if next(calls) == int(call):
+        os.kill(os.getpid(), int(sent))
+    return function(*given, **options)
+setattr(owner, name, stopped)
+from models.cli import main
+sys.exit(main(arguments))
+"""
+
+
+def start(function, call, sent, *arguments):
+    """`chainrule`, as a process that sends itself a signal when it calls a function once more."""
+    command = [sys.executable, "-c", STOPPED, function, str(call), str(int(sent)), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nothing happened to."""
+    directory = tmp_path_factory.mktemp("runs") / "run"
+    assert main([*COMMAND, str(directory)]) == 0
+    return directory
+
+
+def left(directory):
+    """What a run left, but for its times: the checkpoint, the lines and the names of the files."""
+    lines = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+    arrays = load_file(directory / "checkpoint.safetensors")
+    return (
+        {name: array.tobytes() for name, array in arrays.items()},
+        [{**line, "seconds": 0} for line in lines],
+        {path.name for path in directory.iterdir()},
+    )
+
+
+@pytest.mark.parametrize(
+    ("function", "call", "again"),
+    [
+        ("models.config.Config.write", 1, "the same command"),
+        ("pathlib.Path.replace", 1, "the same command"),  # half of config.json
+        ("models.checkpoint.write", 1, "--resume"),
+        ("models.checkpoint.write", 3, "--resume"),  # the metrics have the last epoch
+        ("pathlib.Path.replace", 3, "--resume"),  # half of a checkpoint
+        ("models.figures.rows", 7, "--resume"),  # the last pictures
+        ("models.figures.curves", 3, "--resume"),
+    ],
+)
+def test_a_killed_run_is_taken_up_as_if_nothing_had_happened(
+    whole, tmp_path, function, call, again
+):
+    directory = tmp_path / "run"
+    assert start(function, call, signal.SIGKILL, *COMMAND, str(directory)).wait() == -9
+    assert (directory / LOCK).exists()
+    resume = ["train", "vae", "--resume", str(directory)]
+    assert main([*COMMAND, str(directory)] if again == "the same command" else resume) == 0
+    assert left(directory) == left(whole)
+    curves, saved = directory / "curves.png", directory / "checkpoint.safetensors"
+    assert all(p.stat().st_mtime_ns > saved.stat().st_mtime_ns for p in directory.glob("*.png"))
+    assert curves.exists()
+    assert main(resume) == 2  # it is finished
+
+
+def test_a_run_in_training_is_not_trained_twice_and_can_be_looked_at(whole, tmp_path, capsys):
+    directory = tmp_path / "run"
+    process = start("models.figures.curves", 2, signal.SIGSTOP, *COMMAND, str(directory))
+    os.waitpid(process.pid, os.WUNTRACED)
+    resume = ["train", "vae", "--resume", str(directory)]
+    before = left(directory)
+    for arguments in (resume, [*resume, "--epochs", "9"]):
+        assert main(arguments) == 1
+        error = capsys.readouterr().err
+        who = f"process {process.pid} on {os.uname().nodename}"
+        assert error == f"chainrule: {directory} is in use: {who} trains it; wait, or end that\n"
+    assert main([*COMMAND, str(directory)]) == 2
+    assert main(["evaluate", str(directory)]) == 0
+    assert main(["sample", str(directory), "--out", str(tmp_path / "sample.png")]) == 0
+    assert left(directory) == before
+    process.kill()
+    process.wait()
+    assert main(resume) == 0
+    assert left(directory) == left(whole)
+
+
+def test_two_that_start_at_once_are_one_run(tmp_path):
+    """The second waits where it has seen that the directory is free, until the first has it."""
+    directory = tmp_path / "run"
+    second = start("models.training.claim", 1, signal.SIGSTOP, *COMMAND, str(directory))
+    os.waitpid(second.pid, os.WUNTRACED)
+    first = start("models.checkpoint.write", 1, signal.SIGSTOP, *COMMAND, str(directory))
+    os.waitpid(first.pid, os.WUNTRACED)
+    second.send_signal(signal.SIGCONT)
+    assert second.wait() == 1
+    first.send_signal(signal.SIGCONT)
+    assert first.wait() == 0
+
+
+def test_a_lock_that_cannot_be_made_is_one_line(whole, tmp_path, capsys):
+    directory = shutil.copytree(whole, tmp_path / "run")
+    (directory / LOCK).mkdir()
+    assert main(["train", "vae", "--resume", str(directory), "--epochs", "4"]) == 1
+    assert capsys.readouterr().err == f"chainrule: cannot write to {directory}: Is a directory\n"
+    assert main(["evaluate", str(directory)]) == 0
+
+
+def test_a_lock_is_held_once_and_leaves_nothing(tmp_path):
+    first, second = (FileLock(tmp_path / LOCK) for _ in range(2))
+    claim(first)
+    claim(first)
+    with pytest.raises(Failure, match=f"is in use: process {os.getpid()} on"):
+        claim(second)
+    release(second)
+    assert first.is_locked
+    release(first)
+    claim(second)
+    release(second)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("names", "free"),
+    [
+        ([], True),
+        ([LOCK, "config.json.123.unfinished"], True),
+        (["essay.txt"], False),
+        (["essay.7.unfinished"], False),
+        (["config.json"], False),
+        ([LOCK, "metrics.jsonl"], False),
+    ],
+)
+def test_only_a_directory_with_nothing_in_it_is_taken(tmp_path, names, free, capsys):
+    for name in names:
+        (tmp_path / name).write_text("mine")
+    if free:
+        refuse_unless_free(tmp_path)
+        assert main([*COMMAND, str(tmp_path)]) == 0
+        return
+    with pytest.raises(UsageError, match="exists"):
+        refuse_unless_free(tmp_path)
+    assert main([*COMMAND, str(tmp_path)]) == 2
+    assert "exists: choose another --out" in capsys.readouterr().err
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(
+        names, "mine"
+    )
+
+
+def test_several_models_start_again_together(tmp_path, capsys):
+    """What one of them refuses leaves no directory of another."""
+    out = tmp_path / "all"
+    several = ["train", "ddpm", "vae", "--steps", "1", "--out", str(out)]
+    assert main([*several, "--data", "ring"]) == 2
+    assert not out.exists()
+    (out / "vae").mkdir(parents=True)
+    (out / "vae" / LOCK).write_text("process 1 on nowhere")
+    (out / "essay.txt").write_text("mine")
+    assert main(several) == 2
+    assert f"{out} exists" in capsys.readouterr().err
+    assert [path.name for path in (out / "vae").iterdir()] == [LOCK]
+
+
+# Numbers that blow up
+
+
+SMALL = {
+    "vae": TINY,
+    "gan": ["hidden=8", "latent=3", "batch=100"],
+    "pixelcnn": ["channels=4", "blocks=1", "batch=500"],
+    "ddpm": ["T=20", "sampling_steps=0", "network=mlp", "width=8", "batch=500"],
+    "autoencoder": TINY,
+}
+
+
+@pytest.mark.parametrize("rate", ["1e3", "1e6", "1e9"])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_step_too_large_is_told_and_what_is_saved_is_finite(
+    name, rate, tmp_path, capsys, monkeypatch
+):
+    """Whatever the loss says: of some it stays finite while the moments are infinite."""
+    monkeypatch.setattr(FAMILIES[name], "draw", lambda *_: [])
+    directory = tmp_path / "run"
+    options = [*SMALL[name], f"learning_rate={rate}", f"final_learning_rate={rate}"]
+    options = [word for option in options for word in ("--set", option)]
+    status = main(["train", name, *options, "--epochs", "4", "--out", str(directory)])
+    error = capsys.readouterr().err
+    path = directory / "checkpoint.safetensors"
+    if path.exists():
+        assert all(np.isfinite(array).all() for array in load_file(path).values())
+        assert main(["evaluate", str(directory)]) == 0
+    assert status == 0 or f"try a smaller learning_rate than {float(rate):g}" in error
+    assert status == 0 or error.count("\n") == 1
+    assert ("keeps its last checkpoint" in error) == (status == 1 and path.exists())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "name"),
+    [
+        (lambda run, p: p.grad.data.fill(np.inf), "gradient.encoder.steps.0.weight is inf"),
+        (lambda run, p: p.data.fill(np.nan), "model.encoder.steps.0.weight is nan"),
+        (
+            lambda run, p: run.optimizers["adam"]._state["square.mu.bias"].fill(np.inf),
+            "adam.square.mu.bias is inf",
+        ),
+    ],
+)
+def test_what_blew_up_is_named_and_the_last_good_checkpoint_stays(whole, tmp_path, spoil, name):
+    directory = shutil.copytree(whole, tmp_path / "run")
+    before = (directory / "checkpoint.safetensors").read_bytes()
+    run = Run.open(directory)
+    run._train_step(np.arange(500))
+    spoil(run, run.model.parameters()["encoder.steps.0.weight"])
+    with pytest.raises(Failure, match=rf"{name} at step 10: .* keeps its last checkpoint"):
+        run.save()
+    assert (directory / "checkpoint.safetensors").read_bytes() == before
+
+
+# Samples of one seed
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("conditional", [False, True])
+def test_fewer_samples_of_a_seed_are_the_first_of_more(name, conditional, monkeypatch):
+    """Through chunks too; but for rounding, since BLAS adds otherwise for other sizes."""
+    monkeypatch.setattr(ddpm, "AT_A_TIME", 5)
+    monkeypatch.setattr(pixelcnn, "DRAWN", 5)
+    family, data = FAMILIES[name], load("digits")
+    settings = family.defaults["digits"]
+    if conditional and not hasattr(settings, "conditional"):
+        settings = dataclasses.replace(
+            settings, binarisation="none", **({"decoder": "gaussian"} if name == "vae" else {})
+        )
+    elif conditional:
+        settings = dataclasses.replace(settings, conditional=True)
+    if name == "ddpm":
+        settings = dataclasses.replace(settings, T=6, sampling_steps=0)
+    model = family.for_data(settings, data, np.random.default_rng(0))
+    for draw in (model.sample, model.draws):
+        many = draw(12, np.random.default_rng(3))
+        for n in (1, 4, 7, 11):
+            few = draw(n, np.random.default_rng(3))
+            np.testing.assert_allclose(few, many[:n], atol=1e-5)
+
+
+def test_an_untrained_run_has_curves(tmp_path):
+    """Frames without a line in them."""
+    directory = Path(tmp_path / "run")
+    assert main([*COMMAND, str(directory)]) == 0
+    (directory / "metrics.jsonl").unlink()
+    assert Run.open(directory).draw()[-1].name == "curves.png"
+
+
+def test_a_folder_of_data_that_is_gone_does_not_matter_to_digits(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    monkeypatch.setenv("CHAINRULE_DATA", str(tmp_path / "data"))
+    directory = tmp_path / "run"
+    assert main([*COMMAND, str(directory)]) == 0
+    (tmp_path / "data").rmdir()
+    assert main(["train", "vae", "--resume", str(directory), "--epochs", "4"]) == 0
+    assert main(["evaluate", str(directory)]) == 0
+    monkeypatch.delenv("CHAINRULE_DATA")
+    assert main(["train", "vae", "--resume", str(directory), "--epochs", "5"]) == 0
