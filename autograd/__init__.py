@@ -10,12 +10,16 @@ primitive with its derivative, `nn` and `optim` the layers and the optimisers, `
 numerical check of any gradient.
 """
 
+import builtins
+
 from autograd.tensor import Tensor  # isort: skip -- the others are written in terms of it
+import autograd.operators  # noqa: F401 -- which it sets
 from autograd import check, nn, optim
 from autograd.array import Array, namespace, to_device
+from autograd.modes import detect_nan, detect_writes, no_grad
 from autograd.ops import *  # noqa: F403
 from autograd.ops import __all__ as _ops
-from autograd.primitive import PRIMITIVES, detect_nan, no_grad, primitive
+from autograd.primitive import PRIMITIVES, primitive
 from autograd.sweep import backward, grad
 
 __all__ = [
@@ -25,6 +29,7 @@ __all__ = [
     "backward",
     "check",
     "detect_nan",
+    "detect_writes",
     "grad",
     "namespace",
     "nn",
@@ -32,5 +37,5 @@ __all__ = [
     "optim",
     "primitive",
     "to_device",
-    *_ops,
+    *(name for name in _ops if not hasattr(builtins, name)),  # abs, max, min and sum by their name
 ]

@@ -92,30 +92,53 @@ join.rule(
 )
 
 
-def concatenate(parts: Sequence[Any], axis: int = 0) -> Any:
-    """The parts one after the other along `axis`, joined in pairs as a balanced tree."""
+def concatenate(parts: Sequence[Any], axis: int | None = 0) -> Any:
+    """The parts one after the other along `axis`, joined in pairs as a balanced tree.
+
+    With None for the axis, of their elements, flat.
+    """
     if len(parts) == 0:
         raise ValueError("concatenate needs at least one part")
+    if axis is None:
+        return concatenate([reshape(part, shape=(-1,)) for part in parts])
     if len(parts) == 1:
         return parts[0]
     middle = len(parts) // 2
     return join(concatenate(parts[:middle], axis), concatenate(parts[middle:], axis), axis=axis)
 
 
-def stack(parts: Sequence[Any]) -> Any:
-    """Parts of one shape, along a new first axis."""
-    return concatenate([reshape(part, shape=(1, *part.shape)) for part in parts])
+def stack(parts: Sequence[Any], axis: int = 0) -> Any:
+    """Parts of one shape, along a new axis."""
+
+    def with_axis(part):
+        (position,) = normalize_axis_tuple(axis, part.ndim + 1)
+        return reshape(part, shape=(*part.shape[:position], 1, *part.shape[position:]))
+
+    return concatenate([with_axis(part) for part in parts], axis)
+
+
+@primitive
+def squeeze(x, *, axis=None):
+    """Without axes of length 1: all, or those named."""
+    return x.squeeze(axis)
+
+
+squeeze.rule(x=lambda g, x_shape: g.reshape(x_shape))
 
 
 @primitive
 def pad(x, *, widths):
-    """Zeros around `x`: `widths` has a pair (before, after) for each axis."""
-    return np.pad(x, widths)
+    """Zeros around `x`: a pair (before, after) for each axis, one pair for all, or one number."""
+    return np.pad(x, _pairs(widths, x.ndim)) if x.ndim else x
+
+
+def _pairs(widths, ndim):
+    return np.broadcast_to(widths, (ndim, 2)).tolist()
 
 
 pad.rule(
     x=lambda g, x_shape, widths: g[
-        tuple(slice(before, before + n) for n, (before, _) in zip(x_shape, widths))
+        tuple(slice(a, a + n) for n, (a, _) in zip(x_shape, _pairs(widths, len(x_shape))))
     ]
 )
 
