@@ -53,6 +53,15 @@ class Module:
     def parameters(self) -> dict[str, Tensor]:
         return {name: tensor for name, tensor in self.tensors().items() if tensor.requires_grad}
 
+    def __repr__(self) -> str:
+        """The names and shapes of its Tensors, a line each."""
+        count = sum(tensor.size for tensor in self.parameters().values())
+        lines = [
+            f"  {name} {tensor.shape}{'' if tensor.requires_grad else ', a buffer'}"
+            for name, tensor in self.tensors().items()
+        ]
+        return "\n".join([f"{type(self).__name__}, {count:,} parameters", *lines])
+
     def zero_grad(self) -> None:
         for parameter in self.parameters().values():
             parameter.grad = None

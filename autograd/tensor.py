@@ -40,6 +40,9 @@ class Node:
         return f"{name} of shape {self.shape}, made at {source_line(self.origin)}"
 
 
+SHOWN = 1000  # elements of an array that are printed
+
+
 class Tensor:
     """An array, and the node that made it (None where nothing is recorded).
 
@@ -141,6 +144,9 @@ class Tensor:
 
     def __repr__(self) -> str:
         made = f", made by {self.node.primitive.name}" if self.node and self.node.primitive else ""
+        if self.size > SHOWN:
+            extremes = f"{self.data.min():.3g} to {self.data.max():.3g}"
+            return f"Tensor({self.dtype}, {self.shape}, {extremes}{made})"
         return f"Tensor({namespace(self.data).array2string(self.data, separator=', ')}{made})"
 
     def __len__(self) -> int:

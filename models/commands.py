@@ -216,7 +216,7 @@ def _report(run: Run, result: dict[str, Any]) -> None:
         verdict = f"beaten by {margin:.2f}" if margin > 0 else "not beaten"
         rows.append(Row("factorised model", result["factorised_nll"], f"the baseline, {verdict}"))
     for row in rows:
-        digits = 2 if abs(row.value) >= 1 else 4
+        digits = 0 if isinstance(row.value, int) else 2 if abs(row.value) >= 1 else 4
         print(f"  {row.name:24}{row.value:10.{digits}f}   {row.remark}".rstrip())
 
 
