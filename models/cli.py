@@ -259,9 +259,9 @@ def _train(options: argparse.Namespace) -> None:
     finally:
         for run in runs:
             release(run.lock)
-    for run, paths in zip(runs, pictures):
+    for run, drawn in zip(runs, pictures):
         _report(run, run.evaluate())
-        print("pictures:", *paths, sep="\n  ")
+        print("pictures:", *drawn, sep="\n  ")
 
 
 def _config(model: str, data: str, options: argparse.Namespace) -> Config:
