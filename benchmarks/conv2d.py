@@ -76,7 +76,7 @@ class Case:
         return Cost(2 * products, 4 * (images + weights))
 
 
-Shape = Any  # (inputs, outputs, size, kernel size)
+Shape = tuple[int, int, int, int]
 PARTS = ("inputs", "outputs", "size", "kernel size")
 SHAPES: list[Shape] = [
     (1, 64, 28, 7),
@@ -88,9 +88,7 @@ SHAPES: list[Shape] = [
 
 
 def cases(shapes: Sequence[Shape], batch: int, mask: str | None = None) -> list[Case]:
-    return [
-        Case(*shape, which=which, mask=mask, batch=batch) for shape in shapes for which in PASSES
-    ]
+    return [Case(*shape, which, mask, batch) for shape in shapes for which in PASSES]
 
 
 @cache

@@ -114,9 +114,11 @@ def torch(case: Case, device: str, by_hand: bool) -> Work:
     return torch.no_grad()(forward) if forward_only else torch.set_grad_enabled(not by_hand)(both)
 
 
-def run(rounds: int, device: str, plot: Path | None, shapes: Sequence[Any] = ()) -> dict[str, Any]:
+def run(
+    rounds: int, device: str, plot: Path | None, shapes: Sequence[tuple[int, int]] = ()
+) -> dict[str, Any]:
     sizes = shapes or (SHAPES if device == "cuda" else SHAPES[:2])  # a large one to fill a GPU
-    costs = {case: case.cost for case in (Case(*s, which=which) for s in sizes for which in PASSES)}
+    costs = {case: case.cost for case in (Case(*s, which) for s in sizes for which in PASSES)}
     contestants = {
         "chainrule": Contestant("kernels", partial(ours, device=device)),
         "in the engine": Contestant("autograd", partial(ours_in_the_engine, device=device)),
