@@ -5,17 +5,22 @@
     x = Tensor([0.0, 1.0], requires_grad=True)
     grad(exp(-x * x).sum(), x)
 
-Read `primitive`, `tensor` and `sweep`, in that order: they are the engine. `ops` holds every
-primitive with its derivative, `nn` and `optim` the layers and the optimisers, `check` the
-numerical check of any gradient.
+Read `primitive`, `tensor` and `sweep`, in that order: they are the engine. Beside them are its
+switches (`modes`), who wrote to which array (`memory`), where a node was made (`origin`) and the
+operators of a Tensor. `ops` holds every primitive with its derivative, `nn` and `optim` the layers
+and the optimisers, `check` the numerical check of any gradient.
 """
 
+import builtins
+
 from autograd.tensor import Tensor  # isort: skip -- the others are written in terms of it
+import autograd.operators  # noqa: F401 -- which it sets
 from autograd import check, nn, optim
 from autograd.array import Array, namespace, to_device
+from autograd.modes import detect_nan, detect_writes, no_grad
 from autograd.ops import *  # noqa: F403
 from autograd.ops import __all__ as _ops
-from autograd.primitive import PRIMITIVES, detect_nan, no_grad, primitive
+from autograd.primitive import PRIMITIVES, primitive
 from autograd.sweep import backward, grad
 
 __all__ = [
@@ -25,6 +30,7 @@ __all__ = [
     "backward",
     "check",
     "detect_nan",
+    "detect_writes",
     "grad",
     "namespace",
     "nn",
@@ -32,5 +38,5 @@ __all__ = [
     "optim",
     "primitive",
     "to_device",
-    *_ops,
+    *(name for name in _ops if not hasattr(builtins, name)),  # abs, max, min and sum by their name
 ]

@@ -15,10 +15,34 @@ DEVICES = ("cpu", "cuda")
 
 
 def as_array(value: Any) -> Array:
-    """`value` as an array: lists, numbers and NumPy's scalars become NumPy arrays."""
+    """`value` as a plain array: lists, numbers and NumPy's scalars become NumPy arrays.
+
+    Raises TypeError for what no derivative is defined for here: complex numbers, objects, text,
+    and masked arrays, which would lose their mask.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError("a masked array would lose its mask: give x.filled(0), and the mask apart")
     if isinstance(value, np.generic) or namespace(value) is np:
-        return np.asarray(value)
+        value = np.asarray(value)
+    if value.dtype.kind not in "fiub":
+        raise TypeError(
+            f"an array of {value.dtype} and shape {value.shape} is no input: it takes real "
+            "numbers, integers and booleans (the parts of complex ones, x.real and x.imag)"
+        )
     return value
+
+
+FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
+"""What gradients are of."""
+
+PLAIN = {np.ndarray, float, int, bool, type(None)}
+"""What may stand beside a Tensor as it is."""
+
+
+def operand(value: Any) -> Any:
+    """Something else beside a Tensor: NumPy's scalars stay, the rest becomes an array."""
+    is_number = isinstance(value, np.generic) and value.dtype.kind in "fiub"
+    return value if is_number else as_array(value)
 
 
 def to_device(array: Array, device: str) -> Array:

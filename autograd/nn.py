@@ -12,6 +12,7 @@ import numpy as np
 
 from autograd import ops
 from autograd.array import namespace, to_device
+from autograd.memory import note_write
 from autograd.tensor import Tensor, bare
 from kernels import Mask, Pair, pair
 
@@ -51,6 +52,15 @@ class Module:
 
     def parameters(self) -> dict[str, Tensor]:
         return {name: tensor for name, tensor in self.tensors().items() if tensor.requires_grad}
+
+    def __repr__(self) -> str:
+        """The names and shapes of its Tensors, a line each."""
+        count = sum(tensor.size for tensor in self.parameters().values())
+        lines = [
+            f"  {name} {tensor.shape}{'' if tensor.requires_grad else ', a buffer'}"
+            for name, tensor in self.tensors().items()
+        ]
+        return "\n".join([f"{type(self).__name__}, {count:,} parameters", *lines])
 
     def zero_grad(self) -> None:
         for parameter in self.parameters().values():
@@ -92,6 +102,7 @@ class Module:
             if arrays[name].shape != tensor.shape:
                 raise ValueError(f"{name} is {arrays[name].shape}, not {tensor.shape}")
         for name, tensor in tensors.items():
+            note_write(tensor.data, "load_state")
             tensor.data[...] = namespace(tensor.data).asarray(arrays[name])
 
 
@@ -230,7 +241,7 @@ class BatchNorm(Module):
         return y.reshape(features, *(x.shape[i] for i in one[1:])).transpose(one)
 
     def _average(self, running: Tensor, value: Any) -> None:
-        running.data += self.momentum * (value - running.data)
+        running.data = running.data + self.momentum * (value - running.data)
 
 
 class LayerNorm(Module):

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from autograd.array import Array, namespace, to_device
+from autograd.memory import note_write
 from autograd.tensor import Tensor
 
 Schedule = Callable[[int], float]
@@ -41,6 +42,7 @@ class Optimizer:
             if parameter.grad is None:
                 continue
             slots = [self._state[f"{slot}.{name}"] for slot in self.slots]
+            note_write(parameter.data, f"step {self.steps} of {type(self).__name__}")
             for block in _blocks(parameter.data, parameter.grad.data, *slots):
                 self.update(rate, *block)
 
@@ -219,6 +221,7 @@ class EMA:
     def update(self, t: int) -> None:
         decay = min(self.decay, (1 + t) / (10 + t))
         for name, average in self.average.items():
+            note_write(average, "an update of EMA")
             average *= decay
             average += (1 - decay) * self.parameters[name].data
 

@@ -5,47 +5,48 @@ cotangent J_f(x)^T g with respect to x, which is what a rule computes. A value t
 than once receives the sum of the cotangents of its uses.
 """
 
-from collections.abc import Container, Sequence
+import math
+from collections.abc import Container, Mapping, Sequence
 from heapq import heappop, heappush
 from operator import attrgetter
-from typing import Any, overload
+from typing import Any
 
 import kernels
+from autograd import memory
 from autograd.array import Array, as_array, namespace
+from autograd.modes import mode, switched
 from autograd.ops import sum_to
-from autograd.primitive import detecting_nan, refuse_nan_cotangent, within
+from autograd.primitive import refuse_nan_cotangent
 from autograd.tensor import Node, Tensor, bare
 
 Cotangents = dict[Node, Any]
 Cotangent = Tensor | Array | None
 
 
-@overload
-def grad(
-    outputs: Tensor, inputs: Tensor, cotangent: Cotangent = ..., create_graph: bool = ...
-) -> Tensor: ...
-@overload
-def grad(
-    outputs: Tensor, inputs: Sequence[Tensor], cotangent: Cotangent = ..., create_graph: bool = ...
-) -> list[Tensor]: ...
 def grad(
     outputs: Tensor,
-    inputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor],
     cotangent: Cotangent = None,
     create_graph: bool = False,
-) -> Tensor | list[Tensor]:
+    retain_graph: bool = False,
+) -> Any:
     """The gradient of `outputs` with respect to each of `inputs`, in their shapes and dtypes.
 
+    `inputs` are one Tensor, a list, or a dict such as a module's `parameters()`; so is the answer.
     `cotangent`, of the shape of `outputs`, weighs its elements; a scalar needs none. With
-    `create_graph` the gradients are recorded, so they can be differentiated again, and the graph
-    of `outputs` is kept; without, it is freed. The gradient with respect to an input that
-    `outputs` does not depend on is zero. Raises ValueError for a Tensor that records nothing, for
-    a cotangent of another shape and for a rule that gives one, RuntimeError for a freed graph.
+    `create_graph` the gradients are recorded, so they can be differentiated again. Then, and with
+    `retain_graph`, the graph of `outputs` is kept for another sweep; else it is freed. The gradient
+    with respect to an input that `outputs` does not depend on is zero. Raises ValueError for a
+    Tensor that records nothing, and for a cotangent of another shape, also from a rule;
+    RuntimeError for a graph that was freed, or whose values were written to.
     """
+    if isinstance(inputs, Mapping):
+        found = grad(outputs, list(inputs.values()), cotangent, create_graph, retain_graph)
+        return dict(zip(inputs, found))
     wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     for x in [outputs, *wanted]:
         if not isinstance(x, Tensor):
-            raise TypeError(f"grad takes a Tensor and one or a list of Tensors, not {type(x)}")
+            raise TypeError(f"grad takes a Tensor and one, a list or a dict of them, not {type(x)}")
     for x in wanted:
         if x.node is None:
             raise ValueError(
@@ -54,23 +55,26 @@ def grad(
             )
     nodes = [x.node for x in wanted if x.node is not None]
     root, seed = _seed(outputs, cotangent, create_graph)
-    with within(_recording=True):  # under no_grad() too, if create_graph asks for it
-        found = _sweep(root, seed, set(nodes), _path(root, nodes), create_graph)
+    with switched(recording=True):  # under no_grad() too, if create_graph asks for it
+        found = _sweep(root, seed, set(nodes), _path(root, nodes), create_graph, retain_graph)
     gradients = [
         _tensor(found[node] if node in found else namespace(x.data).zeros_like(x.data))
         for x, node in zip(wanted, nodes)
     ]
-    if create_graph:  # a constant gradient is recorded too: its own derivative is zero, no error
-        gradients = [
-            g if g.requires_grad else Tensor(g.data, requires_grad=True) for g in gradients
-        ]
+    arrays = memory.apart((g.data for g in gradients), bare(seed))
+    # A constant gradient is recorded too if asked: its own derivative is zero, and no error.
+    gradients = [
+        Tensor(array, requires_grad=create_graph and g.node is None, node=g.node)
+        for array, g in zip(arrays, gradients)
+    ]
     return gradients[0] if isinstance(inputs, Tensor) else gradients
 
 
-def backward(output: Tensor, cotangent: Cotangent = None) -> None:
+def backward(output: Tensor, cotangent: Cotangent = None, retain_graph: bool = False) -> None:
     """Add the gradient of `output` to the `grad` of every leaf that it depends on."""
     root, seed = _seed(output, cotangent, False)
-    for leaf, g in _sweep(root, seed, (), None, False).items():
+    found = _sweep(root, seed, (), None, False, retain_graph)
+    for leaf, g in zip(found, memory.apart(found.values(), seed)):
         leaf.grad = Tensor(g if leaf.grad is None else leaf.grad.data + g)
 
 
@@ -103,6 +107,7 @@ def _sweep(
     wanted: Container[Node],
     path: Container[Node] | None,
     create_graph: bool,
+    retain_graph: bool,
 ) -> Cotangents:
     """Carry `seed` down from `root`, newest node first, to the leaves and to `wanted`.
 
@@ -113,39 +118,63 @@ def _sweep(
     cotangents = {root: seed}
     pending = [(-root.order, root)]
     found = {}
-    refuse_nan = detecting_nan()
+    retain_graph = retain_graph or create_graph
+    detecting_nan = mode().detecting_nan
+    trusted_from = memory.last_write if mode().fingerprints is None else math.inf
     while pending:
         node = heappop(pending)[1]
         g = cotangents.pop(node)
-        if node.primitive is None or node in wanted:
+        primitive = node.primitive
+        if primitive is None or node in wanted:
             found[node] = g
-        if node.primitive is None:
+        if primitive is None:
             continue
-        if node.saved is None:
-            raise RuntimeError(
-                f"the graph was freed by an earlier sweep: {node}; "
-                "pass create_graph=True to the earlier grad() to keep it"
-            )
+        if node.saved is None or node.order < trusted_from:
+            _refuse_unless_kept(node)
         saved = _recorded(node) if create_graph else node.saved
-        for parent, rule in zip(node.parents, node.primitive.rules):
+        for parent, rule in zip(node.parents, primitive.rules):
             if parent is None or rule is None or (path is not None and parent not in path):
                 continue
             d = rule(g, saved)
-            if refuse_nan:
-                refuse_nan_cotangent(g, d, node)
-            if d.shape != parent.shape:
+            try:
+                fits = d.shape == parent.shape
+            except AttributeError:
+                raise TypeError(f"a rule of {node} gave {d!r}, and no array") from None
+            if not fits:
                 d = _unbroadcast(d, parent, node)
-            if d.dtype != parent.dtype:
+            if d.dtype is not parent.dtype:
                 d = d.astype(parent.dtype)
             before = cotangents.get(parent)
             if before is None:
-                cotangents[parent] = d
+                cotangents[parent] = total = d
                 heappush(pending, (-parent.order, parent))
             else:
-                cotangents[parent] = before + d if create_graph else kernels.add(before, d)
-        if not create_graph:
+                plain = create_graph or d.ndim < 3
+                cotangents[parent] = total = before + d if plain else kernels.add(before, d)
+            if detecting_nan:
+                refuse_nan_cotangent(d, [g], f"the gradient of {node}")
+                refuse_nan_cotangent(total, [d, before], f"a sum of cotangents of {parent}")
+        if not retain_graph:
             node.saved = None
     return found
+
+
+def _refuse_unless_kept(node: Node) -> None:
+    """Raises RuntimeError if what `node` kept was freed, or written to since."""
+    if node.saved is None:
+        raise RuntimeError(
+            f"the graph was freed by an earlier sweep: {node}; pass retain_graph=True to the "
+            "earlier backward() or grad() to keep it, or compute it again"
+        )
+    writers = memory.writers_since(node.order, node.saved)
+    before = (mode().fingerprints or {}).get(node.order)
+    if before is not None and before != memory.fingerprints(node.saved):
+        writers.add("an assignment to its data")
+    if writers:
+        raise RuntimeError(
+            f"{node}: what its gradient needs was written to since, by {' and '.join(writers)}; "
+            "take the gradient before that, or compute the forward pass again"
+        )
 
 
 def _unbroadcast(d: Any, parent: Node, node: Node) -> Any:

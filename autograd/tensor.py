@@ -1,17 +1,14 @@
 """Tensor: a value, and how it was made."""
 
-import itertools
 import sys
-from collections.abc import Iterator, Sequence
-from types import CodeType
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autograd.array import Array, Axis, as_array, namespace, to_device
-
-_clock = itertools.count()
-_OWN_PACKAGES = ("autograd", "autograd.ops")
+from autograd.array import FLOATS, Array, Axis, as_array, namespace, to_device
+from autograd.memory import clock
+from autograd.origin import OWN_PACKAGES, source_line
 
 
 class Node:
@@ -31,54 +28,63 @@ class Node:
         self.saved: Sequence | None = saved  # None once a sweep has used and freed it
         self.shape: tuple[int, ...] = value.shape
         self.dtype: np.dtype = value.dtype
-        self.order = next(_clock)
-        self.origin = caller()
+        self.order = next(clock)
         self.grad: Tensor | None = None
+        frame = sys._getframe(2)  # of whoever called what makes the node
+        while frame.f_globals.get("__package__") in OWN_PACKAGES:
+            frame = frame.f_back  # type: ignore[assignment]
+        self.origin = frame.f_code, frame.f_lasti  # the frame itself would keep variables alive
 
     def __repr__(self) -> str:
         name = self.primitive.name if self.primitive else "leaf"
         return f"{name} of shape {self.shape}, made at {source_line(self.origin)}"
 
 
-def caller() -> tuple[CodeType, int]:
-    """The code and the instruction of the innermost frame outside this package.
-
-    The frame itself is not kept, since it would keep the caller's variables alive, and its line
-    is looked up only when somebody asks (`source_line`), since that is slow.
-    """
-    frame = sys._getframe(3)  # of whoever called what makes the node
-    while frame.f_globals.get("__package__") in _OWN_PACKAGES:
-        frame = frame.f_back  # type: ignore[assignment]
-    return frame.f_code, frame.f_lasti
-
-
-def source_line(origin: tuple[CodeType, int]) -> str:
-    code, instruction = origin
-    line = next(itertools.islice(code.co_positions(), instruction // 2, None))[0]
-    return f"{code.co_filename}:{line}"
+SHOWN = 1000  # elements of an array that are printed
 
 
 class Tensor:
     """An array, and the node that made it (None where nothing is recorded).
 
-    `data` is a NumPy or CuPy array; only a floating-point Tensor can have a gradient. Operators
-    record; comparisons give plain boolean arrays, since they have no derivative.
+    `data` is a NumPy or CuPy array; only one of float32 or float64 can have a gradient. Operators
+    record; comparisons give plain boolean arrays, since they have no derivative. A copy is a new
+    leaf, without the gradient.
     """
 
-    __slots__ = ("data", "node")
-    __array_ufunc__ = None  # so that `array * tensor` comes to Tensor.__rmul__
+    __slots__ = ("_data", "node")
+    __array_priority__ = 1000  # so that `array * tensor` comes to Tensor.__rmul__
     __hash__ = object.__hash__  # identity, though == compares the elements
 
+    def __init_subclass__(cls) -> None:
+        raise TypeError("Tensor has no subclasses, since operations give Tensors: keep one inside")
+
     def __init__(self, data: Any, requires_grad: bool = False, node: Node | None = None):
-        self.data: Array = data if type(data) is np.ndarray else as_array(data)
+        self._data: Array = data if type(data) is np.ndarray else as_array(data)
         self.node = node
         if requires_grad:
-            if self.dtype.kind != "f":
+            if self.dtype not in FLOATS:
                 raise TypeError(
-                    f"a Tensor of {self.dtype} and shape {self.shape} cannot have a gradient; "
-                    "make it floating-point first, for example x.astype(np.float32)"
+                    f"a Tensor of {self.dtype} and shape {self.shape} cannot have a gradient: "
+                    "float32 and float64 can, for example x.astype(np.float32)"
                 )
-            self.node = Node(self.data)
+            self.node = Node(self._data)
+
+    @property
+    def data(self) -> Array:
+        return self._data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        """Gradients follow it in dtype. Raises ValueError for another shape, if it records."""
+        value = as_array(value)
+        if self.node is not None:
+            if value.shape != self.shape or value.dtype not in FLOATS:
+                raise ValueError(
+                    f"data of {value.dtype}{value.shape} for {self.node}: it keeps its shape, in "
+                    "float32 or float64; for others make a new Tensor"
+                )
+            self.node.dtype = value.dtype
+        self._data = value
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -102,25 +108,32 @@ class Tensor:
 
     @property
     def grad(self) -> "Tensor | None":
-        """What `backward` has accumulated in this leaf."""
+        """What `backward` has accumulated in this leaf; it keeps that of leaves only."""
+        if self.node and self.node.primitive:
+            raise RuntimeError(f"no gradient is kept of {self.node}: grad(loss, x) gives it")
         return self.node.grad if self.node else None
 
     @grad.setter
-    def grad(self, value: "Tensor | None") -> None:
+    def grad(self, value: "Tensor | Array | None") -> None:
         if self.node is None:
             raise ValueError("this Tensor records nothing, so it has no gradient to set")
+        if value is not None and value.shape != self.shape:
+            raise ValueError(f"a gradient of shape {value.shape} for {self.node}")
         self.node.grad = value if value is None or isinstance(value, Tensor) else Tensor(value)
 
-    def backward(self, cotangent: "Tensor | Array | None" = None) -> None:
+    def backward(
+        self, cotangent: "Tensor | Array | None" = None, retain_graph: bool = False
+    ) -> None:
         """Add d(self)/d(leaf), times `cotangent`, to the `grad` of every leaf below."""
-        sweep.backward(self, cotangent)
+        sweep.backward(self, cotangent, retain_graph)
 
     def detach(self) -> "Tensor":
         """The same data with no history: a constant to whatever uses it."""
         return Tensor(self.data)
 
     def to(self, device: str) -> "Tensor":
-        """A Tensor without history whose data is on `device`, "cpu" or "cuda"."""
+        """A constant or a leaf whose data is on `device`, "cpu" or "cuda"."""
+        self._refuse_history("moved")
         return Tensor(to_device(self.data, device), requires_grad=self.requires_grad)
 
     def numpy(self) -> np.ndarray:
@@ -131,6 +144,9 @@ class Tensor:
 
     def __repr__(self) -> str:
         made = f", made by {self.node.primitive.name}" if self.node and self.node.primitive else ""
+        if self.size > SHOWN:
+            extremes = f"{self.data.min():.3g} to {self.data.max():.3g}"
+            return f"Tensor({self.dtype}, {self.shape}, {extremes}{made})"
         return f"Tensor({namespace(self.data).array2string(self.data, separator=', ')}{made})"
 
     def __len__(self) -> int:
@@ -143,16 +159,40 @@ class Tensor:
         return bool(self.data)
 
     def __float__(self) -> float:
-        return float(self.data)
+        return float(self._unrecorded())
+
+    def __int__(self) -> int:
+        return int(self._unrecorded())
+
+    def __index__(self) -> int:
+        return self._unrecorded().item().__index__()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self._unrecorded(), dtype, copy=copy)
+
+    def __array_function__(self, function: Callable, types: Any, args: Any, keywords: Any) -> Any:
+        self._unrecorded()
+        raise TypeError(f"np.{function.__name__} takes arrays: give it x.numpy()")
+
+    def _unrecorded(self) -> Array:
+        """The data, for NumPy and for plain numbers, which know nothing of gradients."""
+        if self.requires_grad:
+            raise TypeError(
+                f"a plain number or array made of {self.node}, would lose its gradient: use the "
+                "functions of autograd, or x.item() or x.numpy() for the bare values"
+            )
+        return self.data
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else repr(self)
 
-    def __array__(self, *_args, **_kwargs):
-        raise TypeError(
-            f"NumPy was given a Tensor of shape {self.shape}, and would lose its gradient: use "
-            "the function of the same name from autograd, or x.numpy() for the bare values"
-        )
+    def __reduce__(self) -> tuple:
+        self._refuse_history("copied")
+        return Tensor, (self.data, self.requires_grad)
+
+    def _refuse_history(self, done: str) -> None:
+        if self.node and self.node.primitive:
+            raise TypeError(f"{self.node}, cannot be {done} with its history: detach() it first")
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
@@ -162,67 +202,19 @@ class Tensor:
         )
 
     def __getitem__(self, index: Any) -> "Tensor":
+        index = tuple(map(bare, index)) if isinstance(index, tuple) else bare(index)
         return ops.getitem(self, index=index)
 
-    def __neg__(self) -> "Tensor":
-        return ops.neg(self)
+    if TYPE_CHECKING:  # `operators` sets them, from those of ops
 
-    def __abs__(self) -> "Tensor":
-        return ops.abs(self)
+        def __add__(self, other: Any) -> "Tensor": ...
+        def __neg__(self) -> "Tensor": ...
+        def __eq__(self, other: Any) -> Array: ...
 
-    def __add__(self, other: Any) -> "Tensor":
-        return ops.add(self, other)
-
-    def __radd__(self, other: Any) -> "Tensor":
-        return ops.add(other, self)
-
-    def __sub__(self, other: Any) -> "Tensor":
-        return ops.sub(self, other)
-
-    def __rsub__(self, other: Any) -> "Tensor":
-        return ops.sub(other, self)
-
-    def __mul__(self, other: Any) -> "Tensor":
-        return ops.mul(self, other)
-
-    def __rmul__(self, other: Any) -> "Tensor":
-        return ops.mul(other, self)
-
-    def __truediv__(self, other: Any) -> "Tensor":
-        return ops.div(self, other)
-
-    def __rtruediv__(self, other: Any) -> "Tensor":
-        return ops.div(other, self)
-
-    def __pow__(self, other: Any) -> "Tensor":
-        return ops.power(self, other)
-
-    def __rpow__(self, other: Any) -> "Tensor":
-        return ops.power(other, self)
-
-    def __matmul__(self, other: Any) -> "Tensor":
-        return ops.matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> "Tensor":
-        return ops.matmul(other, self)
-
-    def __eq__(self, other: Any) -> Array:
-        return self.data == bare(other)
-
-    def __ne__(self, other: Any) -> Array:
-        return self.data != bare(other)
-
-    def __lt__(self, other: Any) -> Array:
-        return self.data < bare(other)
-
-    def __le__(self, other: Any) -> Array:
-        return self.data <= bare(other)
-
-    def __gt__(self, other: Any) -> Array:
-        return self.data > bare(other)
-
-    def __ge__(self, other: Any) -> Array:
-        return self.data >= bare(other)
+        __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __matmul__ = __rmatmul__ = __add__
+        __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __add__
+        __pos__ = __abs__ = __neg__
+        __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __eq__
 
     # The methods that arrays have too, so that one rule serves both.
 
@@ -230,12 +222,16 @@ class Tensor:
     def T(self) -> "Tensor":
         return ops.transpose(self)
 
-    def transpose(self, axes: Sequence[int] | None = None) -> "Tensor":
-        return ops.transpose(self, axes=axes)
+    def transpose(self, *axes: Any) -> "Tensor":
+        """The axes in an order given as numbers or as one sequence; reversed without."""
+        return ops.transpose(self, axes=axes[0] if len(axes) == 1 else axes or None)
 
     def reshape(self, *shape: Any) -> "Tensor":
         """To a shape given as numbers or as one tuple."""
-        return ops.reshape(self, shape=shape[0] if type(shape[0]) is tuple else shape)
+        return ops.reshape(self, shape=shape[0] if len(shape) == 1 else shape)
+
+    def squeeze(self, axis: Axis = None) -> "Tensor":
+        return ops.squeeze(self, axis=axis)
 
     def astype(self, dtype: Any) -> "Tensor":
         return ops.astype(self, dtype=dtype)
@@ -249,10 +245,13 @@ class Tensor:
     def max(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
         return ops.max(self, axis=axis, keepdims=keepdims)
 
+    def min(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
+        return ops.min(self, axis=axis, keepdims=keepdims)
+
 
 def bare(value: Any) -> Any:
     """The array of a Tensor; anything else as it is."""
-    return value.data if type(value) is Tensor else value
+    return value._data if type(value) is Tensor else value
 
 
 from autograd import ops, sweep  # noqa: E402 -- both are written in terms of Tensor

@@ -319,7 +319,7 @@ class GAN(Model):
             _descend(loss, optimizers["discriminator"])
             if s.loss == "wgan":
                 for weight in self.discriminator.parameters().values():
-                    weight.data.clip(-s.clip, s.clip, out=weight.data)  # algorithm 1, line 7
+                    weight.data = weight.data.clip(-s.clip, s.clip)  # algorithm 1, line 7
         loss = self.generator_loss(self._generate(len(real), classes, rng), real, classes, rng)
         _descend(loss, optimizers["generator"])
         return {**numbers, "generator_loss": loss.item()}

@@ -133,10 +133,13 @@ class Model(nn.Module):
     def evaluate(
         self, x: Array, rng: np.random.Generator, labels: np.ndarray | None = None
     ) -> dict[str, np.ndarray]:
-        """As `test`, with more care. A model with a likelihood, or a bound, has "nll" in nats."""
+        """As `test`, with more care; numbers of several dimensions are (N, dimensions).
+
+        A model with a likelihood, or a bound, has "nll" in nats.
+        """
         return self.test(x, rng, labels)
 
-    def report(self, numbers: Mapping[str, float]) -> list[Row]:
+    def report(self, numbers: Mapping[str, Any]) -> list[Row]:
         """What `evaluate` found, averaged over the test images, as lines to print."""
         raise NotImplementedError
 

@@ -79,6 +79,10 @@ class Run:
         self.step = 0
         self.optimizers = self.model.optimizers(self.total_steps)
 
+    def __repr__(self) -> str:
+        c, total = self.config, self.total_steps
+        return f"Run({c.model} on {c.data} in {self.directory}, step {self.step:,} of {total:,})"
+
     def _total_steps(self, config: Config) -> int:
         return config.steps or config.settings.epochs * self.steps_per_epoch
 
@@ -314,8 +318,10 @@ class Run:
             "shown": self._shown(),
             "step": self.step,
             "test_images": count,
-            **{k: float(v.mean()) for k, v in found.items()},
-            "intervals": {k: float(1.96 * v.std() / math.sqrt(count)) for k, v in found.items()},
+            **{k: v.mean(0).tolist() for k, v in found.items()},
+            "intervals": {
+                k: (1.96 * v.std(0) / math.sqrt(count)).tolist() for k, v in found.items()
+            },
             "factorised_nll": self.baseline,
             "pixels": self.test.shape[1],
             "parameters": sum(p.size for p in self.model.parameters().values()),

@@ -43,6 +43,8 @@ from models.model import MOST, Model, Row, check_settings, setting
 ACTIVATIONS = {"relu": relu, "tanh": tanh}
 DECODERS = ("bernoulli", "gaussian")
 IMPORTANCE_SAMPLES = 128
+ACTIVE = 0.01  # nats of KL by which a dimension of z is one that says something
+SHOWN = 8  # of the dimensions' KL in a report
 
 
 @dataclass(frozen=True)
@@ -148,10 +150,12 @@ class VAE(Model):
             self.scale = Tensor(np.ones(pixels, dtype=np.float32))
             self.log_sigma = nn.parameter(np.zeros(pixels))
             if train is not None:
-                self.center.data[...] = train.mean(0)
-                self.scale.data[...] = train.std(0)  # not 0: every grey level has its noise
+                self.center.data[...] = train.mean(0, np.float64)
+                self.scale.data[...] = train.std(
+                    0, np.float64
+                )  # not 0: every grey level has its noise
         elif train is not None:
-            p = np.clip(train.mean(0), 0.01, 0.99)
+            p = np.clip(train.mean(0, np.float64), 0.01, 0.99)
             self.output.bias.data[...] = np.log(p / (1 - p))
 
     @classmethod
@@ -229,16 +233,34 @@ class VAE(Model):
     def evaluate(
         self, x: Array, rng: np.random.Generator, labels: np.ndarray | None = None
     ) -> dict[str, np.ndarray]:
-        """The bound over 10 samples of z an image, and a closer one on -log p(x), `nll`."""
+        """The bound over 10 samples of z an image, a closer one on -log p(x), `nll`, and the KL of
+        each dimension of z, (N, latent).
+        """
         bound = self.bound(x, rng, samples=10)
-        return bound | {"nll": -self.log_prob(x, rng, IMPORTANCE_SAMPLES)}
+        nll = -self.log_prob(x, rng, IMPORTANCE_SAMPLES)
+        return bound | {"nll": nll, "kl_of_dimension": self.kl_of_dimension(x)}
 
-    def report(self, numbers: Mapping[str, float]) -> list[Row]:
+    @no_grad()
+    def kl_of_dimension(self, x: Array) -> np.ndarray:
+        """KL(q(z_i|x) || p(z_i)) in nats for images (N, pixels), (N, latent): the KL's summands."""
+        mu, logvar = (t.numpy().astype(np.float64) for t in self.encode(x))
+        return 0.5 * (mu * mu + np.expm1(logvar) - logvar)
+
+    def report(self, numbers: Mapping[str, Any]) -> list[Row]:
         elbo = numbers["negative_elbo"]
+        kl = sorted(numbers["kl_of_dimension"], reverse=True)
+        active = sum(one > ACTIVE for one in kl)
+        largest = f"of {len(kl)}, with more than {ACTIVE} nats: " + ", ".join(
+            f"{one:.2f}" for one in kl[:SHOWN]
+        )
+        largest += ", ..." * (len(kl) > SHOWN)
+        if not active:
+            largest = "the posterior has collapsed: z says nothing of x"
         return [
             Row("-ELBO", elbo, f"{elbo / math.log(2) / math.prod(self.shape):.3f} bits/dim"),
             Row("  reconstruction", numbers["reconstruction"]),
             Row("  KL(q(z|x)||p(z))", numbers["kl"]),
+            Row("  active dimensions of z", active, largest),
             Row("-log p(x), at most", numbers["nll"], f"{IMPORTANCE_SAMPLES} importance samples"),
         ]
 

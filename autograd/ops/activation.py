@@ -26,7 +26,7 @@ def leaky_relu_grad(g, y, *, slope):
 
 relu.rule(x=lambda g, ans: leaky_relu_grad(g, ans, slope=0.0))
 leaky_relu.rule(x=lambda g, ans, slope: leaky_relu_grad(g, ans, slope=slope))
-leaky_relu_grad.rule(g=lambda h, y, slope: leaky_relu_grad(h, y, slope=slope))
+leaky_relu_grad.rule(g=lambda h, y, slope: leaky_relu_grad(h, y, slope=slope), y=None)
 
 
 @primitive

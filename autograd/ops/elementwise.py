@@ -8,12 +8,7 @@ import kernels
 from autograd.array import Array
 from autograd.primitive import bare, primitive
 
-
-@primitive
-def add(x, y):
-    return kernels.add(x, y)  # x + y, and fast for images
-
-
+add = primitive(kernels.add)  # x + y, and fast for images
 add.rule(x=lambda g: g, y=lambda g: g)
 
 
@@ -150,12 +145,17 @@ def _share(g, x, y, lost):
 
 
 @primitive
-def clip(x, *, low, high):
-    """x held between low and high; the derivative at an edge is 1."""
+def clip(x, *, low=None, high=None):
+    """x held between low and high, None for no bound; the derivative at an edge is 1."""
     return np.clip(x, low, high)
 
 
-clip.rule(x=lambda g, x, low, high: g * ~((x < low) | (x > high)))
+def _clip_x(g, x, low, high):
+    low, high = -np.inf if low is None else low, np.inf if high is None else high
+    return g * ~((x < low) | (x > high))
+
+
+clip.rule(x=_clip_x)
 
 
 @primitive
@@ -164,6 +164,7 @@ def where(condition, x, y):
 
 
 where.rule(
+    condition=None,
     x=lambda g, condition: where(condition, g, 0.0),
     y=lambda g, condition: where(condition, 0.0, g),
 )

@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from functools import reduce
-from operator import add
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+import kernels
 from autograd.array import namespace
 from autograd.primitive import primitive
 
@@ -58,19 +57,7 @@ def sum_to(x, *, shape):
     if leading < 0 or (stretched and any(shape[i - leading] != 1 for i in stretched)):
         raise ValueError(f"an array of shape {shape} does not broadcast to {x.shape}")
     axes = *range(leading), *stretched
-    if x.size < 1024:
-        return x.sum(axis=axes).reshape(shape)
-    for axis in axes:
-        x = _sum_along(x, axis)
-    return x.reshape(shape)
-
-
-def _sum_along(x, axis):
-    """The sum over an axis, which stays. Over several at once, or a short one, NumPy is slow."""
-    if not 0 < x.shape[axis] <= 4:
-        return x.sum(axis=axis, keepdims=True)
-    before = (slice(None),) * axis
-    return reduce(add, [x[*before, i : i + 1] for i in range(x.shape[axis])])
+    return kernels.total(x, axes).reshape(shape)
 
 
 broadcast_to.rule(x=lambda g, x_shape: sum_to(g, shape=x_shape))
@@ -92,30 +79,53 @@ join.rule(
 )
 
 
-def concatenate(parts: Sequence[Any], axis: int = 0) -> Any:
-    """The parts one after the other along `axis`, joined in pairs as a balanced tree."""
+def concatenate(parts: Sequence[Any], axis: int | None = 0) -> Any:
+    """The parts one after the other along `axis`, joined in pairs as a balanced tree.
+
+    With None for the axis, of their elements, flat.
+    """
     if len(parts) == 0:
         raise ValueError("concatenate needs at least one part")
+    if axis is None:
+        return concatenate([reshape(part, shape=(-1,)) for part in parts])
     if len(parts) == 1:
         return parts[0]
     middle = len(parts) // 2
     return join(concatenate(parts[:middle], axis), concatenate(parts[middle:], axis), axis=axis)
 
 
-def stack(parts: Sequence[Any]) -> Any:
-    """Parts of one shape, along a new first axis."""
-    return concatenate([reshape(part, shape=(1, *part.shape)) for part in parts])
+def stack(parts: Sequence[Any], axis: int = 0) -> Any:
+    """Parts of one shape, along a new axis."""
+
+    def with_axis(part):
+        (position,) = normalize_axis_tuple(axis, part.ndim + 1)
+        return reshape(part, shape=(*part.shape[:position], 1, *part.shape[position:]))
+
+    return concatenate([with_axis(part) for part in parts], axis)
+
+
+@primitive
+def squeeze(x, *, axis=None):
+    """Without axes of length 1: all, or those named."""
+    return x.squeeze(axis)
+
+
+squeeze.rule(x=lambda g, x_shape: g.reshape(x_shape))
 
 
 @primitive
 def pad(x, *, widths):
-    """Zeros around `x`: `widths` has a pair (before, after) for each axis."""
-    return np.pad(x, widths)
+    """Zeros around `x`: a pair (before, after) for each axis, one pair for all, or one number."""
+    return np.pad(x, _pairs(widths, x.ndim)) if x.ndim else x
+
+
+def _pairs(widths, ndim):
+    return np.broadcast_to(widths, (ndim, 2)).tolist()
 
 
 pad.rule(
     x=lambda g, x_shape, widths: g[
-        tuple(slice(before, before + n) for n, (before, _) in zip(x_shape, widths))
+        tuple(slice(a, a + n) for n, (a, _) in zip(x_shape, _pairs(widths, len(x_shape))))
     ]
 )
 

@@ -44,8 +44,22 @@ class Sampler:
 
     def axis(self, ndim: int) -> Any:
         axes = list(range(-ndim, ndim))
-        several = [tuple(range(k)) for k in range(1, ndim + 1)]
-        return self.choose(None, *axes, *several)
+        several = [tuple(range(-k, 0)) for k in range(ndim + 1)]
+        return self.choose(None, *axes, *map(np.int64, axes), *several)
+
+    def index(self, shape: tuple[int, ...]) -> Any:
+        """Whatever NumPy takes between brackets, for at least two axes, none empty."""
+        n, m = shape[:2]
+        rows = self.rng.integers(0, n, (2, 3))  # some twice
+        mask, of_rows, of_columns = (self.normal(size) > 0 for size in (shape, (n,), (m,)))
+        return self.choose(
+            *(0, -1, np.int64(0), None, ..., (), True, False, slice(None, None, -1), slice(0, 0)),
+            *((slice(None), -1), (..., None, slice(None, None, -1)), (None, 0), (0, ..., 0)),
+            *(rows, rows.astype(np.uint8), rows[0].tolist(), [], [-1, 0], range(n)),
+            *((rows[0], self.rng.integers(0, m, 3)), (rows, 0), (slice(None), rows[0]), (0, [0])),
+            *((rows[:, :, None], self.rng.integers(0, m, 4)), (rows[0], None, slice(1))),
+            *(mask, of_rows, of_rows.tolist(), (slice(None), of_columns), (rows[0], ..., None)),
+        )
 
     def normal(self, shape: tuple[int, ...]) -> np.ndarray:
         return self.rng.standard_normal(shape)
@@ -115,7 +129,16 @@ def of_one_shape(silu_grad, s):
 
 @case("clip")
 def away_from_edges(clip, s):
-    return lambda x: clip(x, low=-1.0, high=1.0), [s.nonzero(s.shape())]
+    shape = s.shape()
+    low = s.choose(None, -1, -1.0, np.full(shape, -1.0))
+    high = s.choose(None, 1, 1.0, np.full((2, *shape), 1.0))
+
+    def clipped(x):
+        arrays = [b.astype(x.dtype) if isinstance(b, np.ndarray) else b for b in (low, high)]
+        bounds = (beside(x, b) if isinstance(b, np.ndarray) else b for b in arrays)
+        return clip(x, **dict(zip(("low", "high"), bounds)))
+
+    return clipped, [s.nonzero(shape)]
 
 
 @case("add", "sub", "mul")
@@ -156,7 +179,7 @@ def both_vary(power, s):
 
 @case("power")
 def literal_exponent(power, s):
-    exponent = s.choose(0, 1, 2, 3, -1, 0.5)
+    exponent = s.choose(0, 1, 2, 3, -1, 0.5, True, np.int64(2))
     return lambda x: power(x, exponent), [s.positive(s.shape())]
 
 
@@ -164,17 +187,40 @@ def literal_exponent(power, s):
 def mixed(where, s):
     condition, a, b = s.broadcastable(3)
     chosen = s.normal(condition) > 0
+    if s.choose(False, True):
+        chosen = chosen.astype(s.choose(np.float32, np.int64))  # true where it is not 0
     return lambda x, y: where(beside(x, chosen), x, y), [s.normal(a), s.normal(b)]
+
+
+@case("where")
+def of_one_condition(where, s):
+    a, b = s.broadcastable(2)
+    chosen = s.choose(True, False)
+    return lambda x, y: where(chosen, x, y), [s.normal(a), s.normal(b)]
 
 
 @case("astype")
 def same_dtype(astype, s):
-    return lambda x: astype(x, dtype=x.dtype), [s.normal(s.shape())]
+    spelt = s.choose(lambda dtype: dtype, lambda dtype: dtype.name, lambda dtype: dtype.type)
+    return lambda x: astype(x, dtype=spelt(x.dtype)), [s.normal(s.shape())]
 
 
 @case("reshape")
 def flat(reshape, s):
-    return lambda x: reshape(x, shape=(x.size, 1)), [s.normal(s.shape())]
+    shape = s.shape(smallest=s.choose(0, 1))
+    size = int(np.prod(shape))
+    inferred = [(-1, 1), -1, [1, -1]] if size else []
+    into = s.choose((size, 1), size, (np.int64(size),), [1, size], *inferred)
+    return lambda x: reshape(x, shape=into), [s.normal(shape)]
+
+
+@case("squeeze")
+def without_ones(squeeze, s):
+    shape = s.shape()
+    ones = [i for i, n in enumerate(shape) if n == 1]
+    single = [i - s.choose(0, len(shape)) for i in ones]
+    axis = s.choose(None, *single, tuple(single))
+    return lambda x: squeeze(x, axis=axis), [s.normal(shape)]
 
 
 @case("transpose")
@@ -189,20 +235,21 @@ def permuted(transpose, s):
 def stretched(broadcast_to, s):
     (shape,) = s.broadcastable(1)
     whole = (2, *(3 if n == 1 else n for n in shape))
-    return lambda x: broadcast_to(x, shape=whole), [s.normal(shape)]
+    spelt = s.choose(whole, list(whole), *([2] if whole == (2,) else []))
+    return lambda x: broadcast_to(x, shape=spelt), [s.normal(shape)]
 
 
 @case("sum_to")
 def summed_to(sum_to, s):
     shape = s.shape()
-    kept = tuple(s.choose(1, n) for n in shape)[s.integer(0, len(shape)) :]
+    kept = s.choose(tuple, list)(s.choose(1, n) for n in shape)[s.integer(0, len(shape)) :]
     return lambda x: sum_to(x, shape=kept), [s.normal(shape)]
 
 
 @case("join")
 def two_parts(join, s):
     shape = s.shape(low=1)
-    axis = s.integer(-len(shape), len(shape) - 1)
+    axis = s.choose(int, np.int64)(s.integer(-len(shape), len(shape) - 1))
     other = list(shape)
     other[axis] = s.integer(0, 3)
     return lambda x, y: join(x, y, axis=axis), [s.normal(shape), s.normal(tuple(other))]
@@ -210,8 +257,9 @@ def two_parts(join, s):
 
 @case("pad")
 def some_sides(pad, s):
-    shape = s.shape(low=1)
-    widths = [(s.integer(0, 2), s.integer(0, 2)) for _ in shape]
+    shape = s.shape()
+    pairs = [(s.integer(0, 2), s.integer(0, 2)) for _ in shape]
+    widths = s.choose(1, (2,), (1, 2), ((0, 2),), *([pairs, np.array(pairs)] if pairs else []))
     return lambda x: pad(x, widths=widths), [s.normal(shape)]
 
 
@@ -219,36 +267,28 @@ def some_sides(pad, s):
 def over_axes(reduction, s):
     values = {"max": s.distinct, "min": s.distinct, "norm": s.nonzero}.get(reduction.name, s.normal)
     shape = s.shape(smallest=0 if reduction.name == "sum" else 1)
-    axis, keepdims = s.axis(len(shape)), s.choose(False, True)
+    axis, keepdims = s.axis(len(shape)), s.choose(False, True, 0, 1)
     return lambda x: reduction(x, axis=axis, keepdims=keepdims), [values(shape)]
 
 
 @case("log_softmax")
 def along_an_axis(log_softmax, s):
     shape = s.shape(low=1, smallest=1)
-    axis = s.integer(-len(shape), len(shape) - 1)
+    axis = s.axis(len(shape))
     return lambda x: log_softmax(x, axis=axis), [s.normal(shape)]
 
 
 @case("getitem")
 def picked(getitem, s):
     shape = s.shape(low=2, smallest=1)
-    n, m = shape[:2]
-    index = s.choose(
-        0,
-        (slice(None), -1),
-        (Ellipsis, None, slice(None, None, -1)),
-        s.rng.integers(0, n, (2, 3)),  # some twice
-        (s.rng.integers(0, n, 4), s.rng.integers(0, m, 4)),
-        s.normal(shape) > 0,
-    )
+    index = s.index(shape)
     return lambda x: getitem(x, index=index), [s.normal(shape)]
 
 
 @case("scatter_add")
 def put_back(scatter_add, s):
-    shape = s.shape(low=1, smallest=1)
-    index = s.choose(slice(None, None, 2), s.rng.integers(0, shape[0], 5))
+    shape = s.shape(low=2, smallest=1)
+    index = s.index(shape)
     values = s.normal(np.empty(shape)[index].shape)
     return lambda x: scatter_add(x, index=index, shape=shape), [values]
 
@@ -299,9 +339,9 @@ def normalised(primitive, s):
 def geometry(s: Sampler) -> tuple[dict[str, Any], tuple[int, int], tuple[int, int]]:
     """Stride, padding and dilation, a kernel, and an image that it fits."""
     options = {
-        "stride": s.choose(1, 2, (1, 2)),
-        "padding": s.choose(0, 1, (2, 0)),
-        "dilation": s.choose(1, 2),
+        "stride": s.choose(1, np.int64(2), (1, 2), [2, 1]),
+        "padding": s.choose(0, 1, (2, 0), [0, 1]),
+        "dilation": s.choose(1, 2, (1, np.int64(2))),
     }
     return options, s.choose((1, 1), (2, 3), (3, 3)), s.choose((5, 6), (7, 5))
 
@@ -309,7 +349,7 @@ def geometry(s: Sampler) -> tuple[dict[str, Any], tuple[int, int], tuple[int, in
 def convolution(s: Sampler) -> tuple[dict[str, Any], tuple[int, int], tuple[int, int]]:
     """The geometry of a convolution, perhaps with a mask."""
     options, kernel_size, size = geometry(s)
-    masks = ["B", "A", np.eye(3)] if kernel_size == (3, 3) else []
+    masks = ["B", "A", np.eye(3), np.eye(3) > 0] if kernel_size == (3, 3) else []
     return options | {"mask": s.choose(None, *masks)}, kernel_size, size
 
 

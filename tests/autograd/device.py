@@ -124,6 +124,21 @@ class ndarray(NDArrayOperatorsMixin):
         return globals()[function.__name__](*arguments, **keywords)
 
 
+def _giving_way(operator: Any) -> Any:
+    """To an operand of a higher `__array_priority__` than CuPy's, 100."""
+
+    def checked(self: ndarray, other: Any) -> Any:
+        higher = getattr(other, "__array_priority__", 0) > 100
+        return NotImplemented if higher else operator(self, other)
+
+    return checked
+
+
+for _name in ("add", "sub", "mul", "truediv", "pow", "matmul"):
+    _operator = getattr(NDArrayOperatorsMixin, f"__{_name}__")
+    setattr(ndarray, f"__{_name}__", _giving_way(_operator))
+
+
 def _in_memory(value: Any) -> Any:
     """The memory of a device's array, also in tuples and lists; scalars as they are."""
     if isinstance(value, ndarray):

@@ -181,8 +181,7 @@ def test_a_rule_that_gives_another_shape_is_refused(rule):
 def test_a_number_can_be_formatted_and_converted():
     x = leaf(-2.0).sum()
     assert f"{x:.2f}" == "-2.00"
-    assert float(x) == -2
-    assert abs(x).item() == 2
+    assert (float(x.detach()), int(x.detach()), abs(x).item()) == (-2, -2, 2)
 
 
 def test_arrays_mix_with_tensors_on_either_side():
@@ -202,23 +201,23 @@ LINE = "test_engine.py:"
     ("what", "attempt", "error", "message"),
     [
         ("freed graph", lambda x: (y := (x * x).sum(), grad(y, x), grad(y, x)), RuntimeError,
-         rf"freed by an earlier sweep: sum of shape \(\), made at .*{LINE}\d+; pass create_graph"),
+         rf"freed by an earlier sweep: sum of shape \(\), made at .*{LINE}\d+ .* retain_graph"),
         ("in place", lambda x: x.__setitem__(0, 1.0), TypeError,
-         rf"shape \(2,\) cannot be assigned in place \(leaf .*{LINE}\d+\).* write where"),
+         rf"shape \(2,\) cannot be assigned in place \(leaf .*{LINE}\d+ .*\).* write where"),
         ("shapes", lambda x: x + np.zeros(3), ValueError,
          r"add of float64\(2,\) and float64\(3,\): operands could not be broadcast"),
         ("matmul shapes", lambda x: x @ np.zeros((3, 2)), ValueError,
          r"matrix_product of float64\(1, 2\) and"),
         ("index", lambda x: x[5], IndexError, r"getitem of float64\(2,\): index 5"),
         ("integers", lambda x: Tensor([1, 2], requires_grad=True), TypeError,
-         r"Tensor of int64 and shape \(2,\) cannot have a gradient; make it floating-point"),
+         r"Tensor of int64 and shape \(2,\) cannot have a gradient: float32 and float64 can"),
         ("vector output", lambda x: grad(x * x, x), ValueError,
-         rf"shape \(2,\) \(mul .*{LINE}\d+\) needs a cotangent .* x.sum\(\)"),
+         rf"shape \(2,\) \(mul .*{LINE}\d+ .*\) needs a cotangent .* x.sum\(\)"),
         ("cotangent shape", lambda x: grad(x * x, x, np.ones(3)), ValueError,
          r"cotangent of shape \(3,\) for mul of shape \(2,\)"),
         ("cotangent a number", lambda x: grad(x * x, x, 1.0), ValueError,
          r"cotangent of shape \(\) for mul"),
-        ("a dict of inputs", lambda x: grad(x.sum(), {"x": x}), TypeError, "a list of Tensors"),
+        ("a dict of arrays", lambda x: grad(x.sum(), {"x": 1}), TypeError, "a list or a dict of"),
         ("an array of outputs", lambda x: grad(np.ones(2), x), TypeError, "grad takes a Tensor"),
         ("nothing to add", lambda x: x + None, TypeError, r"add of float64\(2,\) and NoneType"),
         ("stride 0", lambda x: ag.conv2d(Tensor(np.zeros((1, 1, 2, 2))), np.zeros((1, 1, 1, 1)),
@@ -227,7 +226,7 @@ LINE = "test_engine.py:"
          "records nothing has no gradient: it was detached"),
         ("input not recorded", lambda x: grad(x.sum(), Tensor([1.0])), ValueError,
          "no gradient with respect to a Tensor .* requires_grad=True"),
-        ("NumPy function", lambda x: np.asarray(x), TypeError, "use the function of the same name"),
+        ("NumPy function", lambda x: np.asarray(x), TypeError, "use the functions of autograd"),
         ("convolution channels", lambda x: ag.conv2d(Tensor(np.zeros((1, 2, 4, 4))),
          np.zeros((1, 3, 3, 3))), ValueError, r"not \(1, 2, 4, 4\) and \(1, 3, 3, 3\)"),
         ("kernel too large", lambda x: ag.conv2d(Tensor(np.zeros((1, 1, 2, 2))),
@@ -257,7 +256,7 @@ def test_a_rule_that_names_the_unknown_is_refused():
         (
             lambda x: ag.log(x) * 2,
             -1.0,
-            rf"log of float64\(1,\) at .*{LINE}\d+: made the first NaN",
+            rf"log of float64\(1,\) at .*{LINE}\d+ .*: made the first NaN",
         ),
         (lambda x: x * 2, np.nan, "mul of .*: its input 'x' is already NaN"),
         (lambda x: ag.sqrt(x) * 0.0, 0.0, rf"gradient of sqrt of shape \(1,\), made at .*{LINE}"),

@@ -132,7 +132,7 @@ MUTATIONS: dict[str, Callable] = {
 
 def mutants(name: str) -> list[tuple[str, dict[str, Callable]]]:
     """Wrong tables of rules for a primitive: each rule spoilt in each way, and rules exchanged."""
-    rules = PRIMITIVES[name].vjps
+    rules = {argument: rule for argument, rule in PRIMITIVES[name].vjps.items() if rule}
     spoilt = [
         (f"{name}, {argument}: {how}", rules | {argument: _spoilt(rule, mutation)})
         for argument, rule in rules.items()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from autograd import Tensor, nn
 from models.data import Dataset
 from models.errors import UsageError
 from models.families import FAMILIES
@@ -93,3 +94,14 @@ def test_a_class_is_asked_only_of_who_can_have_one(family):
         advice = f"no {family} has any"
     with pytest.raises(UsageError, match=f"this {family} is not conditional, .*: {advice}"):
         model.sample(2, np.random.default_rng(0), np.zeros(2, int))
+
+
+def test_models_layers_and_large_tensors_are_shown_by_their_shapes():
+    shown = repr(made("vae"))
+    assert shown.startswith("VAE, ") and "\n  mu.weight (2, 4)\n" in shown
+    assert repr(nn.Linear(3, 2, np.random.default_rng(0))) == (
+        "Linear, 8 parameters\n  weight (2, 3)\n  bias (2,)"
+    )
+    large = Tensor(np.linspace(-1, 2, 2000, dtype=np.float32).reshape(2, 1000))
+    assert repr(large * 2) == "Tensor(float32, (2, 1000), -2 to 4)"
+    assert repr(Tensor([1.0, 2.0])) == "Tensor([1., 2.])"

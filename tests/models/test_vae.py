@@ -311,3 +311,19 @@ def test_the_published_setting_is_the_one_we_run():
     assert published["settings"] is DEFAULTS[published["data"]]
     assert published["settings"].hidden == (200, 200)
     assert published["nll"] == 88.71
+
+
+def test_the_kl_of_the_dimensions_sums_to_the_kl_and_a_collapsed_one_is_said():
+    model = make(dataclasses.replace(TINY, latent=3))
+    x = np.random.default_rng(0).integers(0, 2, (5, 4)).astype(np.float32)
+    by_dimension = model.kl_of_dimension(x)
+    kl = model.bound(x, np.random.default_rng(0))["kl"]
+    np.testing.assert_allclose(by_dimension.sum(1), kl, rtol=1e-5)
+    numbers = {"negative_elbo": 3.0, "reconstruction": 2.5, "kl": 0.5, "nll": 2.9}
+    for each, said in (
+        ([0.001, 0.4, 0.1], "of 3, with more than 0.01 nats: 0.40, 0.10, 0.00"),
+        ([0.0, 0.002, 0.0], "the posterior has collapsed: z says nothing of x"),
+    ):
+        rows = model.report(numbers | {"kl_of_dimension": each})
+        (row,) = (row for row in rows if "active" in row.name)
+        assert (row.value, row.remark) == (sum(one > 0.01 for one in each), said)
