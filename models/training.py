@@ -351,12 +351,12 @@ class Run:
         metadata = {"model": self.config.model, "step": str(self.step)}
         checkpoint.write(self.directory / CHECKPOINT, arrays, metadata)
 
-    def draw(self) -> list[Path]:
-        """Draw every picture of the run; returns their paths."""
+    def draw(self, suffix: str = ".png") -> list[Path]:
+        """Draw every picture of the run, as PNG, SVG or PDF; returns their paths."""
         with bar(f"{self.config.model}: drawing pictures"):
-            return self._draw()
+            return self._draw(suffix)
 
-    def _draw(self) -> list[Path]:
+    def _draw(self, suffix: str) -> list[Path]:
         pictures = self.model.draw(self.data, self.test, self.config.rng(_PICTURE))
         pictures[CURVES] = figures.curves(
             read_metrics(self.directory),
@@ -364,7 +364,7 @@ class Run:
             self.model.panels(self.baseline),
             self.model.title(self.data),
         )
-        return [figures.save(f, self.directory / f"{name}.png") for name, f in pictures.items()]
+        return [figures.save(f, self.directory / f"{name}{suffix}") for name, f in pictures.items()]
 
     def _drop_metrics_after(self, step: int) -> None:
         """Forget the lines of steps that no checkpoint has: they are about to be made again."""
