@@ -81,6 +81,15 @@ def test_sigmoid_keeps_its_relative_precision():
     np.testing.assert_allclose(ag.sigmoid(x), np.exp(x.astype(np.float64)), rtol=1e-6)
 
 
+def test_derivatives_of_the_kl_of_a_collapsed_posterior_do_not_cancel():
+    """d^2 KL / dlogvar dweight, where KL has a weight, is (e^logvar - 1) / 2."""
+    logvar = np.float32([[1e-7], [-1e-5], [1e-3], [2], [-90]])
+    v, weight = Tensor(logvar, requires_grad=True), Tensor(np.ones(5, "f"), requires_grad=True)
+    _, kl = ag.reparameterize(0 * v, v, seed=0)
+    second = grad(grad((weight * kl).sum(), v, create_graph=True).sum(), weight)
+    np.testing.assert_allclose(second.data, np.expm1(logvar[:, 0].astype(float)) / 2, rtol=1e-6)
+
+
 def test_sqrt_at_zero_has_an_infinite_derivative():
     with np.errstate(divide="ignore"):
         (first,) = derivatives(ag.sqrt, [0.0, 4.0], 1)
