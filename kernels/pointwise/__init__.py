@@ -1,18 +1,15 @@
 """Functions of each element that stand between convolutions, in one pass over memory.
 
 Written as operations of arrays the nonlinearities take three to eight passes, and so much time that
-it shows beside a convolution. Arrays of one shape and dtype, any layout, float32 or float64.
+it shows beside a convolution. Arrays of one shape and dtype, any layout, float32 or float64. Small
+arrays have the kernels too: a value does not depend on how many there are.
 """
 
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from kernels.dispatch import Array, implementation
-from kernels.pointwise import reference
-
-FEW = 2**8  # elements up to which the definition is as fast as a kernel
 
 
 def add(x: Any, y: Any) -> Any:
@@ -26,28 +23,24 @@ def leaky_relu(x: Array, slope: float) -> Array:
     """x where it is positive, else slope * x. Raises ValueError for a negative slope."""
     if slope < 0:
         raise ValueError(f"leaky_relu of slope {slope}: below 0 the gradient is not told by y")
-    return _chosen(x).leaky_relu(x, slope)
+    return implementation("pointwise", x).leaky_relu(x, slope)
 
 
 def leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
     """g, but slope * g where y, which has the sign of x, is not positive."""
-    return _chosen(g, y).leaky_relu_grad(g, y, slope)
+    return implementation("pointwise", g, y).leaky_relu_grad(g, y, slope)
 
 
 def sigmoid(x: Array) -> Array:
     """1 / (1 + e^-x)."""
-    return _chosen(x).sigmoid(x)
+    return implementation("pointwise", x).sigmoid(x)
 
 
 def silu(x: Array) -> Array:
     """x sigmoid(x)."""
-    return _chosen(x).silu(x)
+    return implementation("pointwise", x).silu(x)
 
 
 def silu_grad(g: Array, x: Array) -> Array:
     """g s (1 + x (1 - s)), where s = sigmoid(x)."""
-    return _chosen(g, x).silu_grad(g, x)
-
-
-def _chosen(*arrays: Array) -> ModuleType:
-    return reference if arrays[0].size < FEW else implementation("pointwise", *arrays)
+    return implementation("pointwise", g, x).silu_grad(g, x)

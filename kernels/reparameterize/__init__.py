@@ -82,8 +82,8 @@ def normal(
     Box and Muller's transform of the words of Philox4x32-10, with the key `seed` and the counter
     (i // 4, offset). float32 and float64 come of the same 32-bit words, so they agree to
     float32's precision, and no draw is further than 6.77 from 0. The array is made where `like`
-    is and of its dtype, by default in float32 on the CPU. Raises ValueError for a negative size and for a seed or offset that
-    is not in 0 <= . < 2^64, TypeError for another dtype.
+    is and of its dtype, by default on the CPU in float32. Raises ValueError for a negative size
+    and for a seed or offset that is not in 0 <= . < 2^64, TypeError for another dtype.
     """
     shape = (operator.index(shape),) if not isinstance(shape, tuple) else shape
     if any(n < 0 for n in shape):
