@@ -154,6 +154,16 @@ def test_the_smallest_sigmoids_are_not_cut():
         np.testing.assert_allclose(found, np.exp(x.astype(float)), rtol=1e-6, atol=1e-45)
 
 
+@pytest.mark.parametrize("size", [3, 300])
+@pytest.mark.parametrize("dtype", [np.int64, np.float16, np.longdouble, ">f4", ">f8"])
+def test_numbers_that_no_kernel_takes_have_the_definition(dtype, size):
+    x = np.resize(np.arange(-4, 5), (size, 1, 1)).astype(dtype)
+    for f in POINTWISE.values():
+        with use("reference"):
+            expected = f(x.astype(np.float64), x.astype(np.float64))
+        np.testing.assert_allclose(f(x, x).astype(np.float64), expected, rtol=1e-3)
+
+
 def test_what_is_not_two_images_of_one_kind_is_added_as_numpy_adds_it():
     x = np.ones((2, 3, 4), np.float32)
     for y in (1.0, x[:1], x.astype(np.float64), x[0, 0]):
