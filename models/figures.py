@@ -116,9 +116,11 @@ def draw_panel(
     axes: Axes, metrics: Sequence[Mapping[str, Any]], steps_per_epoch: int, panel: Panel
 ) -> None:
     color = (f"C{i}" for i in itertools.count())
-    shown: list[np.ndarray] = []  # what must be inside the frame
+    shown: list[np.ndarray] = [np.zeros(0)]  # what must be inside the frame
     for key, label in panel.train.items():
         epochs, values = _series(metrics, key, steps_per_epoch, test=False)
+        if len(values) == 0:
+            continue
         window = max(1, min(steps_per_epoch, len(values) // 10))
         smooth = np.convolve(values, np.ones(window) / window, "valid")
         this = next(color)
@@ -131,7 +133,7 @@ def draw_panel(
         axes.plot(epochs, values, color=next(color), label=label)
         shown.append(values)
     inside = np.concatenate(shown)
-    low, high = inside.min(), inside.max()
+    low, high = (inside.min(), inside.max()) if inside.size else (0.0, 1.0)
     for label, level in panel.lines.items():
         if level > 2 * high - low:  # in the frame it would squeeze the curves into half of it
             label += ", above"
