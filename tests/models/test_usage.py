@@ -79,7 +79,7 @@ def test_no_command_line_ends_in_a_traceback(tmp_path, monkeypatch, capsys):
     for fifo in ("fifo", "fifo.png", "fifo.html"):
         os.mkfifo(fifo)
     (tmp_path / "folder" / "file").touch()
-    monkeypatch.setattr(Run, "begin", None)  # nothing is to get as far as training
+    monkeypatch.setattr(Run, "train", None)  # nothing is to get that far
     before = sorted(tmp_path.rglob("*"))
     tried = list(command_lines())
     assert len(tried) > 300
