@@ -5,9 +5,10 @@
     x = Tensor([0.0, 1.0], requires_grad=True)
     grad(exp(-x * x).sum(), x)
 
-Read `primitive`, `tensor` and `sweep`, in that order: they are the engine. `ops` holds every
-primitive with its derivative, `nn` and `optim` the layers and the optimisers, `check` the
-numerical check of any gradient.
+Read `primitive`, `tensor` and `sweep`, in that order: they are the engine. Beside them are its
+switches (`modes`), who wrote to which array (`memory`), where a node was made (`origin`) and the
+operators of a Tensor. `ops` holds every primitive with its derivative, `nn` and `optim` the layers
+and the optimisers, `check` the numerical check of any gradient.
 """
 
 import builtins

@@ -7,24 +7,102 @@ single one too much would fit, and answers with a sentence or with "".
 import ast
 import inspect
 import itertools
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from autograd import probe, repair
+
 Arrays = Sequence[np.ndarray]
 EXACT = 1e-6  # how well a pattern fits, relative to the gradient, to be taken for one
 
 
-def as_a_whole(given: Arrays, truths: Arrays, inputs: Mapping[str, np.ndarray]) -> str:
+def explain(
+    f: Callable[..., Any],
+    df: Callable[..., Any],
+    names: Sequence[str],
+    points: Sequence[Sequence[Any]],
+    read: Callable[..., dict[str, np.ndarray]],
+    free: Sequence[str],
+    wrong: Sequence[str],
+    given: Sequence[Mapping[str, np.ndarray]],
+    truths: Mapping[str, Arrays],
+) -> dict[str, str]:
+    """A sentence for each argument that is wrong and whose error has a pattern that is known."""
+    told: dict[str, str] = {}
+    inputs = dict(zip(names, points[0]))
+    for name in wrong:
+        derived = [g[name] for g in given]
+        told[name] = (
+            as_a_whole(derived, truths[name], inputs)
+            or exchanged(name, given, truths)
+            or by_terms(df, points, list(free).index(name), truths[name])
+        )
+    if not all(told.values()):
+        known = repair.known(f, df, points, names)
+        still = [name for name in wrong if not told[name]]
+        told |= repair.repairs(
+            f,
+            df,
+            points,
+            known,
+            lambda found, k: read(found, points[k], free),
+            truths,
+            still,
+            set(free) - set(wrong),
+        )
+    for name in wrong:
+        if not told[name]:
+            derived = [g[name] for g in given]
+            told[name] = by_what_is_missing(derived, truths[name], points, names, known)
+    return told
+
+
+def lines(df: Callable[..., Any], free: Sequence[str]) -> dict[str, int]:
+    """Where in its file each gradient is made: in the last assignment, or what is returned."""
+    try:
+        tree = probe.parsed(df)
+    except ValueError:
+        return {}
+    if not isinstance(tree.body[-1], ast.Return):
+        return {}
+    returned = tree.body[-1].value
+    made = returned.elts if isinstance(returned, ast.Tuple) else [returned]
+    assigned = {
+        target.id: statement.lineno
+        for statement in ast.walk(tree)
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+    }
+    return {
+        name: assigned.get(getattr(one, "id", ""), one.lineno)
+        for name, one in zip(free, made)
+        if one is not None
+    }
+
+
+def as_a_whole(given: Arrays, truths: Arrays, inputs: Mapping[str, Any]) -> str:
     """The sign, a constant factor, a transpose, a sum over a broadcast axis."""
     for change, moved in _rearranged(given, truths[0].shape):
         factors = _fit([moved], truths)
         if factors is not None and factors[0]:
             said = [change, "" if _is(factors[0], 1) else _factor(1 / factors[0], inputs)]
             return _sentence(", and ".join(filter(None, said)))
+    return ""
+
+
+def exchanged(
+    name: str, given: Sequence[Mapping[str, np.ndarray]], truths: Mapping[str, Arrays]
+) -> str:
+    """The gradient of another argument in its place."""
+    for other in truths:
+        if other != name and given[0][other].shape == truths[name][0].shape:
+            factors = _fit([[g[other] for g in given]], truths[name])
+            if factors is not None and _is(factors[0], 1):
+                return f"The gradients of {name} and {other} are exchanged."
     return ""
 
 
@@ -51,7 +129,11 @@ def by_terms(
 
 
 def by_what_is_missing(
-    given: Arrays, truths: Arrays, points: Sequence[Arrays], names: Sequence[str]
+    given: Arrays,
+    truths: Arrays,
+    points: Sequence[Arrays],
+    names: Sequence[str],
+    known: Sequence[repair.Named] = (),
 ) -> str:
     """A term that would make it right: a multiple of an input, or the same all along an axis."""
     if given[0].shape != truths[0].shape:
@@ -59,7 +141,7 @@ def by_what_is_missing(
     errors = [truth - g for truth, g in zip(truths, given)]
     candidates = {"a constant": [np.ones_like(e) for e in errors]}
     for i, name in enumerate(names):
-        if points[0][i].shape == errors[0].shape:
+        if np.shape(points[0][i]) == errors[0].shape:
             candidates[name] = [point[i] for point in points]
             candidates[f"{name}^2"] = [point[i] ** 2 for point in points]
     for what, values in candidates.items():
@@ -73,8 +155,52 @@ def by_what_is_missing(
                 f"Right but for a second term, the same all along axis {axis}: what comes through "
                 "a mean or a sum over that axis is missing."
             )
+        if length > 3 and (said := _times_the_same_along(axis, errors, truths, known)):
+            return said
     right = np.isclose(given[0], truths[0], rtol=1e-5, atol=EXACT)
     return f"{right.sum()} of {right.size} entries are right." if right.any() else ""
+
+
+def _times_the_same_along(
+    axis: int, errors: Arrays, truths: Arrays, known: Sequence[repair.Named]
+) -> str:
+    """A value times what is the same all along an axis, and that alone, is missing."""
+    for value in known:
+        if value.values[0].shape != errors[0].shape:
+            continue
+        centred = all(_is(v.mean(axis=axis).ravel().max(initial=0), 0) for v in value.values)
+        for constants in (0, 1):
+            fits = all(
+                _spanned(axis, e, v, constants, truth)
+                for e, v, truth in zip(errors, value.values, truths)
+            )
+            if fits and centred:
+                what = "the mean and the variance" if constants else "the variance (or the norm)"
+                return (
+                    f"Right but for a term, `{value.text}` times what is the same all along axis "
+                    f"{axis}: what comes through {what} over that axis is missing."
+                )
+            if fits and not constants:
+                return (
+                    f"Right but for a second term, `{value.text}` times what is the same all along "
+                    f"axis {axis}: what comes through a sum or a norm over that axis is missing."
+                )
+    return ""
+
+
+def _spanned(
+    axis: int, error: np.ndarray, value: np.ndarray, constants: int, truth: np.ndarray
+) -> bool:
+    """Whether the error is a multiple of the value, plus a constant, in each line along an axis."""
+    size = np.abs(truth).max(initial=0)
+    e, v = (np.moveaxis(x, axis, 0).reshape(x.shape[axis], -1) for x in (error, value))
+    for column in range(e.shape[1]):
+        matrix = np.stack([v[:, column], np.ones(len(v))], axis=1)[:, : 1 + constants]
+        factors, _, rank, _ = np.linalg.lstsq(matrix, e[:, column], rcond=1e-8)
+        off = np.abs(matrix @ factors - e[:, column]).max()
+        if rank < 1 + constants or off > EXACT * size:
+            return False
+    return True
 
 
 def _rearranged(given: Arrays, shape: tuple[int, ...]) -> list[tuple[str, Arrays]]:
@@ -84,6 +210,11 @@ def _rearranged(given: Arrays, shape: tuple[int, ...]) -> list[tuple[str, Arrays
         made.append(("it is transposed", [g.T for g in given]))
     for count in range(1, given[0].ndim + 1):
         for axes in itertools.combinations(range(given[0].ndim), count):
+            if given[0].shape == shape and all(shape[axis] > 1 for axis in axes):
+                turned = ", ".join("::-1" if a in axes else ":" for a in range(given[0].ndim))
+                made.append(
+                    (f"it is turned round, `[{turned}]`", [np.flip(g, axes) for g in given])
+                )
             sums = [g.sum(axis=axes, keepdims=True) for g in given]
             if sums[0].size == np.prod(shape) and given[0].shape != shape:
                 named = ", ".join(map(str, axes))
@@ -111,17 +242,13 @@ def _terms(df: Callable[..., Any], argument: int) -> dict[str, Callable[..., Any
 
     Each is `df` itself with that term as what it returns.
     """
-    if not inspect.isfunction(df):
-        return {}
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(df)))
-    except (OSError, TypeError, SyntaxError):  # no source, or a lambda in the middle of a line
+        tree = probe.parsed(df)
+    except ValueError:
         return {}
-    function = tree.body[0]
-    if not isinstance(function, ast.FunctionDef) or not isinstance(function.body[-1], ast.Return):
+    if not isinstance(tree.body[-1], ast.Return):
         return {}
-    function.decorator_list.clear()
-    last = function.body[-1]
+    last = tree.body[-1]
     expression = last.value
     if isinstance(expression, ast.Tuple):
         expression = expression.elts[argument]
@@ -130,8 +257,9 @@ def _terms(df: Callable[..., Any], argument: int) -> dict[str, Callable[..., Any
     for term in _summands(expression):
         last.value = term
         names: dict[str, Any] = {}
-        exec(compile(ast.fix_missing_locations(tree), "<derivation>", "exec"), scope, names)
-        terms[ast.unparse(term)] = names[function.name]
+        module = ast.fix_missing_locations(ast.Module([tree], []))
+        exec(compile(module, "<derivation>", "exec"), scope, names)
+        terms[ast.unparse(term)] = names[tree.name]
     return terms
 
 
@@ -148,7 +276,7 @@ def _factor(times: float, inputs: Mapping[str, np.ndarray]) -> str:
         return "the sign is flipped"
     said = f"it is {_number(times)} times the gradient"
     for name, x in inputs.items():
-        for axis, length in enumerate(x.shape):
+        for axis, length in enumerate(np.shape(x)):
             if length > 2 and (_is(abs(times), length) or _is(abs(1 / times), length)):
                 return f"{said}, and {length} is the length of {name} along axis {axis}"
     return said

@@ -118,7 +118,9 @@ class Primitive:
             self._refuse_nan(ans, arrays)
         out = Tensor(ans)
         ans = out._data
-        if has_parent and now.recording and (ans.dtype in FLOATS or self._refused(ans, arrays)):
+        if has_parent and now.recording:
+            if ans.dtype not in FLOATS:
+                return self._constant(out, arrays)
             if self.keywords:
                 keywords = self.defaults | keywords
             saved = self.keep(arrays, ans, keywords)
@@ -139,14 +141,14 @@ class Primitive:
         keywords = bound.arguments
         return [keywords.pop(name) for name in self.inputs], keywords
 
-    def _refused(self, ans: Any, arrays: Sequence) -> bool:
-        """False for integers and booleans, which are constants; TypeError for another dtype."""
-        if ans.dtype.kind not in "iub":
+    def _constant(self, out: Tensor, arrays: Sequence) -> Tensor:
+        """`out` of integers or booleans, which records nothing; TypeError for another dtype."""
+        if out.dtype.kind not in "iub":
             raise TypeError(
-                f"{self.name} of {_describe(arrays)} gives {ans.dtype}: gradients are of float32 "
+                f"{self.name} of {_describe(arrays)} gives {out.dtype}: gradients are of float32 "
                 "and float64"
             )
-        return False
+        return out
 
     def _refuse_nan(self, ans: Any, arrays: Sequence) -> None:
         if _has_nan(ans):

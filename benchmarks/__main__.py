@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME [--device cpu|cuda] [--rounds N] [--json F] [--plot F]`."""
+"""`python -m benchmarks NAME`: how fast, beside PyTorch in the same run."""
 
 import argparse
 import importlib
@@ -23,18 +23,43 @@ MODELS = ("pixelcnn_sampling", "mode_collapse")
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", choices=STEPS + KERNELS + MODELS)
-    parser.add_argument("--rounds", type=int, default=31, help="turns of each side (default 31)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=31,
+        help="turns of each side (default 31); of mode_collapse the seeds, at most 3",
+    )
     parser.add_argument("--json", type=Path, metavar="F", help="also write the numbers there")
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="of a kernel")
     parser.add_argument("--plot", type=Path, metavar="F", help="also draw a roofline, or samples")
+    parser.add_argument(
+        "--shapes",
+        nargs="+",
+        type=_shape,
+        metavar="N,N",
+        help="of a kernel instead of its own: INPUTS,OUTPUTS,SIZE,KERNEL_SIZE, or ROWS,COLUMNS",
+    )
+    parser.add_argument("--batch", type=int, metavar="N", help="images of a convolution (128)")
+    parser.add_argument(
+        "--kernel", type=Path, metavar="F", help="a Python file whose convolution competes too"
+    )
     options = parser.parse_args()
-    takes = {"mode_collapse": ["plot"]} | {kernel: ["device", "plot"] for kernel in KERNELS}
-    taken = {name: getattr(options, name) for name in takes.get(options.name, [])}
-    for name in ("device", "plot"):
-        if name not in taken and getattr(options, name) != parser.get_default(name):
-            parser.error(f"{options.name} takes no --{name}")
-    if options.rounds < 1:
-        parser.error(f"--rounds {options.rounds}: at least 1")
+    kernel = ["device", "plot", "shapes"]
+    convolution = [*kernel, "batch", "kernel"]
+    takes = {
+        "mode_collapse": ["plot"],
+        "reparameterize": kernel,
+        "conv2d": convolution,
+        "masked_conv2d": convolution,
+    }
+    given = {n: v for n, v in vars(options).items() if v != parser.get_default(n)}
+    for name in given.keys() & set(convolution) - set(takes.get(options.name, [])):
+        parser.error(f"{options.name} takes no --{name}")
+    if options.rounds < 1 or (options.batch or 1) < 1:
+        parser.error("--rounds and --batch are at least 1")
+    taken = {name: given[name] for name in takes.get(options.name, []) if name in given}
+    if options.name in KERNELS:
+        taken = {"device": options.device, "plot": options.plot} | taken
     if options.name in STEPS and not find_spec("torch"):
         raise SystemExit(f"{options.name} compares with PyTorch: pip install -e '.[peers]'")
     if options.device == "cuda":
@@ -55,9 +80,19 @@ def main() -> None:
         machine["gpu"] = _gpu()
     print(", ".join(f"{key} {value}" for key, value in machine.items()))
     benchmark = importlib.import_module(f"benchmarks.{options.name}")
+    for shape in options.shapes or ():
+        if len(shape) != len(benchmark.PARTS):
+            parser.error(f"--shapes {shape}: {options.name} takes {', '.join(benchmark.PARTS)}")
     result = benchmark.run(options.rounds, **taken)
     if options.json:
         options.json.write_text(json.dumps({"machine": machine, **result}, indent=2) + "\n")
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    shape = tuple(map(int, text.split(",")))
+    if min(shape) < 1:
+        raise ValueError(text)
+    return shape
 
 
 def _gpu() -> str:

@@ -1,9 +1,15 @@
-"""Convolution and its two gradients, float32, 128 images, at the shapes of the models."""
+"""Convolution and its two gradients, float32, at the shapes of the models or your own.
 
-from collections.abc import Callable
+`--kernel FILE` has a convolution of your own compete: a Python file with functions like those of
+kernels/conv2d/reference.py (or masked_conv2d/reference.py), as many of the three as it has.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -12,7 +18,8 @@ from benchmarks.interleaved import Contestant, Work
 from benchmarks.roofline import Cost, report
 
 BATCH = 128
-PASSES = ("forward", "input grad", "weight grad")
+PASSES = {"forward": "", "input grad": "_input_grad", "weight grad": "_weight_grad"}
+"""And what the function's name ends with."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,7 @@ class Case:
     kernel_size: int
     which: str
     mask: str | None = None
+    batch: int = BATCH
 
     def __str__(self) -> str:
         return f"{self.inputs}->{self.outputs} {self.size}x{self.size} {self.kind} {self.which}"
@@ -36,8 +44,15 @@ class Case:
     @property
     def kind(self) -> str:
         """What is summed up in the table: all passes, channels and sizes of a kernel."""
+        images = (
+            " of images" if self.kernel_size == 3 and min(self.inputs, self.outputs) <= 3 else ""
+        )
         mask = f" mask {self.mask}" if self.mask else ""
-        return f"{self.kernel_size}x{self.kernel_size}{mask}"
+        return f"{self.kernel_size}x{self.kernel_size}{images}{mask}"
+
+    @property
+    def kernel(self) -> str:
+        return "masked_conv2d" if self.mask else "conv2d"
 
     @property
     def padding(self) -> int:
@@ -55,35 +70,38 @@ class Case:
     def cost(self) -> Cost:
         """Of the taps inside the image: what is multiplied by padding need not be."""
         inside = self.size - np.abs(np.arange(self.kernel_size) - self.padding)  # rows, by tap
-        products = BATCH * self.inputs * self.outputs * int(inside @ self.live @ inside)
+        products = self.batch * self.inputs * self.outputs * int(inside @ self.live @ inside)
         weights = self.inputs * self.outputs * int(self.live.sum())
-        images = BATCH * self.size**2 * (self.inputs + self.outputs)
+        images = self.batch * self.size**2 * (self.inputs + self.outputs)
         return Cost(2 * products, 4 * (images + weights))
 
 
-SHAPES = [
+Shape = tuple[int, int, int, int]
+PARTS = ("inputs", "outputs", "size", "kernel size")
+SHAPES: list[Shape] = [
     (1, 64, 28, 7),
+    (1, 32, 28, 3), (32, 1, 28, 3), (3, 64, 32, 3), (64, 3, 32, 3),
     *((inputs, outputs, size, 3) for size in (28, 14, 7)
       for inputs, outputs in ((32, 64), (64, 64), (128, 128))),
     (64, 64, 28, 1),
 ]  # fmt: skip
 
 
-def cases(shapes: list[tuple[int, int, int, int]], mask: str | None = None) -> list[Case]:
-    return [Case(*shape, which, mask) for shape in shapes for which in PASSES]
+def cases(shapes: Sequence[Shape], batch: int, mask: str | None = None) -> list[Case]:
+    return [Case(*shape, which, mask, batch) for shape in shapes for which in PASSES]
 
 
 @cache
-def arrays(inputs: int, outputs: int, size: int, kernel_size: int) -> list[np.ndarray]:
+def arrays(batch: int, inputs: int, outputs: int, size: int, kernel_size: int) -> list[np.ndarray]:
     """x, w and g."""
     rng = np.random.default_rng(0)
-    shapes = [(BATCH, inputs, size, size), (outputs, inputs, kernel_size, kernel_size),
-              (BATCH, outputs, size, size)]  # fmt: skip
+    shapes = [(batch, inputs, size, size), (outputs, inputs, kernel_size, kernel_size),
+              (batch, outputs, size, size)]  # fmt: skip
     return [rng.standard_normal(shape, np.float32) for shape in shapes]
 
 
 def of(case: Case) -> list[np.ndarray]:
-    return arrays(case.inputs, case.outputs, case.size, case.kernel_size)
+    return arrays(case.batch, case.inputs, case.outputs, case.size, case.kernel_size)
 
 
 def ours(case: Case, device: str) -> Work:
@@ -111,6 +129,42 @@ def ours(case: Case, device: str) -> Work:
         "input grad": lambda: kernels.masked_conv2d_input_grad(g, w, *rest[0]),
         "weight grad": lambda: kernels.masked_conv2d_weight_grad(x, g, *rest[1]),
     }[case.which]
+
+
+def module(path: Path) -> ModuleType:
+    spec = spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.exists():
+        raise SystemExit(f"{path} is no Python file")
+    spec.loader.exec_module(loaded := module_from_spec(spec))
+    return loaded
+
+
+def own(case: Case, device: str, path: Path) -> Work:
+    """What `ours` does, by the kernels of that file."""
+    import kernels
+
+    work, loaded = ours(case, device), module(path)
+
+    def by_own() -> object:
+        with kernels.use(**{case.kernel: loaded}):
+            return work()
+
+    return by_own
+
+
+def compete(path: Path, costs: dict[Case, Cost], device: str) -> dict[Case, Cost]:
+    """The cases for which the file has a function, with its largest error of each."""
+    loaded = module(path)
+    costs = {case: costs[case] for case in costs
+             if hasattr(loaded, case.kernel + PASSES[case.which])}  # fmt: skip
+    if not costs:
+        raise SystemExit(f"{path} defines no function like those of kernels/conv2d/reference.py")
+    for case in costs:
+        got: Any = own(case, device, path)()
+        expected: Any = ours(case, device)()
+        error = float(abs(got - expected).max() / abs(expected).max())
+        print(f"{case}: largest difference from chainrule's {error:.0e} of the largest element")
+    return costs
 
 
 def torch(case: Case, device: str, channels_last: bool, tf32: bool = False) -> Work:
@@ -143,8 +197,10 @@ def torch(case: Case, device: str, channels_last: bool, tf32: bool = False) -> W
     return torch.no_grad()(work[case.which])
 
 
-def contestants(device: str) -> dict[str, Contestant]:
+def contestants(device: str, kernel: Path | None = None) -> dict[str, Contestant]:
     peers = {}
+    if kernel:
+        peers[kernel.name] = Contestant("kernels", partial(own, device=device, path=kernel))
     for tf32 in (False, True) if device == "cuda" else (False,):
         for layout in ("NCHW", "channels_last"):
             name = f"PyTorch {layout}" + (" TF32" if tf32 else "")
@@ -161,18 +217,30 @@ def rung(case: Case, name: str) -> Work:
     return lambda: LADDER[name](x, w, (1, 1), (case.padding, case.padding), (1, 1))
 
 
-def ladder(rounds: int, plot: Path | None) -> dict[str, Any]:
+def ladder(rounds: int, plot: Path | None, shapes: Sequence[Shape], batch: int) -> dict[str, Any]:
     """The forward pass on CUDA, rung by rung; the last is the one that is used."""
     from kernels.conv2d.ladder import LADDER
 
     rungs = {name: Contestant("kernels", partial(rung, name=name)) for name in reversed(LADDER)}
-    costs = {case: case.cost for case in cases(SHAPES) if case.which == "forward"}
+    costs = {case: case.cost for case in cases(shapes, batch) if case.which == "forward"}
     peers = {k: c for k, c in contestants("cuda").items() if k != "chainrule"}
     plot = plot and plot.with_stem(f"{plot.stem}-ladder")
     return report("the ladder of conv2d", costs, rungs | peers, "cuda", rounds, plot)
 
 
-def run(rounds: int, device: str, plot: Path | None) -> dict[str, Any]:
-    costs = {case: case.cost for case in cases(SHAPES)}
-    result = report("conv2d", costs, contestants(device), device, rounds, plot, calls=10)
-    return result | {"ladder": ladder(rounds, plot)} if device == "cuda" else result
+def run(
+    rounds: int,
+    device: str,
+    plot: Path | None,
+    shapes: Sequence[Shape] = SHAPES,
+    batch: int = BATCH,
+    kernel: Path | None = None,
+) -> dict[str, Any]:
+    costs = {case: case.cost for case in cases(shapes, batch)}
+    if kernel:
+        costs = compete(kernel, costs, device)
+    sides = contestants(device, kernel)
+    result = report("conv2d", costs, sides, device, rounds, plot, calls=10)
+    if device == "cuda":
+        result["ladder"] = ladder(rounds, plot, shapes, batch)
+    return result

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.interleaved import Contestant, compare
+from benchmarks.interleaved import COLUMNS, Contestant, compare
 
 BATCH, SIZE, CHANNELS, HIDDEN, CLASSES = 128, 28, (1, 32, 64, 64), 128, 10
 STRIDES = (1, 2, 1)
@@ -79,8 +79,7 @@ CONTESTANTS = {
 def run(rounds: int) -> dict[str, Any]:
     measured = compare(CONTESTANTS, ["step"], rounds, calls=5)
     ours = measured["chainrule"].seconds["step"]
-    print(f"{'':24}{'ms a step':>12}{'ratio':>8}{'peak MiB':>12}")
+    print(f"{'a step':24}{COLUMNS}{'ratio':>8}{'peak MiB':>12}")
     for who, m in measured.items():
-        step = m.seconds["step"]
-        print(f"{who:24}{step * 1e3:12.2f}{ours / step:8.2f}{m.peak:12.0f}")
+        print(f"{who:24}{m.columns('step')}{ours / m.seconds['step']:8.2f}{m.peak:12.0f}")
     return {who: vars(m) for who, m in measured.items()}

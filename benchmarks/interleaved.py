@@ -2,7 +2,8 @@
 
 A process of its own keeps one library's threads from spinning beside the other's, and makes its
 peak memory its own. Every round times every case of every contestant, so that what else the
-machine does falls on all alike; the median over the rounds is what counts.
+machine does falls on all alike; the median over the rounds is what counts. Where others use the
+machine too, the least says more: what a call takes when nobody disturbs it.
 """
 
 import importlib
@@ -55,11 +56,24 @@ CLOCKS = {"cpu": cpu_seconds, "cuda": cuda_seconds}
 
 @dataclass(frozen=True)
 class Measured:
-    """Median seconds a call, by case; mebibytes at the peak, and those above the bare imports."""
+    """Seconds a call, by case: the median, the least, and the middle half's share of the median.
+
+    And mebibytes at the peak, and those above the bare imports.
+    """
 
     seconds: dict[Any, float]
+    least: dict[Any, float]
+    spread: dict[Any, float]
     peak: float
     above_imports: float
+
+    def columns(self, case: Any) -> str:
+        """For below COLUMNS."""
+        median, least = (1e3 * seconds[case] for seconds in (self.seconds, self.least))
+        return f"{median:12.3f}{least:12.3f}{self.spread[case]:8.0%}"
+
+
+COLUMNS = f"{'median ms':>12}{'least ms':>12}{'spread':>8}"
 
 
 WARM_UP = 3
@@ -94,8 +108,12 @@ def compare(
     measured = {}
     for who, pipe in pipes.items():
         pipe.send(None)
-        medians = {case: statistics.median(times[who, case]) for case in cases}
-        measured[who] = Measured(medians, *pipe.recv())
+        turns = {case: sorted(times[who, case]) for case in cases}
+        medians = {case: statistics.median(turns[case]) for case in cases}
+        least = {case: turns[case][0] for case in cases}
+        halves = {case: turns[case][rounds * 3 // 4] - turns[case][rounds // 4] for case in cases}
+        spread = {case: halves[case] / medians[case] for case in cases}
+        measured[who] = Measured(medians, least, spread, *pipe.recv())
     for process in processes:
         process.join()
     return measured
@@ -109,14 +127,14 @@ def training_steps(
     So is a training: a network without convolutions, say, has as many threads for its products as
     BLAS likes, and one with convolutions has not.
     """
-    print(f"{'':12}{'':12}{'ms a step':>12}{'ratio':>8}{'peak MiB':>12}")
+    print(f"{'a step':24}{COLUMNS}{'ratio':>8}{'peak MiB':>12}")
     result: dict[str, Any] = {}
     for case in cases:
         measured = compare(contestants, [case], rounds, calls=10)
         ours = next(iter(measured.values())).seconds[case]
         for who, m in measured.items():
             ratio = f"{ours / m.seconds[case]:.2f}" if m.seconds[case] != ours else ""
-            print(f"{case:12}{who:12}{m.seconds[case] * 1e3:12.2f}{ratio:>8}{m.peak:12.0f}")
+            print(f"{case:12}{who:12}{m.columns(case)}{ratio:>8}{m.peak:12.0f}")
         result[case] = {who: vars(m) for who, m in measured.items()}
     return result
 

@@ -1,14 +1,32 @@
-"""Masked convolution and its two gradients: dead taps skipped, beside PyTorch's w * mask."""
+"""Masked convolution and its two gradients: dead taps skipped, beside PyTorch's w * mask.
 
+Shapes of your own have mask B; `--kernel FILE` is as `conv2d` has it.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.conv2d import cases, contestants
+from benchmarks.conv2d import BATCH, PARTS, Shape, cases, compete, contestants
 from benchmarks.roofline import report
 
+__all__ = ["PARTS", "run"]
 
-def run(rounds: int, device: str, plot: Path | None) -> dict[str, Any]:
-    masked = cases([(1, 64, 28, 7)], "A")
-    masked += cases([(c, c, size, 3) for size in (28, 14, 7) for c in (64, 128)], "B")
+
+def run(
+    rounds: int,
+    device: str,
+    plot: Path | None,
+    shapes: Sequence[Shape] = (),
+    batch: int = BATCH,
+    kernel: Path | None = None,
+) -> dict[str, Any]:
+    masked = cases(shapes, batch, "B") or [
+        *cases([(1, 64, 28, 7)], batch, "A"),
+        *cases([(c, c, size, 3) for size in (28, 14, 7) for c in (64, 128)], batch, "B"),
+    ]
     costs = {case: case.cost for case in masked}
-    return report("masked_conv2d", costs, contestants(device), device, rounds, plot, calls=10)
+    if kernel:
+        costs = compete(kernel, costs, device)
+    sides = contestants(device, kernel)
+    return report("masked_conv2d", costs, sides, device, rounds, plot, calls=10)

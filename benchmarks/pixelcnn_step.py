@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.interleaved import Contestant, compare
+from benchmarks.interleaved import COLUMNS, Contestant, compare
 
 SIZE, FIRST, CHANNELS, BLOCKS = 28, 15, 64, 8
 BATCHES = (16, 64)
@@ -87,9 +87,9 @@ CONTESTANTS = {
 
 def run(rounds: int) -> dict[str, Any]:
     measured = compare(CONTESTANTS, BATCHES, rounds, calls=5)
-    print(f"{'':24}{'batch':>8}{'ms a step':>12}{'ratio':>8}{'peak MiB':>12}")
+    print(f"{'a step':24}{'batch':>8}{COLUMNS}{'ratio':>8}{'peak MiB':>12}")
     for who, m in measured.items():
         for n, seconds in m.seconds.items():
             ratio = measured["chainrule"].seconds[n] / seconds
-            print(f"{who:24}{n:8}{seconds * 1e3:12.2f}{ratio:8.2f}{m.peak:12.0f}")
+            print(f"{who:24}{n:8}{m.columns(n)}{ratio:8.2f}{m.peak:12.0f}")
     return {who: vars(m) for who, m in measured.items()}

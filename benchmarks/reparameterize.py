@@ -9,6 +9,7 @@ kl; backward the gradients of z and kl, mu, logvar and their gradients. Each fun
 counts as one operation, and the random number as one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 from benchmarks.interleaved import Contestant, Work
 from benchmarks.roofline import Cost, report
 
+PARTS = ("rows", "columns")
 SHAPES = [(128, 32), (128, 3136), (4096, 4096)]
 PASSES = ("forward", "forward and backward")
 
@@ -112,8 +114,10 @@ def torch(case: Case, device: str, by_hand: bool) -> Work:
     return torch.no_grad()(forward) if forward_only else torch.set_grad_enabled(not by_hand)(both)
 
 
-def run(rounds: int, device: str, plot: Path | None) -> dict[str, Any]:
-    sizes = SHAPES if device == "cuda" else SHAPES[:2]  # a large one to fill a GPU
+def run(
+    rounds: int, device: str, plot: Path | None, shapes: Sequence[tuple[int, int]] = ()
+) -> dict[str, Any]:
+    sizes = shapes or (SHAPES if device == "cuda" else SHAPES[:2])  # a large one to fill a GPU
     costs = {case: case.cost for case in (Case(*s, which) for s in sizes for which in PASSES)}
     contestants = {
         "chainrule": Contestant("kernels", partial(ours, device=device)),

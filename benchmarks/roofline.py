@@ -2,13 +2,13 @@
 
 A kernel cannot be faster than its floor, the larger of operations over the machine's peak rate
 and bytes over its bandwidth (Williams, Waterman & Patterson 2009, "Roofline"). Both are measured
-on the machine in the same run: the rate by products that stay in registers (on CUDA by the
-vendor's matrix product, TF32 off), the bandwidth by copying what no cache holds. The operations
-are those of the definition, so an algorithm that needs fewer may lie above the roof.
+on the machine in the same run, before and after: the rate by products that stay in registers (on
+CUDA by the vendor's matrix product, TF32 off), the bandwidth by copying what no cache holds. The
+operations are those of the definition, so an algorithm that needs fewer may lie above the roof.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -38,6 +38,10 @@ class Machine:
     def floor(self, cost: Cost) -> float:
         """Seconds."""
         return max(cost.operations / self.peak, cost.bytes / self.bandwidth)
+
+
+CHANGE = 0.1
+"""Of the machine's rates from before to after, that is worth a word."""
 
 
 def measure(device: str) -> Machine:
@@ -111,8 +115,10 @@ def report(
     installed, and over the better of them.
     """
     contestants = {k: c for k, c in contestants.items() if find_spec(c.imports)}
-    machine = measure(device)
+    before = measure(device)
     measured = compare(contestants, list(costs), rounds, calls, device)
+    after = measure(device)
+    machine = Machine(max(before.peak, after.peak), max(before.bandwidth, after.bandwidth))
     print(
         f"{what} on {device}: {machine.peak / 1e9:,.0f} billion float32 operations a second, "
         f"{machine.bandwidth / 1e9:,.1f} GB/s"
@@ -120,29 +126,53 @@ def report(
     names = list(contestants)
     peers = [name for name in names if name.startswith("PyTorch")]
     width = max(len(str(case)) for case in costs)
-    head = f"{'median ms (share of the floor)':{width}}" + "".join(f"{n:>24}" for n in names)
+    head = f"{'median, least, spread (floor)':{width}}" + "".join(f"{n:>36}" for n in names)
     print(head + "   ratio to each PyTorch" + ", to the better" * (len(peers) > 1))
     table: dict[str, Any] = {}
     for case, cost in costs.items():
         floor = machine.floor(cost)
         seconds = {name: measured[name].seconds[case] for name in names}
-        cells = [f"{s * 1e3:15.3f} ({floor / s:5.0%})" for s in seconds.values()]
+        cells = [f"{measured[n].columns(case)[2:]}{floor / seconds[n]:6.0%}" for n in names]
         ratios = {name: seconds[names[0]] / seconds[name] for name in peers}
         if len(peers) > 1:
             ratios["the better"] = max(ratios.values())
-        print(f"{case!s:{width}}" + "".join(f"{c:>24}" for c in cells) + _ratios(ratios))
-        table[str(case)] = {"seconds": seconds, "floor": floor, "ratios": ratios}
+        print(f"{case!s:{width}}" + "".join(f"{c:>36}" for c in cells) + _ratios(ratios))
+        more = {"least": {name: measured[name].least[case] for name in names},
+                "spread": {name: measured[name].spread[case] for name in names}}  # fmt: skip
+        table[str(case)] = {"seconds": seconds, **more, "floor": floor, "ratios": ratios}
     sums = {}
     for kind in dict.fromkeys(case.kind for case in costs):
         rows = [table[str(case)]["seconds"] for case in costs if case.kind == kind]
         seconds = {name: sum(row[name] for row in rows) for name in names}
         ratios = {name: seconds[names[0]] / seconds[name] for name in peers}
-        cells = [f"{s * 1e3:15.3f}        " for s in seconds.values()]
-        print(f"{f'sum of {kind}':{width}}" + "".join(f"{c:>24}" for c in cells) + _ratios(ratios))
+        cells = [f"{s * 1e3:10.3f}{'':26}" for s in seconds.values()]
+        print(f"{f'sum of {kind}':{width}}" + "".join(f"{c:>36}" for c in cells) + _ratios(ratios))
         sums[kind] = {"seconds": seconds, "ratios": ratios}
+    for doubt in _doubts(before, after, table):
+        print(f"careful: {doubt}")
     if plot:
         draw(what, machine, costs, table, plot)
     return {"roof": vars(machine), "cases": table, "sums": sums}
+
+
+def _doubts(before: Machine, after: Machine, table: dict[str, Any]) -> Iterator[str]:
+    """What speaks against the numbers: a machine that others use gives less at one time."""
+    for what, rates in (
+        ("operations", (before.peak, after.peak)),
+        ("bytes", (before.bandwidth, after.bandwidth)),
+    ):
+        if max(rates) > (1 + CHANGE) * min(rates):
+            yield (
+                f"{rates[0]:.3g} {what} a second before and {rates[1]:.3g} after, so others use "
+                "the machine: trust the least more than the median"
+            )
+    for case, row in table.items():
+        for name, least in row["least"].items():
+            if least < row["floor"]:
+                yield (
+                    f"{name} at {case} is above the roof, {row['floor'] / least:.0%} of it: the "
+                    "roof was measured too low, or the algorithm needs fewer operations"
+                )
 
 
 def _ratios(ratios: dict[str, float]) -> str:

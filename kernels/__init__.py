@@ -21,6 +21,7 @@ from kernels.masked_conv2d import (
 )
 from kernels.pointwise import add, leaky_relu, leaky_relu_grad, sigmoid, silu, silu_grad
 from kernels.reparameterize import normal, reparameterize, reparameterize_logvar_grad
+from kernels.sums import total
 
 __all__ = [
     "Array",
@@ -47,6 +48,7 @@ __all__ = [
     "sigmoid",
     "silu",
     "silu_grad",
+    "total",
     "unfold",
     "use",
 ]

@@ -1,14 +1,16 @@
-"""Which implementation of a kernel runs: the arrays' type decides, unless `use` forces one."""
+"""Which implementation of a kernel runs: the arrays' type decides, unless `use` names one."""
 
 import importlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import ModuleType
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numba import config
 
 Array = Any
 """A `numpy.ndarray` or a `cupy.ndarray`."""
@@ -17,36 +19,51 @@ SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 DTYPES = {"reference": (SINGLE, DOUBLE), "cpu": (SINGLE, DOUBLE), "cuda": (SINGLE,)}
 """What each implementation takes."""
 
-_forced: str | None = None
+KERNELS = ("conv2d", "group_norm", "masked_conv2d", "pointwise", "reparameterize")
+CPU = "reference" if config.DISABLE_JIT else "cpu"  # NUMBA_DISABLE_JIT=1, for debugging
+
+_chosen: ContextVar[Mapping[str, Any]] = ContextVar("_chosen", default=MappingProxyType({}))
 
 
 @contextmanager
-def use(name: str) -> Iterator[None]:
-    """Run every kernel by its implementation `name`, in the whole process, whatever the arrays.
+def use(name: str | None = None, /, **kernels: Any) -> Iterator[None]:
+    """Within it, in this thread, run kernels by the implementation that is named.
 
     "reference" is the definition, "cpu" what NumPy arrays get by themselves, "cuda" what CuPy
-    arrays get; with NumPy arrays "cuda" works only in Numba's simulator.
+    arrays get; with NumPy arrays "cuda" works only in Numba's simulator. use("reference") is for
+    every kernel, use(conv2d="reference") for one, and use(conv2d=mine) takes a module of your own:
+    any object that has the functions of kernels/conv2d/reference.py which are called, with the
+    same parameters. It gets the arrays as they are, of whatever type and layout.
     """
-    global _forced
-    if name not in DTYPES:
-        raise ValueError(f"no implementation {name!r}: choose one of {', '.join(DTYPES)}")
-    before, _forced = _forced, name
+    chosen = dict.fromkeys(KERNELS, name) if name is not None else {}
+    chosen |= kernels
+    for kernel, own in chosen.items():
+        if kernel not in KERNELS:
+            raise ValueError(f"no kernel {kernel!r}: choose one of {', '.join(KERNELS)}")
+        if isinstance(own, str) and own not in DTYPES:
+            raise ValueError(f"no implementation {own!r}: choose one of {', '.join(DTYPES)}")
+        if own == "cpu" != CPU:
+            raise ValueError("no implementation 'cpu' where NUMBA_DISABLE_JIT is set: unset it")
+    token = _chosen.set({**_chosen.get(), **chosen})
     try:
         yield
     finally:
-        _forced = before
+        _chosen.reset(token)
 
 
-def implementation(kernel: str, *arrays: Array) -> ModuleType:
-    """The module kernels.<kernel>.<implementation> for these arrays.
+def implementation(kernel: str, *arrays: Array) -> Any:
+    """The module kernels.<kernel>.<implementation> for these arrays, or what `use` was given.
 
     Raises TypeError for arrays on two devices, and for a dtype that the implementation does not
     take: float32 and float64 on the CPU, float32 on CUDA.
     """
+    chosen = _chosen.get().get(kernel)
+    if chosen is not None and not isinstance(chosen, str):
+        return chosen
     on_device = {is_on_device(a) for a in arrays}
     if len(on_device) > 1:
         raise TypeError(f"{kernel} of {describe(arrays)}, on two devices: move one to the other")
-    name = _forced or ("cuda" if True in on_device else "cpu")
+    name = chosen or ("cuda" if True in on_device else CPU)
     if any(a.dtype not in DTYPES[name] for a in arrays):
         dtypes = " or ".join(dtype.name for dtype in DTYPES[name])
         raise TypeError(f"{kernel} by {name} takes {dtypes}, not {describe(arrays)}")

@@ -159,13 +159,13 @@ def parser() -> Parser:
         "--seed", type=_whole(0, LARGEST_SEED), default=0, metavar="S", help="default: 0"
     )
 
-    verify = commands.add_parser("verify", help="check the derivations by number, or one of yours")
+    verify = commands.add_parser("verify", help="check the derivations by number, or yours")
     verify.add_argument(
         "names",
         nargs="*",
         metavar="NAME",
-        help="of claims or topics (default: all), or a file.py with a function f, whose parameters "
-        "have arrays as defaults, and its gradient df",
+        help="of claims or topics (default: all), or files.py of your own: with claims, or with a "
+        "function f, whose parameters have arrays as defaults, and its gradient df",
     )
     verify.add_argument("--list", action="store_true", help="name the claims, and check none")
     verify.add_argument("--json", action="store_true", help="print JSON instead of a table")

@@ -125,7 +125,7 @@ class Autoencoder(Model):
         self.biases = [nn.parameter(np.zeros(width)) for width in widths[:-1]]  # the decoder's
         self.train_images = None if train is None else train[:EXAMPLES]
         if train is not None:
-            self.biases[0].data[...] = train.mean(0)
+            self.biases[0].data[...] = train.mean(0, np.float64)
         if settings.kind == "masked":
             self._patches()
 

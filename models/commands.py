@@ -147,32 +147,30 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> None:
-    from models import verification
+    from models import homework, verification
 
     files = [Path(name) for name in options.names if name.endswith(".py")]
-    if files and len(files) < len(options.names):
-        raise UsageError("name claims, or files of your own: not both at once")
-    if files:
-        for path in files:
-            print(verification.derivation(path))
-        return
-    claims = verification.chosen(options.names)
-    if options.list:
-        for claim in claims:
-            print(f"{claim.topic:18}{claim.name:40}{claim.title}")
-        return
+    if files and (len(files) < len(options.names) or options.list):
+        raise UsageError("name claims, or files of your own: not both at once, and not to --list")
     if options.html and options.html.suffix.lower() != ".html":
         raise UsageError(f"--html {options.html}: it is a page, so name it something.html")
     if options.html:
         refuse_unless_file(options.html)
-    verdicts = verification.verify(claims)
-    if options.json:
-        print(json.dumps(verification.as_json(verdicts), indent=2))
-    else:
-        print(verification.table(verdicts))
+    if options.list:
+        print(verification.listed(verification.chosen(options.names)))
+        return
+    checked = [homework.checked(path) for path in files]
+    verdicts = [verdict for file in checked for verdict in file.claims]
+    if not files:
+        verdicts = verification.verify(verification.chosen(options.names))
+    text = homework if files else verification
+    shown: Any = checked if files else verdicts
+    print(json.dumps(text.as_json(shown), indent=2) if options.json else text.table(shown))
     if options.html:
-        verification.write(verdicts, options.html)
+        verification.write(verdicts, options.html, checked)
         print(options.html, file=sys.stderr if options.json else sys.stdout)
+    if files:
+        homework.refuse(checked)
     failed = [verdict.claim.name for verdict, _ in verdicts if not verdict.holds]
     if failed:
         raise Failure(f"{len(failed)} of {len(verdicts)} claims fail: {', '.join(failed)}")

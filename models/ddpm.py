@@ -182,8 +182,8 @@ class DDPM(Model):
             raise UsageError(f"network=unet is for images, and {data.name} has points: use mlp")
         model = cls(settings, data.image_shape, levels, rng, classes)
         if not levels:
-            model.center.data[...] = data.train.mean(0)
-            model.scale.data[...] = (data.train - data.train.mean(0)).std()
+            model.center.data[...] = data.train.mean(0, np.float64)
+            model.scale.data[...] = (data.train - data.train.mean(0, np.float64)).std()
         return model
 
     def to(self, device: str) -> None:

@@ -18,11 +18,11 @@ def test_nll(data: Dataset, how: str) -> float:
     """
     values = data.levels if how in ("grey", "dequantised") else 2
     log_p = [
-        np.log((share.sum(0) + 1.0) / (len(data.train) + values))
+        np.log((share.sum(0, np.float64) + 1.0) / (len(data.train) + values))
         for share in _shares(data, data.train, how)
     ]
     test = _shares(data, data.test, how)
-    return -sum(float((share.mean(0) * log).sum()) for share, log in zip(test, log_p))
+    return -sum(float((share.mean(0, np.float64) * log).sum()) for share, log in zip(test, log_p))
 
 
 def sample(data: Dataset, how: str, n: int, rng: np.random.Generator) -> np.ndarray:

@@ -50,10 +50,10 @@ def claim(lock: FileLock) -> None:
     try:
         lock.acquire(blocking=False)
         path.write_text(f"process {os.getpid()} on {platform.node()}")
-        for unfinished in path.parent.glob("*.[0-9]*.unfinished"):
+        for unfinished in path.parent.glob("*.unfinished"):
             unfinished.unlink()
     except Timeout as error:
-        holder = path.read_text() or "another process"
+        holder = (path.exists() and path.read_text()) or "another process"
         raise Failure(f"{path.parent} is in use: {holder} trains it; wait, or end that") from error
     except OSError as error:
         raise Failure(f"cannot write to {path.parent}: {error.strerror or error}") from error
@@ -74,7 +74,7 @@ def refuse_unless_free(directory: Path, inside: Collection[str] = ()) -> None:
     if not directory.exists():
         return
     names = {path.name for path in directory.iterdir()} if directory.is_dir() else {""}
-    left = {name for name in names if re.fullmatch(r"config\.json\.\d+\.unfinished", name)}
+    left = {name for name in names if re.fullmatch(r"config\.json\..*unfinished", name)}
     if names - left - {LOCK, *inside}:
         raise UsageError(f"{directory} exists: choose another --out, or go on with it by --resume")
 

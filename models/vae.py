@@ -151,10 +151,12 @@ class VAE(Model):
             self.scale = Tensor(np.ones(pixels, dtype=np.float32))
             self.log_sigma = nn.parameter(np.zeros(pixels))
             if train is not None:
-                self.center.data[...] = train.mean(0)
-                self.scale.data[...] = train.std(0)  # not 0: every grey level has its noise
+                self.center.data[...] = train.mean(0, np.float64)
+                self.scale.data[...] = train.std(
+                    0, np.float64
+                )  # not 0: every grey level has its noise
         elif train is not None:
-            p = np.clip(train.mean(0), 0.01, 0.99)
+            p = np.clip(train.mean(0, np.float64), 0.01, 0.99)
             self.output.bias.data[...] = np.log(p / (1 - p))
 
     @classmethod

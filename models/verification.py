@@ -1,7 +1,5 @@
 """The claims of `models.derivations`, run and shown: as a table, as JSON, as a page."""
 
-import importlib.util
-import inspect
 import io
 import time
 from collections.abc import Sequence
@@ -14,13 +12,11 @@ from jinja2 import Template
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from autograd import check
 from models.derivations import CLAIMS, Claim, Verdict
-from models.errors import Failure, UsageError
+from models.errors import UsageError
 from models.files import replacing
 
 TEMPLATE = Path(__file__).with_suffix(".html")
-SHOWN = 4  # numbers of an array
 
 
 class Timed(NamedTuple):
@@ -47,6 +43,13 @@ def chosen(names: Sequence[str]) -> list[Claim]:
     return [c for c in CLAIMS.values() if not names or any(named(c, name) for name in names)]
 
 
+def listed(claims: Sequence[Claim]) -> str:
+    """A line for each, in columns."""
+    rows = [(claim.topic, claim.name, claim.title) for claim in claims]
+    topic, name, _ = (max(map(len, column)) for column in zip(*rows))
+    return "\n".join(f"{a:{topic}}  {b:{name}}  {c}" for a, b, c in rows)
+
+
 def verify(claims: Sequence[Claim]) -> list[Timed]:
     """The verdicts on them, with a progress bar where it takes long."""
     verdicts = []
@@ -66,33 +69,16 @@ def table(verdicts: Sequence[Timed]) -> str:
             rows += [("", "", "", "", "", ""), (topic, "", "", "", "", "")]
         said = "holds" if verdict.holds else "FAILS"
         numbers = (f"{verdict.difference:.1e}", f"{verdict.allowed:.1e}", said)
-        (first, value), *others = values(verdict)
+        (first, value), *others = verdict.values()
         rows.append((f"  {verdict.claim.name}", first, value, *numbers))
         rows += [("", name, value, "", "", "") for name, value in others]
+        rows += [("", f"not refused: {what}", "", "", "", "") for what in verdict.accepted]
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows
     ]
     held, seconds = sum(v.holds for v, _ in verdicts), sum(s for _, s in verdicts)
     return "\n".join([*lines, "", f"{held} of {len(verdicts)} claims hold, {seconds:.0f} seconds"])
-
-
-def values(verdict: Verdict) -> list[tuple[str, str]]:
-    """The routes and their numbers, which a claim of order shows as steps of a chain."""
-    sign = "≤ " if verdict.claim.relation == "<=" else ""
-    return [
-        (f"{sign if i else ''}{route.name}", _number(route.value, route.standard_error))
-        for i, route in enumerate(verdict.routes)
-    ]
-
-
-def _number(value: Any, error: Any) -> str:
-    numbers = np.ravel(np.asarray(value, float)) + 0.0  # without the sign of -0
-    said = [f"{number:.7g}" if numbers.size == 1 else f"{number:.4g}" for number in numbers[:SHOWN]]
-    more = ["…"] if numbers.size > SHOWN else []
-    text = said[0] if np.ndim(value) == 0 else f"[{', '.join(said + more)}]"
-    largest = np.max(error)
-    return f"{text} ± {largest:.1g}" if largest else text
 
 
 def as_json(verdicts: Sequence[Timed]) -> list[dict[str, Any]]:
@@ -117,6 +103,7 @@ def as_json(verdicts: Sequence[Timed]) -> list[dict[str, Any]]:
             "allowed": verdict.allowed,
             "tolerance": verdict.claim.tolerance,
             "because": verdict.claim.because,
+            "accepted": verdict.accepted,
             "holds": verdict.holds,
             "seconds": seconds,
         }
@@ -124,8 +111,8 @@ def as_json(verdicts: Sequence[Timed]) -> list[dict[str, Any]]:
     ]
 
 
-def write(verdicts: Sequence[Timed], path: Path) -> None:
-    """The page, which needs no network: formulas and plots are inside it."""
+def write(verdicts: Sequence[Timed], path: Path, files: Sequence[Any] = ()) -> None:
+    """The page, which needs no network: formulas and plots are inside it; first, files checked."""
     topics: dict[str, list[dict[str, Any]]] = {}
     for verdict, _ in verdicts:
         claim = verdict.claim
@@ -133,14 +120,14 @@ def write(verdicts: Sequence[Timed], path: Path) -> None:
             {
                 "claim": claim,
                 "verdict": verdict,
-                "values": values(verdict),
+                "values": verdict.values(),
                 "formula": formula(claim.statement),
                 "plot": plot(claim) if claim.draw else "",
             }
         )
     held = sum(verdict.holds for verdict, _ in verdicts)
     template = Template(TEMPLATE.read_text(encoding="utf-8"), autoescape=True)
-    page = template.render(topics=topics, held=held, total=len(verdicts))
+    page = template.render(topics=topics, held=held, total=len(verdicts), files=files)
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
@@ -170,35 +157,3 @@ def _svg(figure: Figure, **options: Any) -> str:
             text, format="svg", bbox_inches="tight", pad_inches=0.03, metadata=undated, **options
         )
     return "".join(text.getvalue().partition("<svg")[1:])  # without what only a file needs
-
-
-def derivation(path: Path) -> str:
-    """Check the `f` and `df` of a Python file, which is run, at the defaults of f's parameters.
-
-    Raises UsageError for a file without them, and Failure where the derivation does not hold.
-    """
-    if not path.exists():
-        raise UsageError(f"{path} does not exist")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-        f, df = module.f, module.df
-        inputs = {p.name: p.default for p in inspect.signature(f).parameters.values()}
-        if any(value is inspect.Parameter.empty for value in inputs.values()):
-            raise UsageError(
-                f"{path}: give each parameter of f a default, an array to check at: "
-                "def f(x=np.array([1.0, 2.0])): ..."
-            )
-        check.derivation(f, df, *inputs.values())
-    except AttributeError as error:
-        raise UsageError(f"{path}: it has to define f and df ({error})") from error
-    except check.DerivationError as error:
-        raise Failure(f"{path}: {error}") from error
-    except Failure:
-        raise
-    except Exception as error:  # whatever a person's own file raises
-        raise UsageError(f"{path}: {type(error).__name__}: {error}") from error
-    shapes = ", ".join(f"{name} {np.shape(value)}" for name, value in inputs.items())
-    return f"{path}: df is the gradient of f at {shapes}"

@@ -17,3 +17,8 @@ def pytest_terminal_summary(terminalreporter):
             f"wrong derivatives caught: {number + shape} of {len(refusals)} "
             f"({number} by autograd.check, {shape} by the sweep, for their shape)"
         )
+    if diagnoses := recorded("diagnoses"):
+        right, wrong = diagnoses.count("right"), diagnoses.count("wrong")
+        terminalreporter.write_line(
+            f"mistakes of students named: {right} of {len(diagnoses)}, {wrong or 'none'} wrongly"
+        )

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from autograd.array import as_array, namespace
 from autograd.primitive import bare, primitive
 
@@ -16,12 +18,14 @@ def getitem(x, *, index):
 def scatter_add(x, *, index, shape):
     """Zeros of `shape` with `x` added at `index`: a repeated index receives the sum."""
     xp = namespace(x)
-    out = xp.zeros(shape, x.dtype)
     if _is_basic(index):
+        out = xp.zeros(shape, x.dtype)
         out[index] = x
-    else:
-        xp.add.at(out, index, x)
-    return out
+        return out
+    dtype = np.promote_types(x.dtype, np.float64) if x.dtype.kind == "f" else x.dtype
+    out = xp.zeros(shape, dtype)  # many may be added up, one after the other
+    xp.add.at(out, index, x.astype(dtype, copy=False))
+    return out.astype(x.dtype, copy=False)
 
 
 getitem.rule(x=lambda g, x_shape, index: scatter_add(g, index=index, shape=x_shape))

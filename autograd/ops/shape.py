@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from functools import reduce
-from operator import add
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+import kernels
 from autograd.array import namespace
 from autograd.primitive import primitive
 
@@ -58,19 +57,7 @@ def sum_to(x, *, shape):
     if leading < 0 or (stretched and any(shape[i - leading] != 1 for i in stretched)):
         raise ValueError(f"an array of shape {shape} does not broadcast to {x.shape}")
     axes = *range(leading), *stretched
-    if x.size < 1024:
-        return x.sum(axis=axes).reshape(shape)
-    for axis in axes:
-        x = _sum_along(x, axis)
-    return x.reshape(shape)
-
-
-def _sum_along(x, axis):
-    """The sum over an axis, which stays. Over several at once, or a short one, NumPy is slow."""
-    if not 0 < x.shape[axis] <= 4:
-        return x.sum(axis=axis, keepdims=True)
-    before = (slice(None),) * axis
-    return reduce(add, [x[*before, i : i + 1] for i in range(x.shape[axis])])
+    return kernels.total(x, axes).reshape(shape)
 
 
 broadcast_to.rule(x=lambda g, x_shape: sum_to(g, shape=x_shape))

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+import kernels
 from autograd.ops.activation import sigmoid
 from autograd.ops.elementwise import exp, maximum, where
 from autograd.ops.reduce import max, restore, sum
@@ -44,7 +45,7 @@ def logsumexp(x, *, axis=None, keepdims=False):
     """log(sum e^x), as m + log(sum e^(x - m)) with m the largest x, or 0 if that is infinite."""
 
     def shifted(m):
-        return m + np.log(np.exp(x - m).sum(axis=axis, keepdims=True))
+        return m + np.log(kernels.total(np.exp(x - m), axis, keepdims=True))
 
     m = x.max(axis=axis, keepdims=True)
     finite = np.isfinite(m)
@@ -88,7 +89,7 @@ def softmax(x: Any, axis: int = -1) -> Any:
 @primitive
 def norm(x, *, axis=None, keepdims=False):
     """The Euclidean norm; its gradient at x = 0 is 0, of the first and of the second order."""
-    return np.sqrt((x * x).sum(axis=axis, keepdims=keepdims))
+    return np.sqrt(kernels.total(x * x, axis, keepdims))
 
 
 def _norm_x(g, x, ans, axis):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from kernels.sums import total
+
 
 def group_norm(x, w, b, groups, eps):
     normal, _ = _standardised(x, groups, eps)
@@ -17,7 +19,7 @@ def group_norm_input_grad(g, x, w, groups, eps):
 
 def group_norm_weight_grad(g, x, groups, eps):
     normal, _ = _standardised(x, groups, eps)
-    return (g * normal.reshape(x.shape)).sum(axis=(0, *range(2, x.ndim)))
+    return total(g * normal.reshape(x.shape), (0, *range(2, x.ndim)))
 
 
 def _standardised(x, groups, eps):

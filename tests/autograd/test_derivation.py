@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from autograd.check import DerivationError, derivation
+from tests.autograd.diagnosis_table import answer, functions
+from tests.autograd.mistakes import DERIVATIONS
 
 RNG = np.random.default_rng(0)
 X, W, B = RNG.standard_normal((5, 3)), RNG.standard_normal((3, 3)), RNG.standard_normal(3)
@@ -129,17 +131,132 @@ def test_planted_mistakes_are_named(name):
     assert (error.argument, error.index) == (argument, index)
     assert suggestion in error.suggestion
     assert bool(suggestion) == bool(error.suggestion)
-    assert str(error).startswith(f"argument {argument}")
+    assert f"argument {argument}" in str(error)
+
+
+@pytest.mark.parametrize("name", DERIVATIONS)
+def test_the_mistakes_of_students_are_named_and_none_wrongly(name, record_property):
+    text, mistakes = DERIVATIONS[name]
+    f, df, inputs = functions(text, f"<{name}>")
+    assert derivation(f, df, *inputs)  # as it should be
+    answers = {mistake.what: answer(text, mistake) for mistake in mistakes}
+    verdicts = [one.verdict for one in answers.values()]
+    record_property("diagnoses", verdicts)
+    assert set(verdicts) <= {"right", "silent"}, answers
+    assert verdicts.count("silent") <= 1, answers
+
+
+def noisy(x):
+    return float(x @ x + 1e-3 * np.random.default_rng().normal())
+
+
+def coarse(x):
+    return (x.astype(np.float32) ** 2).sum()
 
 
 @pytest.mark.parametrize(
     ("f", "df", "inputs", "message"),
     [
         (np.sin, np.cos, (Z,), r"f returns \(4,\): a gradient is that of a number"),
-        (squares, lambda w, x, b: (w, x), (W, X, B), "2 gradients for 3 inputs"),
+        (
+            squares,
+            lambda w, x, b: (w, x),
+            (W, X, B),
+            r"2 gradients for 3 inputs.*constants=\['b'\]",
+        ),
         (np.sin, np.cos, (), "at least one array"),
+        (np.sum, np.ones_like, (np.arange(3),), "at least one array of floats"),
+        (noisy, lambda x: 2 * x, (Z,), "f is not the same twice: it gives"),
+        (coarse, lambda x: 2 * x, (Z,), "f computes in float32"),
+        (lambda x: float(coarse(x)), lambda x: 2 * x, (Z,), "f computes in float32"),
+        (lambda z: abs(z), lambda z: z, (1j,), "z is complex: give its real"),
+        (lambda x: x * 1j, lambda x: 1j, (1.0,), "f returns complex128"),
+        (lambda x: x @ x, lambda x: "2 x", (Z,), "the gradient of x is str"),
     ],
 )
 def test_what_is_no_function_and_its_gradient(f, df, inputs, message):
     with pytest.raises(ValueError, match=message):
         derivation(f, df, *inputs)
+
+
+def test_an_unknown_constant_is_refused():
+    with pytest.raises(ValueError, match="constants names c: the inputs are w, x, b"):
+        derivation(squares, squares_gradient, W, X, B, constants=["c"])
+
+
+def test_a_gradient_that_changes_what_it_is_given():
+    def doubled(w):
+        w *= 2
+        return w
+
+    assert derivation(lambda w: w @ w, doubled, Z) == ["w"]
+
+
+def picked(z, labels, scale, weight=1):
+    return weight * scale * z[labels].sum()
+
+
+def picked_gradient(z, labels, scale, weight=1):
+    dz = np.zeros_like(z)
+    np.add.at(dz, labels, scale)
+    return dz
+
+
+@pytest.mark.parametrize("scale", [2, True, np.float32(2), None])
+def test_what_is_no_float_is_a_constant(scale):
+    f, df = picked, picked_gradient
+    if scale is None:
+        f, df = (lambda z, y, _: picked(z, y, 1)), (lambda z, y, _: picked_gradient(z, y, 1))
+    assert derivation(f, df, Z, np.array([0, 2, 2]), scale)[0] == "z"
+
+
+@pytest.mark.parametrize(
+    ("df", "constants", "held"),
+    [
+        (squares_gradient, ["x"], ["w", "b"]),  # one too many is returned, for the constant
+        (lambda w, x, b: (x.T @ (x @ w + b - Y), (x @ w + b - Y).sum(axis=0)), ["x"], ["w", "b"]),
+        (lambda w, x, b: x.T @ (x @ w + b - Y), [], ["w"]),  # one array is the first's gradient
+        (lambda w, x, b: (x.T @ (x @ w + b - Y), None, None), ["x", "b"], ["w"]),
+    ],
+)
+def test_arguments_held_fixed(df, constants, held):
+    assert derivation(squares, df, W, X, B, constants=constants) == held
+
+
+def test_all_the_arguments_that_are_wrong_are_told():
+    with pytest.raises(DerivationError) as caught:
+        derivation(squares, altered(w=np.negative, b=lambda g: 3 * g), W, X, B)
+    assert [(one.argument, one.suggestion) for one in caught.value.wrong] == [
+        ("w", "The sign is flipped."),
+        ("b", "It is 3 times the gradient."),
+    ]
+    assert str(caught.value).count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("f", "df", "x", "said"),
+    [
+        (
+            lambda x: np.maximum(x, 0).sum(), lambda x: (x > 0) * 1.0, np.array([1.0, 0.0]),
+            "f has a kink there: its slope is 0 below and 1 above",
+        ),
+        (lambda x: abs(x - 1e-5), lambda x: -1.0, np.array(0.0), "is a kink or a jump near"),
+        (lambda x: np.floor(x), lambda x: 0.0, np.array(1.0), "f has a kink there"),
+    ],
+)  # fmt: skip
+def test_a_kink_is_told(f, df, x, said):
+    with pytest.raises(DerivationError) as caught:
+        derivation(f, df, x)
+    assert said in caught.value.suggestion
+
+
+def test_the_line_and_the_entry_are_told():
+    with pytest.raises(DerivationError) as caught:
+        derivation(weighted_softmax, wrong_second_term, Z)
+    line = wrong_second_term.__code__.co_firstlineno + 2
+    assert str(caught.value).startswith(f"line {line}, argument z[0]: you derived ")
+
+
+def test_a_scalar_has_no_index():
+    with pytest.raises(DerivationError, match="argument x: you derived"):
+        derivation(np.sin, np.sin, 0.3)

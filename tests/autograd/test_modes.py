@@ -80,7 +80,7 @@ def sgd(x):
 def averaged(x):
     average = optim.EMA({"x": x}, 0.5)
     average.average["x"] = x.data
-    average.update()
+    average.update(0)
 
 
 def loaded(x):

@@ -4,35 +4,11 @@ A module here begins with `needs_cuda()`, before it imports an implementation.
 """
 
 import os
-import sys
-import threading
 
 import numpy as np
 import pytest
 
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
-
-if SIMULATED:
-    from numba.cuda.simulator.kernelapi import FakeCUDAShared
-
-    sys.setswitchinterval(1e-5)  # each CUDA thread is a thread of Python: two to four times faster
-    _allocating = threading.Lock()
-
-    def _shared_array(self, shape, dtype, alignment=None):
-        """The array of this line, NaN until it is written.
-
-        Numba's own, without a lock, once in a hundred runs gives two threads an array each.
-        """
-        caller = sys._getframe(1)
-        line = caller.f_code.co_filename, caller.f_lineno
-        with _allocating:
-            if line not in self._allocations:
-                name = str(dtype)
-                empty = np.nan if name.startswith("float") else 0
-                self._allocations[line] = np.full(shape, empty, name)
-            return self._allocations[line]
-
-    FakeCUDAShared.array = _shared_array
 
 
 def needs_cuda() -> None:

@@ -1,14 +1,18 @@
 """Which implementation runs, and that it runs from any thread and process."""
 
 import os
+import re
 import subprocess
 import sys
-from types import ModuleType
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 
 import kernels
+from autograd import Tensor, conv2d, grad
+from kernels.conv2d import reference
 from kernels.dispatch import implementation
 from tests.autograd import device
 
@@ -31,6 +35,49 @@ def test_the_arrays_choose_and_use_forces(on_device):
     assert implementation("conv2d", X).__name__ == "kernels.conv2d.cpu"
 
 
+def chosen():
+    return implementation("conv2d", X).__name__
+
+
+def test_what_a_thread_uses_no_other_does():
+    """Also where the blocks of two threads overlap and the first ends first."""
+    with ThreadPoolExecutor(1) as other:
+        enter, leave = (
+            (lambda block: block.__enter__()),
+            (lambda block: block.__exit__(*3 * [None])),
+        )
+        ours, theirs = kernels.use("reference"), kernels.use("reference")
+        enter(ours)
+        assert other.submit(chosen).result() == "kernels.conv2d.cpu"
+        other.submit(enter, theirs).result()
+        leave(ours)
+        assert chosen() == "kernels.conv2d.cpu"
+        assert other.submit(chosen).result() == "kernels.conv2d.reference"
+        other.submit(leave, theirs).result()
+
+
+def test_ones_own_convolution_takes_the_place_of_one_kernel():
+    calls = []
+
+    def own(x, w, stride, padding, dilation, b=None):
+        calls.append(x.shape)
+        return 2 * reference.conv2d(x, w, stride, padding, dilation, b)
+
+    mine = SimpleNamespace(conv2d=own, conv2d_weight_grad=reference.conv2d_weight_grad)
+    w = Tensor(np.ones((1, 1, 2, 2), np.float32), requires_grad=True)
+    with kernels.use(conv2d=mine):
+        y = conv2d(X + 1, w)
+        assert implementation("pointwise", X).__name__ == "kernels.pointwise.cpu"
+        with kernels.use("cpu"):
+            assert chosen() == "kernels.conv2d.cpu"
+        assert (grad(y.sum(), w).data == 1).all()
+    assert (calls, y.item()) == ([(1, 1, 2, 2)], 8)
+    assert conv2d(X + 1, w).item() == 4
+    with kernels.use(group_norm="reference"):
+        assert chosen() == "kernels.conv2d.cpu"
+        assert implementation("group_norm", X).__name__ == "kernels.group_norm.reference"
+
+
 def test_what_no_implementation_takes_is_refused(on_device):
     with pytest.raises(TypeError, match=r"\(1, 1, 2, 2\) of numpy .* on two devices"):
         kernels.conv2d(X, on_device)
@@ -40,6 +87,25 @@ def test_what_no_implementation_takes_is_refused(on_device):
         kernels.conv2d(X, X)
     with pytest.raises(ValueError, match="no implementation 'gpu'"), kernels.use("gpu"):
         pass
+    with pytest.raises(ValueError, match="no kernel 'conv3d': choose one of conv2d, group_norm"):
+        kernels.use(conv3d="reference").__enter__()
+
+
+def test_a_rung_of_the_ladder_runs_without_a_gpu_and_its_loads_are_counted():
+    """Neighbouring threads of the naive one take neighbouring images, each in its own sector."""
+    sectors = []
+    for rung in ("1", "2"):
+        program = [sys.executable, "-m", "kernels.conv2d", rung, "--size", "5"]
+        done = subprocess.run(program, capture_output=True, text=True, check=True)
+        counts = re.findall(r"([\d,]+) (multiply-adds|elements|sectors)", done.stdout)
+        numbers = {what: int(number.replace(",", "")) for number, what in counts}
+        error = float(re.search(r"largest error ([\d.e-]+)", done.stdout)[1])
+        assert error < 1e-5
+        assert numbers["multiply-adds"] == 32 * 4 * 9 * 9
+        assert numbers["elements"] == 2 * numbers["multiply-adds"]
+        sectors.append(numbers["sectors"])
+    assert sectors[0] == 36 * 9 * (32 + 1)  # of each warp, of x and of w
+    assert sectors[1] < sectors[0] / 3
 
 
 PROGRAM = """

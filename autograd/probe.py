@@ -1,0 +1,125 @@
+"""A person's function, run with every expression of it in view, and one of them changed.
+
+probe = Probe(df)
+probe.run(w, x)                                 # what df returns; probe.values has the rest
+probe.run(w, x, at=3, change=np.transpose)      # with the value of expression 3 transposed
+"""
+
+import ast
+import copy
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+SEEN = ast.Name | ast.Attribute | ast.Call | ast.BinOp | ast.UnaryOp | ast.Subscript | ast.Constant
+
+
+def parsed(function: Callable[..., Any]) -> ast.FunctionDef:
+    """The function as it is written, without decorators, its lines as in its file.
+
+    Raises ValueError for one whose source is not to be had, or is a lambda's.
+    """
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    except (OSError, TypeError, SyntaxError) as error:
+        raise ValueError(f"the source of {function} is not to be had") from error
+    if not isinstance(tree, ast.FunctionDef):
+        raise ValueError(f"{function} is not a function of a file")
+    ast.increment_lineno(tree, function.__code__.co_firstlineno - 1)
+    tree.decorator_list.clear()
+    return tree
+
+
+def place(node: ast.AST) -> int:
+    """Which of a probe's expressions it is, -1 for none."""
+    return getattr(node, "place", -1)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+class Probe:
+    """`nodes[i]` is an expression as it was written, `values[i]` what it was in the last run.
+
+    `assigned[i]` is the name that the value was given, for those that were. Raises ValueError for
+    a function whose source is not to be had, or is a lambda's.
+    """
+
+    def __init__(self, function: Callable[..., Any]):
+        tree = parsed(function)
+        for i, node in enumerate(e for statement in tree.body for e in _expressions(statement)):
+            node.place = i
+        self.tree = copy.deepcopy(tree)
+        found = [n for n in ast.walk(self.tree) if isinstance(n, ast.expr) and place(n) >= 0]
+        self.nodes: list[ast.expr] = sorted(found, key=place)
+        self.assigned = dict(_assigned(self.tree))
+        self.values: dict[int, Any] = {}
+        scope = dict(function.__globals__) | dict(inspect.getclosurevars(function).nonlocals)
+        scope["_seen"] = self._seen
+        watched = ast.Module([_Watching().visit(tree)], [])
+        exec(compile(ast.fix_missing_locations(watched), "<derivation>", "exec"), scope)
+        self._function = scope[tree.name]
+        self._at = -1
+        self._change: Callable[[Any], Any] = _same
+
+    def run(self, *inputs: Any, at: int = -1, change: Callable[[Any], Any] = _same) -> Any:
+        self.values, self._at, self._change = {}, at, change
+        return self._function(*(x.copy() if isinstance(x, np.ndarray) else x for x in inputs))
+
+    def text(self, i: int) -> str:
+        return ast.unparse(self.nodes[i])
+
+    def _seen(self, i: int, value: Any) -> Any:
+        if i == self._at:
+            value = self._change(value)
+        self.values[i] = value
+        return value
+
+
+class _Watching(ast.NodeTransformer):
+    """Each expression that is to be seen becomes a call that sees it."""
+
+    def visit(self, node: Any) -> Any:
+        i, node = place(node), self.generic_visit(node)
+        if i < 0:
+            return node
+        return ast.Call(ast.Name("_seen", ast.Load()), [ast.Constant(i), node], [])
+
+
+def _expressions(node: ast.AST) -> Iterator[Any]:
+    """Those with a value that matters: no indices, ranges, exponents or keywords."""
+    for name, child in ast.iter_fields(node):
+        if (type(node), name) in _NOT_SEEN:
+            continue
+        if isinstance(node, ast.Call) and name == "func":
+            yield from _expressions(child)  # of x.sum() the x
+            continue
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and name == "right":
+            continue
+        for one in child if isinstance(child, list) else [child]:
+            if isinstance(one, ast.AST):
+                yield from _expressions(one)
+                if isinstance(one, SEEN) and isinstance(getattr(one, "ctx", ast.Load()), ast.Load):
+                    yield one
+
+
+_NOT_SEEN = {
+    (ast.Subscript, "slice"), (ast.For, "iter"), (ast.Call, "keywords"), (ast.Assign, "targets"),
+    (ast.AugAssign, "target"), (ast.FunctionDef, "args"), (ast.JoinedStr, "values"),
+}  # fmt: skip
+
+
+def _assigned(tree: ast.FunctionDef) -> Iterator[tuple[int, str]]:
+    for statement in ast.walk(tree):
+        if not isinstance(statement, ast.Assign):
+            continue
+        target, value = statement.targets[0], statement.value
+        several = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
+        pairs = zip(target.elts, value.elts) if several else [(target, value)]  # type: ignore
+        for one, made in pairs:
+            if isinstance(one, ast.Name) and place(made) >= 0:
+                yield place(made), one.id
