@@ -188,7 +188,7 @@ class Model(nn.Module):
         return labels
 
     def check_pixels(self, x: Any) -> None:
-        """Raises ValueError unless `x` is (N, pixels) in [0, 1]; without levels, unless it is finite.
+        """Raises ValueError unless `x` is (N, pixels) in [0, 1], or finite if it has no levels.
 
         Every family calls it where images come in: in training, tests and bounds alike.
         """
