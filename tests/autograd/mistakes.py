@@ -259,7 +259,7 @@ def df(mu, logvar, W):
     return dmu, dlogvar, dW
 """,
     ("no KL in mu", "dmu = (dz + mu) / 4", "dmu = dz / 4", "mu"),
-    ("the KL's sign", "dmu = (dz + mu) / 4", "dmu = (dz - mu) / 4", "sign"),
+    ("the KL's sign", "dmu = (dz + mu) / 4", "dmu = (dz - mu) / 4", "should be `dz + mu`"),
     ("the half of sigma forgotten", "dz * NOISE * 0.5 * sigma", "dz * NOISE * sigma", "1/2 times"),
     ("the variance for sigma", "dz * NOISE * 0.5 * sigma", "dz * NOISE * 0.5 * np.exp(logvar)",
      "sigma|0.5|1/2"),
@@ -401,7 +401,7 @@ def df(z):
 """,
     ("a diagonal for the Jacobian", "s * (C - C @ s)", "C * s * (1 - s)", "Jacobian"),
     ("its second half forgotten", "s * (C - C @ s)", "s * C", "`s`|Jacobian|C @ s"),
-    ("the sign between the halves", "C - C @ s", "C + C @ s", "sign"),
+    ("the sign between the halves", "C - C @ s", "C + C @ s", "should be `C - C @ s`"),
     ("the first factor forgotten", "s * (C - C @ s)", "C - C @ s", "`s`"),
 )  # fmt: skip
 
