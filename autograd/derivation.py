@@ -96,7 +96,7 @@ def derivation(
     said = {name: check.roughness(point, name, places[name]) for name in wrong}
     smooth = [name for name in wrong if not said[name]]
     said |= _suggestions(check, point, list(derived), smooth)
-    lines = diagnosis.lines(df, list(derived))
+    lines = diagnosis.lines(df, names, list(derived))
     raise DerivationError(
         [_wrong(n, places[n], derived[n], truths[n], said.get(n, ""), lines.get(n)) for n in wrong]
     )
