@@ -14,7 +14,7 @@ from autograd.primitive import bare, primitive
 @primitive
 def softplus(x):
     """log(1 + e^x), as max(x, 0) + log(1 + e^-|x|)."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    return np.maximum(x, 0.0) + np.log1p(np.exp(0.0 - np.abs(x)))  # 0.0: integers may have no sign
 
 
 softplus.rule(x=lambda g, x: g * sigmoid(x))
