@@ -215,7 +215,7 @@ class Model(nn.Module):
         return labels
 
     def check_pixels(self, x: Any) -> None:
-        """Raises ValueError unless `x` is (N, pixels) in [0, 1], or finite points (N, 2).
+        """Raises ValueError unless `x` is (N, pixels) in [0, 1], or finite if it has no levels.
 
         Every family calls it where images come in: in training, tests and bounds alike.
         """
@@ -227,7 +227,7 @@ class Model(nn.Module):
                 f"flat ({pixels},)"
             )
         least, most = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
-        if self.levels == 0:
+        if self.levels < 2:  # no levels: points, or any real numbers
             if not (math.isfinite(least) and math.isfinite(most)):
                 raise ValueError(f"points from {least:g} to {most:g}: they must be finite")
         elif not 0 <= least <= most <= 1:

@@ -79,7 +79,7 @@ def test_no_command_line_ends_in_a_traceback(tmp_path, monkeypatch, capsys):
     for fifo in ("fifo", "fifo.png", "fifo.html"):
         os.mkfifo(fifo)
     (tmp_path / "folder" / "file").touch()
-    monkeypatch.setattr(Run, "begin", None)  # nothing is to get as far as training
+    monkeypatch.setattr(Run, "train", None)  # nothing is to get that far
     before = sorted(tmp_path.rglob("*"))
     tried = list(command_lines())
     assert len(tried) > 300
@@ -139,7 +139,9 @@ def chainrule(*arguments, flags=(), **environment):
 )  # fmt: skip
 def test_any_surroundings_do(tmp_path, flags, environment):
     page = tmp_path / "page.html"
-    done = chainrule("verify", "vae", "--html", str(page), flags=flags, **environment)
+    done = chainrule(
+        "verify", "kl_is_not_negative", "--html", str(page), flags=flags, **environment
+    )
     assert (done.returncode, done.stderr) == (0, b"")
     assert "≤" in page.read_text(encoding="utf-8")
     text = done.stdout.decode("ascii" if "LC_ALL" in environment else "utf-8", "replace")
