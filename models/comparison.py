@@ -123,8 +123,8 @@ def _cells(entry: Entry) -> list[str]:
 
 
 def _seconds(seconds: float) -> str:
-    """Two digits at least, and never as a power of ten."""
-    if seconds >= 10:
+    """Two digits or more, and never a power of ten."""
+    if seconds >= 9.95:
         return f"{seconds:,.0f}"
     return np.format_float_positional(seconds, 2, fractional=False)
 
