@@ -126,7 +126,7 @@ def _seconds(seconds: float) -> str:
     """Two digits or more, and never a power of ten."""
     if seconds >= 9.95:
         return f"{seconds:,.0f}"
-    return np.format_float_positional(seconds, 2, fractional=False)
+    return np.format_float_positional(seconds, 2, fractional=False, trim="0")
 
 
 def _with_interval(numbers: dict[str, Any], key: str) -> str:
