@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numba import config
 
 Array = Any
 """A `numpy.ndarray` or a `cupy.ndarray`."""
@@ -21,7 +20,8 @@ DTYPES = {"reference": (SINGLE, DOUBLE), "cpu": (SINGLE, DOUBLE), "cuda": (SINGL
 """What each implementation takes."""
 
 KERNELS = ("conv2d", "group_norm", "masked_conv2d", "pointwise", "reparameterize")
-CPU = "reference" if config.DISABLE_JIT else "cpu"  # NUMBA_DISABLE_JIT=1, for debugging
+JIT = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")  # without, for debugging
+CPU = "cpu" if JIT else "reference"
 
 _chosen: ContextVar[Mapping[str, Any]] = ContextVar("_chosen", default=MappingProxyType({}))
 
