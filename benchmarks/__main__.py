@@ -14,6 +14,8 @@ import numpy as np
 
 from autograd import to_device
 from autograd.array import DEVICES
+from models.errors import UsageError
+from models.figures import suffix_of
 
 STEPS = ("operations", "vae_step", "gan_step", "pixelcnn_step", "ddpm_step", "conv_step")
 KERNELS = ("conv2d", "masked_conv2d", "reparameterize")
@@ -31,7 +33,12 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, metavar="F", help="also write the numbers there")
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="of a kernel")
-    parser.add_argument("--plot", type=Path, metavar="F", help="also draw a roofline, or samples")
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="F",
+        help="also draw a roofline, or samples: F.png, F.svg or F.pdf",
+    )
     parser.add_argument(
         "--shapes",
         nargs="+",
@@ -60,6 +67,11 @@ def main() -> None:
     taken = {name: given[name] for name in takes.get(options.name, []) if name in given}
     if options.name in KERNELS:
         taken = {"device": options.device, "plot": options.plot} | taken
+    if options.plot:
+        try:
+            suffix_of(options.plot)
+        except UsageError as error:
+            parser.error(str(error))
     if options.name in STEPS and not find_spec("torch"):
         raise SystemExit(f"{options.name} compares with PyTorch: pip install -e '.[peers]'")
     if options.device == "cuda":

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
 from kernels.threads import MACHINE
@@ -112,14 +111,15 @@ def run(rounds: int, plot: Path | None = None) -> dict[str, Any]:
 def draw(samples: dict[tuple[str, str, int], np.ndarray], path: Path) -> None:
     """Collapsed beside cured: the ring above, digits and the histogram of their classes below."""
     across = max(len(cases) for cases in CASES.values())
-    figure = Figure(figsize=(2.9 * across, 8.6), layout="constrained")
-    grid = figure.subplots(3, across, height_ratios=(6, 6, 2.4))
+    figure = figures.Picture(figsize=(2 * across, 6.8), layout="constrained")
+    grid = figure.subplots(3, across, height_ratios=(6, 6, 2.4), sharey="row")
+    wrapped = lambda case: case.replace(" ", "\n", 1)  # noqa: E731
     for column, case in enumerate(CASES["ring"]):
         data = data_set("ring")
         assert isinstance(data, plane.Points)
-        plane.draw_points(grid[0, column], data, samples["ring", case, 0], case)
+        plane.draw_points(grid[0, column], data, samples["ring", case, 0], wrapped(case))
     for column, case in enumerate(CASES["digits"]):
         images = samples["digits", case, 0]
         counts = class_counts(data_set("digits"), images)
-        draw_set(grid[1, column], grid[2, column], images, counts, case)
+        draw_set(grid[1, column], grid[2, column], images, counts, wrapped(case))
     figures.save(figure, path)

@@ -7,7 +7,9 @@ CUDA by the vendor's matrix product, TF32 off), the bandwidth by copying what no
 operations are those of the definition, so an algorithm that needs fewer may lie above the roof.
 """
 
+import json
 import math
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from benchmarks.interleaved import CLOCKS, Contestant, compare
+from models import figures
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,7 @@ def report(
         more = {"least": {name: measured[name].least[case] for name in names},
                 "spread": {name: measured[name].spread[case] for name in names}}  # fmt: skip
         table[str(case)] = {"seconds": seconds, **more, "floor": floor, "ratios": ratios}
+        table[str(case)] |= {"pass": case.which, "label": case.label, **vars(cost)}
     sums = {}
     for kind in dict.fromkeys(case.kind for case in costs):
         rows = [table[str(case)]["seconds"] for case in costs if case.kind == kind]
@@ -151,7 +156,7 @@ def report(
     for doubt in _doubts(before, after, table):
         print(f"careful: {doubt}")
     if plot:
-        draw(what, machine, costs, table, plot)
+        figures.save(draw(what, machine, table), plot)
     return {"roof": vars(machine), "cases": table, "sums": sums}
 
 
@@ -179,53 +184,53 @@ def _ratios(ratios: dict[str, float]) -> str:
     return "   " + ", ".join(f"{ratio:.2f}" for ratio in ratios.values())
 
 
-def draw(
-    what: str, machine: Machine, costs: dict[Any, Cost], table: dict[str, Any], path: Path
-) -> None:
-    """Operations a second against operations a byte, a panel for each pass, under the roof."""
-    import matplotlib
+def draw(what: str, machine: Machine, table: dict[str, Any]) -> Figure:
+    """Operations a second against operations a byte, a panel for each pass, under the roof.
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    passes = list(dict.fromkeys(case.which for case in costs))
-    size = (4.6 * max(2, len(passes)), 4.6)
-    figure, grid = plt.subplots(
-        1, len(passes), figsize=size, sharey=True, squeeze=False, layout="constrained"
-    )
-    panels = grid[0]
-    intensities = [cost.operations / cost.bytes for cost in costs.values()]
-    x = np.geomspace(min(intensities) / 2, max(intensities) * 2, 200)
-    roof = np.minimum(machine.peak, machine.bandwidth * x) / 1e9
-    least = min(cost.bytes for cost in costs.values())
+    Everything is in the frame: every mark, also one above the roof, and the roof's slope.
+    """
+    passes = list(dict.fromkeys(case["pass"] for case in table.values()))
+    figure = figures.Picture(figsize=(3.2 * max(2, len(passes)), 4.8), layout="constrained")
+    panels = figure.subplots(1, len(passes), sharex=True, sharey=True, squeeze=False)[0]
+    intensity = lambda case: case["operations"] / case["bytes"]  # noqa: E731
+    rate = lambda case, name: case["operations"] / case["seconds"][name] / 1e9  # noqa: E731
     names = list(next(iter(table.values()))["seconds"])
+    rates = [rate(case, name) for case in table.values() for name in names]
+    turns = [machine.peak / machine.bandwidth, *map(intensity, table.values())]
+    x = np.geomspace(min(turns) / 2.4, 1.5 * max(turns), 200)
+    least = min(case["bytes"] for case in table.values())
     for panel, which in zip(panels, passes):
-        panel.loglog(x, roof, color="0.3")
+        panel.loglog(x, np.minimum(machine.peak, machine.bandwidth * x) / 1e9, color="0.3")
         panel.set(title=which, xlabel="operations a byte")
-        panel.grid(which="both", color="0.92")
+        panel.grid(color="0.9")
         panel.set_axisbelow(True)
-        cases = [case for case in costs if case.which == which]
-        at = [costs[case].operations / costs[case].bytes for case in cases]
-        sizes = [25 + 12 * math.log2(costs[case].bytes / least) for case in cases]
+        cases = [case for case in table.values() if case["pass"] == which]
+        cases.sort(key=intensity)
+        at = [intensity(case) for case in cases]
+        sizes = [25 + 10 * math.log2(case["bytes"] / least) for case in cases]
         for k, name in enumerate(names):
-            rates = [costs[c].operations / table[str(c)]["seconds"][name] / 1e9 for c in cases]
-            panel.scatter(at, rates, sizes, f"C{k}", "o^sDv"[k % 5], alpha=0.7, label=name)
-        columns: dict[float, list[str]] = {}
-        for place, case in sorted(zip(at, cases), key=lambda pair: pair[0]):
-            near = next((c for c in columns if place < 1.3 * c), place)
-            if case.label not in columns.setdefault(near, []):
-                columns[near].append(case.label)
-        for place, labels in columns.items():
-            panel.text(
-                place, 0.02, ", ".join(labels), rotation=90, ha="center", va="bottom", fontsize=8,
-                color="0.35", transform=panel.get_xaxis_transform(),
+            panel.scatter(
+                at, [rate(case, name) for case in cases], sizes, alpha=0.7, label=name,
+                color=figures.COLORS[k % len(figures.COLORS)], marker="o^sDv"[k % 5],
             )  # fmt: skip
-    rates = [c.operations / s / 1e9 for case, c in costs.items()
-             for s in table[str(case)]["seconds"].values()]  # fmt: skip
-    panels[0].set_ylim(min(rates) / 20, 2 * max(roof))  # room for the labels below
+        columns: dict[float, list[str]] = {}
+        for place, case in zip(at, cases):
+            near = next((c for c in columns if place < 1.3 * c), place)
+            if case["label"] not in columns.setdefault(near, []):
+                columns[near].append(case["label"])
+        above = panel.secondary_xaxis("top")  # outside of the frame, where no mark is
+        above.set_xticks(list(columns), [",\n".join(c) for c in columns.values()], rotation=90)
+        above.tick_params(labelsize=8, labelcolor="0.35", which="both", length=0)
+        above.minorticks_off()
+    panels[0].set_ylim(min(rates) / 1.5, 1.5 * max(*rates, machine.peak / 1e9))
     panels[0].set_ylabel("billion operations a second")
     marks, _ = panels[0].get_legend_handles_labels()
-    figure.legend(marks, names, loc="outside lower center", ncols=min(len(names), 5))
-    figure.suptitle(f"{what}: the line is what the machine allows; larger marks are larger arrays")
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    figure.legend(marks, names, loc="outside lower center", ncols=min(len(names), 4), frameon=False)
+    figure.suptitle(f"{what}: the line is what the machine allows; larger marks, larger arrays")
+    return figure
+
+
+if __name__ == "__main__":  # python -m benchmarks.roofline RESULT.json PICTURE draws it again
+    stored, picture = map(Path, sys.argv[1:])
+    result = json.loads(stored.read_text())
+    figures.save(draw(stored.stem, Machine(**result["roof"]), result["cases"]), picture)

@@ -125,8 +125,12 @@ def parser() -> Parser:
         metavar="KEY=VALUE",
         help="a setting of sampling, such as those of ddpm (chainrule train --help)",
     )
-    sample.add_argument("-n", type=_whole(1), default=64, metavar="N", help="how many (default 64)")
-    sample.add_argument("--out", type=Path, metavar="F.png", help="default: DIR/sample.png")
+    sample.add_argument(
+        "-n", type=_whole(1), metavar="N", help="how many (default: 64, or 6 of each class)"
+    )
+    sample.add_argument(
+        "--out", type=Path, metavar="F", help="F.png, F.svg or F.pdf (default: DIR/sample.png)"
+    )
     sample.add_argument(
         "--seed", type=_whole(0, LARGEST_SEED), default=0, metavar="S", help="default: 0"
     )
@@ -146,7 +150,10 @@ def parser() -> Parser:
         type=Path,
         default=Path("comparison.html"),
         metavar="F.html",
-        help="the page, with a PNG beside it (default: comparison.html)",
+        help="the page, with a picture beside it (default: comparison.html)",
+    )
+    compare.add_argument(
+        "--picture", type=Path, metavar="F", help="F.png, F.svg or F.pdf (default: a PNG)"
     )
     compare.add_argument(
         "-n",

@@ -18,13 +18,13 @@ import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from autograd import Array, Tensor, abs, grad, nn, no_grad, relu, sigmoid, tanh, to_device
-from models import figures
+from models import autoencoder_figures
 from models.data import Dataset
 from models.errors import UsageError
 from models.figures import Panel
@@ -276,6 +276,10 @@ class Autoencoder(Model):
             if key in numbers
         ]
 
+    @property
+    def called(self) -> str:
+        return f"autoencoder ({self.settings.kind})"
+
     def panels(self, baseline: float | None) -> list[Panel]:
         """Squared errors, of which the factorised model's nats are no measure."""
         kind, unit = self.settings.kind, "summed over pixels"
@@ -306,42 +310,11 @@ class Autoencoder(Model):
             z = codes.mean(0) + rng.standard_normal((n, codes.shape[1])) @ _root(codes).T
             return self._images(self.decode(self.array(z)).data)
 
-    def draw(
-        self, data: Dataset, test: Array, directory: Path, rng: np.random.Generator
-    ) -> list[Path]:
-        path = {name: directory / f"{name}.png" for name in PICTURES}
-        shown = test[rng.permutation(len(test))[:12]]
-        given, counts = self.corrupt(shown, rng)
-        restored = shown * (1 - counts) + self.restore(given) * counts
-        rows = {"image": shown, "given": given, "restored": restored}
-        if given is shown:
-            del rows["given"]
-        title = f"{self.settings.kind} autoencoder on {data.name}, {data.describe(self.shown)}"
-        figures.rows(
-            [self._images(row) for row in rows.values()],
-            f"{title}: test images",
-            path["reconstructions"],
-            list(rows),
-        )
-        figures.rows(
-            np.split(self.sample(60, rng), 5),
-            f"{title}\ndecoded from codes drawn of a Gaussian fitted to the training codes",
-            path["samples"],
-        )
-        weights = self.encoder[0].weight.numpy()[:60]
-        scale = np.abs(weights).max(axis=1, keepdims=True) + 1e-12
-        figures.rows(
-            np.array_split((0.5 + 0.5 * weights / scale).reshape(-1, *self.shape), 5),
-            f"{title}\nweights of the first layer, a unit each: white -, grey 0, black +",
-            path["filters"],
-        )
-        return list(path.values())
+    def draw(self, data: Dataset, test: Array, rng: np.random.Generator) -> dict[str, Figure]:
+        return autoencoder_figures.draw(self, data, test, rng)
 
     def _images(self, x: Array) -> np.ndarray:
         return to_device(x, "cpu").clip(0, 1).reshape(-1, *self.shape)
-
-
-PICTURES = ("reconstructions", "samples", "filters")
 
 
 def _squared(error: Array) -> np.ndarray:

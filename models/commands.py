@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import json
-import math
 import os
 import sys
 from collections.abc import Callable
@@ -104,26 +103,32 @@ def _resumed(options: argparse.Namespace) -> Run:
 
 def _sample(options: argparse.Namespace) -> None:
     path = options.out or options.directory / "sample.png"
-    if path.suffix.lower() != ".png":
-        raise UsageError(f"--out {path}: pictures are PNG files, so name it something.png")
+    figures.suffix_of(path)
     if options.out:
         refuse_unless_file(path)
-    if options.n > MOST_IN_A_PICTURE:
+    if (options.n or 0) > MOST_IN_A_PICTURE:
         raise UsageError(f"-n {options.n}: one picture holds at most {MOST_IN_A_PICTURE:,}")
     run = _opened(options, options.directory)
     fields = dataclasses.fields(run.config.settings)
     of_sampling = [field.name for field in fields if field.metadata["sampling"]]
     run.model.settings = with_assignments(run.config.settings, options.set, of_sampling)
-    labels = None if options.label is None else np.full(options.n, options.label)
-    with bar(f"{run.config.model}: drawing {options.n:,} samples"):
-        samples = run.model.sample(options.n, np.random.default_rng(options.seed), labels)
-    title = f"{run.config.model} on {run.config.data}: samples, seed {options.seed}"
+    columns: list[str] = []
+    if run.model.classes and options.label is None:  # each class in turn has a column
+        columns = [figures.plain(run.data.class_name(c)) for c in range(run.model.classes)]
+    n = options.n or 6 * len(columns) or 64
+    labels = None if options.label is None else np.full(n, options.label)
+    with bar(f"{run.config.model}: drawing {n:,} samples"):
+        samples = run.model.sample(n, np.random.default_rng(options.seed), labels)
+    of_class = "" if labels is None else f" of class {run.data.class_name(options.label)}"
+    told = (f"samples{figures.plain(of_class)}", run.model.sampled, f"seed {options.seed}")
+    title = f"{run.model.title(run.data)}\n{', '.join(filter(None, told))}"
     if isinstance(run.data, Points):
-        plane.scatter(run.data, {"samples": samples}, title, path)
+        figure = plane.scatter(run.data, {"samples": samples}, title)
     else:
-        across = max(12, math.isqrt(options.n))
-        figures.rows(np.split(samples, range(across, options.n, across)), title, path)
-    print(path)
+        across = len(columns) or figures.across(n)
+        by_row = np.split(samples, range(across, n, across))
+        figure = figures.rows(by_row, title, columns=columns[:n])
+    print(figures.save(figure, path))
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -138,11 +143,14 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _compare(options: argparse.Namespace) -> None:
     if options.out.suffix.lower() != ".html":
         raise UsageError(f"--out {options.out}: it is a page, so name it something.html")
-    refuse_unless_file(options.out)
+    picture = options.picture or options.out.with_suffix(".png")
+    figures.suffix_of(picture)
+    for path in (options.out, picture):
+        refuse_unless_file(path)
     runs = [_opened(options, directory) for directory in options.directories]
     from models import comparison
 
-    for path in comparison.write(runs, options.n, options.seed, options.out):
+    for path in comparison.write(runs, options.n, options.seed, options.out, picture):
         print(path)
 
 

@@ -5,7 +5,7 @@ score, precision and recall only with the same classifier, of which the page say
 """
 
 import base64
-import io
+import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from models.model import Model
 from models.training import Run, read_metrics
 
 ACROSS = 6  # samples in a row and in a column
-NEIGHBOURS = 10  # samples shown beside their nearest training images
+NEIGHBOURS = 6  # samples shown beside their nearest training images
 
 
 @dataclass
@@ -44,8 +44,8 @@ class Entry:
         return self.run.directory.name
 
 
-def write(runs: Sequence[Run], n: int, seed: int, page: Path) -> list[Path]:
-    """Compare by `n` samples of each; returns the paths of the page and its picture.
+def write(runs: Sequence[Run], n: int, seed: int, page: Path, picture: Path) -> list[Path]:
+    """Compare by `n` samples of each, on a page and in a picture; returns their paths.
 
     Raises UsageError for points instead of images, and for images of unequal size.
     """
@@ -56,14 +56,16 @@ def write(runs: Sequence[Run], n: int, seed: int, page: Path) -> list[Path]:
         sizes = ", ".join(f"{name} {h} x {w}" for name, (h, w) in shapes.items())
         raise UsageError(f"images of unequal size cannot be compared: {sizes}")
     entries = [_examine(run, n, seed) for run in runs]
-    picture = page.with_suffix(".png")
     figures.save(_overview(entries), picture)
     content = _PAGE.render(
         title=_title(entries),
         header=_HEADER,
         table=[_cells(entry) for entry in entries],
         notes=_notes(entries),
-        pictures=[(title, _embedded(figure)) for title, figure in _pictures(entries)],
+        pictures=[
+            (title, [(name, _embedded(figure)) for name, figure in drawn])
+            for title, drawn in _pictures(entries)
+        ],
     )
     with replacing(page) as unfinished:
         unfinished.write_text(content, encoding="utf-8")
@@ -83,6 +85,7 @@ def _examine(run: Run, n: int, seed: int) -> Entry:
 
 _HEADER = (
     "model",
+    "family",
     "parameters",
     "pixels shown as",
     "nats / image",
@@ -100,11 +103,12 @@ def _cells(entry: Entry) -> list[str]:
     numbers = entry.numbers
     nats = bits = "none"
     if "nll" in numbers:
-        sign = "" if entry.model.exact else "≤ "
-        nats = f"{sign}{numbers['nll']:.2f} ± {numbers['intervals']['nll']:.2f}"
+        sign = "" if entry.model.exact else "≤\N{NO-BREAK SPACE}"
+        nats = f"{sign}{numbers['nll']:.2f} ±\N{NO-BREAK SPACE}{numbers['intervals']['nll']:.2f}"
         bits = f"{sign}{metrics.bits_per_dim(numbers['nll'], numbers['pixels']):.3f}"
     return [
         entry.name,
+        entry.run.config.model,
         f"{numbers['parameters']:,}",
         numbers["shown"],
         nats,
@@ -113,14 +117,21 @@ def _cells(entry: Entry) -> list[str]:
         _with_interval(numbers, "is"),
         f"{numbers['precision']:.2f}",
         f"{numbers['recall']:.2f}",
-        f"{numbers['train_seconds']:.0f}",
-        f"{entry.sample_seconds:.2g}",
+        _seconds(numbers["train_seconds"]),
+        _seconds(entry.sample_seconds),
     ]
+
+
+def _seconds(seconds: float) -> str:
+    """Two digits at least, and never as a power of ten."""
+    if seconds >= 10:
+        return f"{seconds:,.0f}"
+    return np.format_float_positional(seconds, 2, fractional=False)
 
 
 def _with_interval(numbers: dict[str, Any], key: str) -> str:
     low, high = numbers[f"{key}_interval"]
-    return f"{numbers[key]:.2f} ({low:.2f} to {high:.2f})"
+    return f"{numbers[key]:.2f} ({low:.2f}\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}{high:.2f})"
 
 
 def _title(entries: Sequence[Entry]) -> str:
@@ -153,55 +164,62 @@ def _notes(entries: Sequence[Entry]) -> list[str]:
 
 
 def _overview(entries: Sequence[Entry]) -> Figure:
-    """Samples, curves and the table in one picture."""
+    """A column for each model: its samples, its curve and its numbers."""
     count = len(entries)
-    figure = Figure(figsize=(max(3.6 * count, 13), 8.6 + 0.34 * count))
-    heights = [3.2, 2.6, 0.42 * (count + 1) + 0.25 * len(_notes(entries))]
-    parts: Any = figure.subfigures(3, 1, height_ratios=heights, hspace=0.02)
-    top, middle, bottom = parts
-    figure.suptitle(_title(entries), fontsize=14, y=1.02)
-    for axes, entry in zip(top.subplots(1, count, squeeze=False)[0], entries):
-        figures.draw_rows(axes, _grid(entry), f"{entry.name}: samples")
-    for axes, entry in zip(middle.subplots(1, count, squeeze=False)[0], entries):
-        _draw_curve(axes, entry)
-    middle.subplots_adjust(wspace=0.3, bottom=0.18)
-    axes = bottom.subplots()
-    axes.axis("off")
-    table = axes.table(
-        [_cells(entry) for entry in entries], colLabels=_HEADER, loc="upper center", edges="B"
-    )
-    table.auto_set_font_size(False)
-    table.set_fontsize(9)
-    table.auto_set_column_width(range(len(_HEADER)))
-    table.scale(1, 1.5)
-    axes.text(0, 0, "\n".join(_notes(entries)), fontsize=8.5, va="bottom", transform=axes.transAxes)
+    notes = "\n".join(textwrap.fill(note, 20 + 40 * count) for note in _notes(entries))
+    height = 4.8 + 0.3 * len(_HEADER) + 0.18 * (notes.count("\n") + 1)
+    figure = figures.Picture(figsize=(1.4 + 2.8 * count, height), layout="constrained")
+    grid = figure.add_gridspec(
+        4, 1 + count, width_ratios=[1.2, *[2.8] * count],
+        height_ratios=[2.3, 2.3, 0.3 * len(_HEADER), 0.18 * (notes.count("\n") + 1)],
+    )  # fmt: skip
+    for i, entry in enumerate(entries):
+        figures.draw_rows(figure.add_subplot(grid[0, i + 1]), _grid(entry), _called(entry))
+        _draw_curve(figure.add_subplot(grid[1, i + 1]), entry)
+    table = figure.add_subplot(grid[2, :])
+    columns = [_HEADER, *(_cells(entry) for entry in entries)]
+    centres = [0, *((1.2 + 2.8 * (i + 0.5)) / (1.2 + 2.8 * count) for i in range(count))]
+    for column, x in zip(columns, centres):
+        for line, cell in enumerate(column[1:]):
+            table.text(x, -line, cell, ha="center" if x else "left", va="center", parse_math=False)
+    for line in range(len(_HEADER)):
+        table.axhline(0.5 - line, color="0.8", linewidth=0.6)
+    table.set(xlim=(0, 1), ylim=(1.5 - len(_HEADER), 0.5))
+    below = figure.add_subplot(grid[3, :])
+    below.text(0, 1, notes, fontsize=8, va="top", transform=below.transAxes, parse_math=False)
+    for axes in (table, below):
+        axes.axis("off")
+    figure.suptitle(_title(entries), fontsize=13)
     return figure
 
 
-def _pictures(entries: Sequence[Entry]) -> list[tuple[str, Figure]]:
-    """Those of the page, with their titles."""
-    count = len(entries)
-    samples = Figure(figsize=(3.6 * count, 3.9))
-    for axes, entry in zip(samples.subplots(1, count, squeeze=False)[0], entries):
-        figures.draw_rows(axes, _grid(entry), entry.name)
-    curves = Figure(figsize=(4.4 * count, 3.6))
-    for axes, entry in zip(curves.subplots(1, count, squeeze=False)[0], entries):
-        _draw_curve(axes, entry)
-    nearest = Figure(figsize=(7, 1.9 * count))
-    for axes, entry in zip(nearest.subplots(count, 1, squeeze=False)[:, 0], entries):
-        data, shown = entry.run.data, entry.numbers["shown"]
+def _pictures(entries: Sequence[Entry]) -> list[tuple[str, list[tuple[str, Figure]]]]:
+    """Those of the page: under each title one for each model, beside its name."""
+    samples: list[tuple[str, Figure]] = []
+    curves: list[tuple[str, Figure]] = []
+    nearest: list[tuple[str, Figure]] = []
+    for entry in entries:
+        samples.append((entry.name, figures.rows(_grid(entry), "")))
+        curve = figures.Picture(figsize=(3.6, 3.4), layout="constrained")
+        _draw_curve(curve.subplots(), entry)
+        curves.append((entry.name, curve))
+        data = entry.run.data
         train = data.observe(data.train, entry.model.shown, np.random.default_rng(0))
         train = train.reshape(data.train.shape)
         chosen = entry.samples[:NEIGHBOURS]
         closest = train[metrics.nearest(train, chosen, 1)[0][:, 0]]
-        figures.draw_rows(axes, [chosen, closest], f"{entry.name} ({shown})", ["sample", "nearest"])
-    for figure in (curves, nearest):
-        figure.tight_layout()
+        nearest.append((entry.name, figures.rows([chosen, closest], "", ["sample", "nearest"])))
     return [
         ("Samples", samples),
         ("Training", curves),
         ("Samples and the training images nearest to them: copies would be memorised", nearest),
     ]
+
+
+def _called(entry: Entry) -> str:
+    """The folder, and the family if that says something else."""
+    family = entry.run.config.model
+    return figures.plain(entry.name if entry.name == family else f"{entry.name} ({family})")
 
 
 def _grid(entry: Entry) -> list[np.ndarray]:
@@ -210,16 +228,12 @@ def _grid(entry: Entry) -> list[np.ndarray]:
 
 def _draw_curve(axes: Any, entry: Entry) -> None:
     panel = entry.model.panels(entry.run.baseline)[0]
-    lines = read_metrics(entry.run.directory)
-    figures.draw_panel(axes, lines, entry.run.steps_per_epoch, panel)
-    axes.set_title(f"{entry.name}: {panel.title}", fontsize=11, loc="left")
+    figures.draw_panel(axes, read_metrics(entry.run.directory), entry.run.steps_per_epoch, panel)
 
 
 def _embedded(figure: Figure) -> str:
     """A picture as a data URL, so that the page is one file."""
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=figures.PIXELS_PER_INCH, bbox_inches="tight")
-    return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
+    return "data:image/png;base64," + base64.b64encode(figures.rendered(figure, ".png")).decode()
 
 
 _PAGE = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"), autoescape=True)

@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -43,6 +43,7 @@ class Dataset:
     test: np.ndarray
     train_labels: np.ndarray | None = None
     test_labels: np.ndarray | None = None
+    class_names: tuple[str, ...] = ()  # without them a class is called by its number
 
     def __post_init__(self) -> None:
         if not 2 <= self.levels <= 256:
@@ -70,6 +71,10 @@ class Dataset:
                 f"and of {self.test.shape[1:]} to test: they are of one size"
             )
         self._check_labels()
+        if self.class_names and len(self.class_names) < self.classes:
+            raise UsageError(
+                f"{self.name}: {len(self.class_names)} class_names for {self.classes} classes"
+            )
 
     def _check_labels(self) -> None:
         if (self.train_labels is None) != (self.test_labels is None):
@@ -108,6 +113,9 @@ class Dataset:
         if self.train_labels is None or self.test_labels is None:
             return 0
         return int(max(self.train_labels.max(), self.test_labels.max())) + 1
+
+    def class_name(self, label: int) -> str:
+        return self.class_names[label] if self.class_names else str(label)
 
     @property
     def checksum(self) -> str:
@@ -227,7 +235,7 @@ def _idx_dataset(sources: dict[str, Source]) -> Callable[[str, Path | None], Dat
     """60,000 training and 10,000 test images of 28 x 28 pixels and 256 levels, with labels."""
 
     def read(name: str, data_dir: Path | None) -> Dataset:
-        arrays = {}
+        arrays: dict[str, Any] = {}
         for part, source in sources.items():
             path = _find(name, source.file, data_dir) or _download(
                 name, f"{source.file}.gz", source.gzip_md5
@@ -276,7 +284,7 @@ def _binarized_mnist(name: str, data_dir: Path | None) -> Dataset:
     From `binarized_mnist.npz` (bits packed by np.packbits), or his text files.
     """
     archive = _find(name, "binarized_mnist.npz", data_dir)
-    parts = {}
+    parts: dict[str, Any] = {}
     for part, source in BINARIZED_MNIST.items():
         path = archive or _find(name, source.file, data_dir) or _download(name, source.file, None)
         try:

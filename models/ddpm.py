@@ -19,10 +19,10 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from autograd import Array, Tensor, no_grad, optim, to_device
 from kernels import normal
@@ -394,19 +394,29 @@ class DDPM(Model):
             Row("  decoder L_0", numbers["decoder"]),
         ]
 
+    @property
+    def called(self) -> str:
+        s, conditional = self.settings, "conditional " * bool(self.classes)
+        return f"{conditional}DDPM ({s.schedule}, {s.objective})"
+
+    @property
+    def sampled(self) -> str:
+        s = self.settings
+        how = f"DDIM, eta {s.eta:g}" if s.sampler == "ddim" else f"ancestral, {s.variance} variance"
+        guided = f", guidance w = {s.guidance:g}" if s.guidance else ""
+        return f"{how}, {s.sampling_steps or s.T} steps{guided}"
+
     def panels(self, baseline: float | None) -> list[Panel]:
         lines = {} if baseline is None else {f"factorised model {baseline:.2f}": baseline}
-        unit = "squared error a pixel"
+        image, pixel = ("image", "pixel") if self.levels else ("point", "coordinate")
         halves = {"little_noise": r"$t \leq T/2$", "much_noise": "$t > T/2$"}
         return [
-            Panel(f"loss, of {self.settings.objective}", unit, train={"loss": "train", **halves}),
-            Panel("bound on $-\\log p(x)$", "nats per image", test={"nll": "test"}, lines=lines),
+            Panel("loss: squared error", f"per {pixel}", {"loss": "all $t$", **halves}),
+            Panel("bound on $-\\log p(x)$", f"nats per {image}", {}, {"nll": "test"}, lines),
         ]
 
-    def draw(
-        self, data: Dataset, test: Array, directory: Path, rng: np.random.Generator
-    ) -> list[Path]:
-        return diffusion_figures.draw(self, data, test, directory, rng)
+    def draw(self, data: Dataset, test: Array, rng: np.random.Generator) -> dict[str, Figure]:
+        return diffusion_figures.draw(self, data, test, rng)
 
     def standard(self, x: Any) -> Array:
         """(N, pixels) of data as x_0, in the units of the diffusion."""

@@ -1,6 +1,5 @@
 """What a diffusion model looks like: samples, noise turning into them, the bound by step."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,62 +12,43 @@ from models.data import Dataset
 if TYPE_CHECKING:
     from models.ddpm import DDPM
 
-PICTURES = ("samples", "denoising", "steps")
 MOMENTS = 12  # of the strip from noise to image, of images; half as many of points
 IN_THE_STRIP = 6
 TIMES = 60  # at which the bound is drawn, and images that it is averaged over
 
 
-def draw(
-    model: "DDPM", data: Dataset, test: Array, directory: Path, rng: np.random.Generator
-) -> list[Path]:
-    """Samples, the strip from noise to image, and the bound at each step; returns the paths."""
-    path = {name: directory / f"{name}.png" for name in PICTURES}
+def draw(model: "DDPM", data: Dataset, test: Array, rng: np.random.Generator) -> dict[str, Figure]:
+    """Samples, the strip from noise to image, and the bound at each step."""
     if isinstance(data, plane.Points):
-        _points(model, data, path["samples"], path["denoising"], rng)
+        drawn = _points(model, data, rng)
     else:
-        _images(model, data, path["samples"], path["denoising"], rng)
-    _steps(model, data, test[:TIMES], path["steps"], rng)
-    return list(path.values())
+        drawn = _images(model, data, test, rng)
+    return drawn | {"steps": _steps(model, data, test[:TIMES], rng)}
 
 
 def _images(
-    model: "DDPM", data: Dataset, samples: Path, denoising: Path, rng: np.random.Generator
-) -> None:
-    across = model.classes or 12  # of a conditional model each column is a class
-    title = f"{data.name}: samples, {sampler(model)}"
-    figures.rows(np.split(model.sample(5 * across, rng), 5), title, samples)
+    model: "DDPM", data: Dataset, test: Array, rng: np.random.Generator
+) -> dict[str, Figure]:
+    title = f"{model.title(data)}\n{model.sampled}"
     strip = moments(model, IN_THE_STRIP, MOMENTS, rng)
-    figure = Figure(figsize=(0.62 * len(strip) + 0.2, 0.62 * IN_THE_STRIP + 0.65))
-    axes = figure.subplots()
-    canvas = figures.mosaic([np.stack(row) for row in zip(*strip.values())])
-    axes.imshow(canvas, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
-    width = model.shape[1]
-    middles = [(width + figures.GAP) * i + width / 2 for i in range(len(strip))]
-    axes.set_xticks(middles, [f"$t={t}$" if t == model.settings.T else str(t) for t in strip])
-    axes.tick_params(length=0, labelsize=9)
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)
-    axes.set_title(f"{data.name}: from noise to image, {sampler(model)}", fontsize=11, loc="left")
-    figures.save(figure, denoising)
+    from_noise = [np.stack(row) for row in zip(*strip.values())]
+    times = ["t = T", *map(str, list(strip)[1:])]
+    told = f"{title}\nfrom noise to image, t = {model.settings.T} to 0"
+    return {
+        "samples": model.draw_samples(data, test, rng, f"{title}\nsamples"),
+        "denoising": figures.rows(from_noise, told, columns=times),
+    }
 
 
-def _points(
-    model: "DDPM", data: plane.Points, samples: Path, denoising: Path, rng: np.random.Generator
-) -> None:
+def _points(model: "DDPM", data: plane.Points, rng: np.random.Generator) -> dict[str, Figure]:
+    title = f"{model.title(data)}\n{model.sampled}"
     sets = {"test data": data.test, "samples": model.sample(len(data.test), rng)}
-    plane.scatter(data, sets, f"{data.name}: {sampler(model)}", samples)
     strip = moments(model, 1000, MOMENTS // 2, rng)
     named = {f"t = {t}": points for t, points in strip.items()}
-    plane.scatter(data, named, f"{data.name}: from noise to points, {sampler(model)}", denoising)
-
-
-def sampler(model: "DDPM") -> str:
-    """How it is sampled from, in words."""
-    s = model.settings
-    how = f"DDIM, eta {s.eta:g}" if s.sampler == "ddim" else f"ancestral, {s.variance} variance"
-    guided = f", guidance w = {s.guidance:g}" if s.guidance else ""
-    return f"{how}, {s.sampling_steps or s.T} steps{guided}"
+    return {
+        "samples": plane.scatter(data, sets, title),
+        "denoising": plane.scatter(data, named, f"{title}\nfrom noise to points"),
+    }
 
 
 @no_grad()
@@ -83,7 +63,7 @@ def moments(model: "DDPM", n: int, count: int, rng: np.random.Generator) -> dict
 
 
 @no_grad()
-def _steps(model: "DDPM", data: Dataset, test: Array, path: Path, rng: np.random.Generator) -> None:
+def _steps(model: "DDPM", data: Dataset, test: Array, rng: np.random.Generator) -> Figure:
     """Left, the terms of the bound by t; right, how much signal and noise x_t has."""
     d = model.diffusion
     times = np.unique(np.geomspace(1, d.steps, TIMES).round().astype(int))
@@ -91,23 +71,24 @@ def _steps(model: "DDPM", data: Dataset, test: Array, path: Path, rng: np.random
     labels = data.test_labels[:n] if model.classes and data.test_labels is not None else None
     with model.ema.applied():
         terms = [model.step_terms(x_0, np.full(n, t), rng, labels).mean() for t in times]
-    figure = Figure(figsize=(10.5, 4))
+    figure = figures.Picture(figsize=(figures.WIDTH, 3.7), layout="constrained")
     bound, signal = figure.subplots(1, 2)
-    bound.plot(times, terms, color="C0", marker=".", markersize=4)
+    # The first is no KL: it is what the last, small step says of the pixel's own value.
+    first = r"$t = 1$: $L_0 = -\log p(x_0|x_1)$"
+    bound.plot(times[:1], terms[:1], "o", color=figures.COLORS[1], label=first)
+    kl = r"$t > 1$: $L_{t-1}$, a KL"
+    bound.plot(times[1:], terms[1:], ".-", color=figures.COLORS[0], markersize=4, label=kl)
     bound.set_xscale("log")
-    bound.set_title(
-        f"terms $L_{{t-1}}$ of the bound, mean of {n} test images", fontsize=11, loc="left"
-    )
-    bound.set(xlabel="$t$", ylabel="nats")
-    bound.set_ylim(bottom=min(0, *terms))
+    what = "points" if isinstance(data, plane.Points) else "images"
+    bound.set_title(f"terms of the bound, mean of {n} test {what}", fontsize=11, loc="left")
+    bound.set(xlabel="$t$", ylabel="nats", ylim=(min(0, *terms) - 0.03 * max(terms), None))
     t = np.arange(d.steps + 1)
-    signal.plot(t, d.alpha_bar, label=r"$\bar\alpha_t$, signal")
-    signal.plot(t, d.noise, label=r"$1 - \bar\alpha_t$, noise", color=figures.GREY)
+    signal.plot(t, d.alpha_bar, color=figures.COLORS[0], label=r"$\bar\alpha_t$, signal")
+    signal.plot(t, d.noise, color=figures.COLORS[1], label=r"$1 - \bar\alpha_t$, noise")
     signal.set_title(f"{model.settings.schedule} schedule, $T={d.steps}$", fontsize=11, loc="left")
     signal.set(xlabel="$t$", ylabel="variance")
-    signal.legend(frameon=False)
     for axes in (bound, signal):
         axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(f"{data.name}, {data.describe(model.shown)}", fontsize=11)
-    figure.tight_layout()
-    figures.save(figure, path)
+        figures.legend_below(axes)
+    figure.suptitle(model.title(data), fontsize=11)
+    return figure

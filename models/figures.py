@@ -1,38 +1,118 @@
-"""Pictures to look at instead of numbers to read, saved as PNG."""
+"""Pictures to look at instead of numbers to read.
 
+Each function returns its figure, which a notebook shows and `save` writes: as PNG, SVG or PDF. They
+are about as wide as a hand-out, so that on a slide, which is half as wide again, their type of
+9 to 11 points can be read from the last row.
+"""
+
+import io
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import offset_copy
 
+from models.errors import UsageError
 from models.files import replacing
 
-PIXELS_PER_INCH = 150
+FORMATS = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+"""The suffixes of pictures, and what keeps the day out of the file: it would be another one."""
+
+PIXELS_PER_INCH = 200
+WIDTH, CELL = 8.0, 0.62  # inches: of a picture, and of an image in it at most
 GREY = "0.45"
+COLORS = (  # dark enough on white for a projector: a contrast of 4.5 and more
+    "#1f5fa8", "#c04a00", "#1a7a2e", "#c11f26", "#6a3fa0",
+    "#7a4a35", "#b5318a", "#555555", "#756a00", "#00707c",
+)  # fmt: skip
 
 
-def rows(images: Sequence[np.ndarray], title: str, path: Path, labels: Sequence[str] = ()) -> None:
-    """Rows of images, each (n, height, width) in [0, 1], dark on white, labelled to the left."""
+class Picture(Figure):
+    """A figure that a notebook shows, whether or not pyplot is there."""
+
+    def _repr_png_(self) -> bytes:
+        return rendered(self, ".png")
+
+
+def suffix_of(path: Path) -> str:
+    """Raises UsageError if it is none of a picture."""
+    if (suffix := path.suffix.lower()) not in FORMATS:
+        raise UsageError(f"{path}: name a picture something.png, .svg or .pdf")
+    return suffix
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """In the format of the path's suffix, whole or not at all; returns the path."""
+    content = rendered(figure, suffix_of(path))
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(content)
+    return path
+
+
+def rendered(figure: Figure, suffix: str) -> bytes:
+    """The content of a file of that suffix: the same figure gives the same bytes."""
+    content = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "chainrule"}):
+        figure.savefig(
+            content,
+            format=suffix[1:],
+            dpi=PIXELS_PER_INCH,
+            bbox_inches="tight",
+            metadata=FORMATS[suffix],
+        )
+    return content.getvalue()
+
+
+def plain(text: str) -> str:
+    """A person's own text, in which matplotlib is to find no formula."""
+    return text.replace("$", r"\$")
+
+
+def rows(
+    images: Sequence[np.ndarray],
+    title: str,
+    labels: Sequence[str] = (),
+    columns: Sequence[str] = (),
+) -> Figure:
+    """Rows of images, each (n, height, width) in [0, 1], dark on white.
+
+    `labels` stand to the left of the rows, `columns` below the columns.
+    """
     across = max(len(row) for row in images)
-    figure = Figure(figsize=(0.62 * across + 1.3 * bool(labels) + 0.2, 0.62 * len(images) + 0.45))
-    draw_rows(figure.subplots(), images, title, labels)
-    save(figure, path)
+    cell = min(CELL, WIDTH / across)
+    lines = title.count("\n") + 1
+    size = cell * across + 1.3 * bool(labels), cell * len(images) + 0.25 * lines
+    figure = Picture(figsize=size)
+    draw_rows(figure.subplots(), images, title, labels, columns)
+    return figure
+
+
+def across(n: int) -> int:
+    """How many of n images to put in a row: about twice as many as rows, and all rows full."""
+    wish = math.sqrt(2 * n)
+    full = [k for k in range(math.isqrt(n), 2 * math.isqrt(n) + 1) if k and n % k == 0]
+    return min(full, key=lambda k: abs(k - wish), default=math.ceil(wish))
 
 
 def draw_rows(
-    axes: Axes, images: Sequence[np.ndarray], title: str, labels: Sequence[str] = ()
+    axes: Axes,
+    images: Sequence[np.ndarray],
+    title: str,
+    labels: Sequence[str] = (),
+    columns: Sequence[str] = (),
 ) -> None:
-    height = images[0].shape[1]
     axes.imshow(mosaic(images), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
-    middles = [(height + GAP) * i + height / 2 for i in range(len(labels))]
-    axes.set_yticks(middles, labels, fontsize=10)
+    height, width = images[0].shape[1:]
+    axes.set_yticks([(height + GAP) * i + (height - 1) / 2 for i in range(len(labels))], labels)
+    axes.set_xticks([(width + GAP) * i + (width - 1) / 2 for i in range(len(columns))], columns)
     axes.tick_params(length=0)
-    axes.set_xticks([])
     axes.spines[:].set_visible(False)
     axes.set_title(title, fontsize=11, loc="left")
 
@@ -52,39 +132,6 @@ def mosaic(images: Sequence[np.ndarray]) -> np.ndarray:
     return canvas
 
 
-def latent_plane(
-    points: np.ndarray,
-    labels: np.ndarray | None,
-    plane: np.ndarray,
-    extent: tuple[float, float, float, float],
-    axis_names: tuple[str, str],
-    path: Path,
-) -> None:
-    """Left, points (N, 2) of the plane, each drawn as its label; right, what is decoded from it.
-
-    `plane` (rows, columns, height, width) has images in [0, 1] from the top left of `extent`
-    (left, right, bottom, top).
-    """
-    figure = Figure(figsize=(10.5, 5.2))
-    scatter, images = figure.subplots(1, 2)
-    shown = slice(None, None, max(1, len(points) // 1500))  # more would hide each other
-    points = points[shown]
-    if labels is None:
-        scatter.scatter(*points.T, s=9, color=GREY, linewidths=0)
-    else:
-        for label in np.unique(labels):
-            of_label = points[labels[shown] == label]
-            scatter.scatter(*of_label.T, s=32, color=f"C{label}", marker=f"${label}$", linewidths=0)
-    scatter.set_title("posterior means of test images", fontsize=11, loc="left")
-    images.imshow(mosaic(list(plane)), cmap="gray_r", vmin=0, vmax=1, extent=extent, aspect="equal")
-    images.set_title("decoded from the same plane", fontsize=11, loc="left")
-    for axes in (scatter, images):
-        axes.set(xlim=extent[:2], ylim=extent[2:], xlabel=axis_names[0], ylabel=axis_names[1])
-        axes.set_aspect("equal")
-    figure.tight_layout()
-    save(figure, path)
-
-
 @dataclass(frozen=True)
 class Panel:
     """Curves over the epochs in one frame: each key of metrics.jsonl to its label."""
@@ -100,37 +147,43 @@ def curves(
     metrics: Sequence[Mapping[str, Any]],
     steps_per_epoch: int,
     panels: Sequence[Panel],
-    subtitle: str,
-    path: Path,
-) -> None:
-    """Draw panels side by side of the lines of a metrics.jsonl."""
-    figure = Figure(figsize=(5.25 * len(panels), 4))
+    title: str,
+) -> Figure:
+    """Panels side by side of the lines of a metrics.jsonl, but for those of which it has none."""
+    known = {key for line in metrics for key in line}
+    panels = [p for p in panels if known & {*p.train, *p.test}] or panels[:1]
+    figure = Picture(figsize=(3.3 * max(len(panels), 1.5), 3.5), layout="constrained")
     for panel, axes in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0]):
         draw_panel(axes, metrics, steps_per_epoch, panel)
-    figure.suptitle(subtitle, fontsize=11)
-    figure.tight_layout()
-    save(figure, path)
+    figure.suptitle(title, fontsize=11)
+    return figure
 
 
 def draw_panel(
     axes: Axes, metrics: Sequence[Mapping[str, Any]], steps_per_epoch: int, panel: Panel
 ) -> None:
-    color = (f"C{i}" for i in itertools.count())
+    """The mean of some steps is drawn in their middle, so that it does not lag behind them."""
+    color = itertools.cycle(COLORS)
     shown: list[np.ndarray] = [np.zeros(0)]  # what must be inside the frame
+    noise: list[tuple[np.ndarray, np.ndarray, str]] = []
+    window = 1
     for key, label in panel.train.items():
         epochs, values = _series(metrics, key, steps_per_epoch, test=False)
         if len(values) == 0:
             continue
         window = max(1, min(steps_per_epoch, len(values) // 10))
-        smooth = np.convolve(values, np.ones(window) / window, "valid")
+        weights = np.ones(window) / window
+        middles, means = (np.convolve(a, weights, "valid") for a in (epochs, values))
         this = next(color)
-        axes.plot(epochs, values, color=this, alpha=0.2, linewidth=0.7)
-        label = f"{label}, mean of {window} steps" if window > 1 else label
-        axes.plot(epochs[window - 1 :], smooth, color=this, label=label)
-        shown.append(smooth[len(smooth) // 20 :])  # the first steps may be far away
+        axes.plot(middles, means, color=this, label=label, marker="o" if len(means) == 1 else "")
+        noise.append((epochs, values, this))
+        shown.append(means[len(means) // 20 :])  # the first steps may be far away
     for key, label in panel.test.items():
         epochs, values = _series(metrics, key, steps_per_epoch, test=True)
-        axes.plot(epochs, values, color=next(color), label=label)
+        if len(values) == 0:
+            continue
+        few = "o" if len(values) <= FEW else ""
+        axes.plot(epochs, values, color=next(color), label=label, marker=few, markersize=4)
         shown.append(values)
     inside = np.concatenate(shown)
     low, high = (inside.min(), inside.max()) if inside.size else (0.0, 1.0)
@@ -140,11 +193,34 @@ def draw_panel(
         else:
             low, high = min(low, level), max(high, level)
         axes.axhline(level, color=GREY, linestyle="--", linewidth=1, label=label)
-    margin = (high - low) or 1.0
-    legend = 0.13 * (len(panel.train) + len(panel.test) + len(panel.lines))
-    axes.set_ylim(low - 0.08 * margin, high + (0.05 + legend) * margin)
+    margin = 0.08 * ((high - low) or 1.0)
+    for epochs, values, this in noise:
+        if len(values) > 1 and np.diff(values).std() < NOISY * (high - low):  # more would only fill the frame
+            axes.plot(epochs, values, color=this, alpha=0.25, linewidth=0.7, zorder=1)
+    steps = max((m["step"] for m in metrics), default=1)
+    axes.set(xlim=(0, 1.02 * steps / steps_per_epoch), ylim=(low - margin, high + margin))
     axes.set_title(panel.title, fontsize=11, loc="left")
-    _plain(axes, "epoch", panel.unit)
+    means_of = f" (means of {window} steps)" if window > 1 else ""
+    axes.set(xlabel=f"epoch{means_of}", ylabel=panel.unit)
+    axes.spines[["top", "right"]].set_visible(False)
+    if inside.size:
+        legend_below(axes)
+    else:
+        axes.text(0.5, 0.5, "no step yet", ha="center", transform=axes.transAxes)
+
+
+FEW = 12  # points of a curve that are marked
+NOISY = 0.7  # of the frame's height: a deviation from step to step that is not drawn
+
+
+def legend_below(axes: Axes, columns: int = 1) -> None:
+    """Under the label of the x axis, where it hides no curve."""
+    figure: Any = axes.figure
+    below = offset_copy(axes.transAxes, fig=figure, y=-40, units="points")
+    axes.legend(
+        loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=below, borderaxespad=0,
+        frameon=False, ncols=columns, handlelength=1.4,
+    )  # fmt: skip
 
 
 def _series(
@@ -158,15 +234,3 @@ def _series(
     ]
     epochs, values = np.array(found).reshape(-1, 2).T
     return epochs, values
-
-
-def _plain(axes: Axes, xlabel: str, ylabel: str) -> None:
-    axes.set(xlabel=xlabel, ylabel=ylabel)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="upper right", framealpha=0.8, edgecolor="none")
-
-
-def save(figure: Figure, path: Path) -> None:
-    """As PNG, whole or not at all."""
-    with replacing(path) as unfinished:
-        figure.savefig(unfinished, format="png", dpi=PIXELS_PER_INCH, bbox_inches="tight")

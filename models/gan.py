@@ -20,10 +20,10 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from autograd import (
     Array,
@@ -377,21 +377,27 @@ class GAN(Model):
             Row("G loss", numbers["generator_loss"], f"{'-' * minimax}log 2 = 0.693 in size"),
         ]
 
+    @property
+    def called(self) -> str:
+        conditional = "conditional " * bool(self.classes)
+        loss = self.settings.loss
+        return conditional + (loss.upper() if self.settings.wasserstein else f"GAN ({loss})")
+
     def panels(self, baseline: float | None) -> list[Panel]:
-        if self.settings.wasserstein:
-            train = {"wasserstein": "train"}
-            title = "the critic's E f(x) $-$ E f(G(z))"
-            return [Panel(title, "its own units", train=train, lines={"": 0.0})]
-        train = {"discriminator_loss": "D, sum of both terms"}
+        losses = {"discriminator_loss": "D, sum of both terms", "generator_loss": "G"}
+        if self.settings.wasserstein:  # G's is - E f(G(z)), and f may have any constant added
+            unit = "units of the critic f"
+            return [
+                Panel("E f(x) $-$ E f(G(z))", unit, {"wasserstein": "train"}, lines={"0": 0.0}),
+                *(Panel(f"loss of {key[0].upper()}", unit, {key: "train"}) for key in losses),
+            ]
         lines = {"log 4": LOG_4}
         if not self.settings.feature_matching:
-            train["generator_loss"] = "G"
-            minimax = self.settings.loss == "minimax"
-            lines |= {"$-$log 2": -LOG_2} if minimax else {"log 2": LOG_2}
+            lines |= {"$-$log 2": -LOG_2} if self.settings.loss == "minimax" else {"log 2": LOG_2}
         says = {"d_real": "D(x)", "d_fake": "D(G(z))"}
         return [
-            Panel("losses", "nats", train=train, lines=lines),
-            Panel("what D says", "probability", train=says, lines={"1/2": 0.5}),
+            Panel("losses", "nats", losses, lines=lines),
+            Panel("what D says", "probability", says, lines={"1/2": 0.5}),
         ]
 
     @no_grad()
@@ -403,13 +409,10 @@ class GAN(Model):
             x = self._generate(n, self._one_hot(n, labels), rng).numpy()
         return x if self.levels == 0 else ((x + 1) / 2).reshape(n, *self.shape)
 
-    def draw(
-        self, data: Dataset, test: Array, directory: Path, rng: np.random.Generator
-    ) -> list[Path]:
-        """Samples, and of labelled images the classes that a classifier finds among them."""
+    def draw(self, data: Dataset, test: Array, rng: np.random.Generator) -> dict[str, Figure]:
         from models.gan_figures import draw  # with what trains a classifier
 
-        return draw(self, data, directory, rng)
+        return draw(self, data, test, rng)
 
 
 def _descend(loss: Tensor, optimizer: optim.Optimizer) -> None:

@@ -11,10 +11,10 @@ only with its fingerprint beside them, and FID only at the same number of images
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from scipy.spatial.distance import cdist
 
 from models import factorised, figures
@@ -227,10 +227,9 @@ def draw_nearest(
     samples: np.ndarray,
     data: Dataset,
     shown: str,
-    path: Path,
     rng: np.random.Generator,
     k: int = 3,
-) -> None:
+) -> Figure:
     """A picture of samples (n, height, width) in [0, 1] above the nearest training images.
 
     Its title has their mean distance beside that of test images, which nobody can have remembered:
@@ -242,11 +241,10 @@ def draw_nearest(
     )
     found, distances = nearest(train, samples, k)
     held_out = nearest(train, test)[1].mean()
-    figures.rows(
+    return figures.rows(
         [samples, *(train[column] for column in found.T)],
-        f"{data.name}: samples, and below each the training images nearest to it in pixels\n"
+        f"{figures.plain(data.name)}: samples, and the training images nearest to each in pixels\n"
         f"mean distance to the nearest: {distances[:, 0].mean():.2f}; "
         f"of test images: {held_out:.2f}",
-        path,
         ["sample", "nearest", *(f"{i}." for i in range(2, k + 1))],
     )

@@ -8,16 +8,18 @@ one exception: any real numbers, (n, 2).
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from autograd import Array, Tensor, namespace, nn, optim
+from autograd import Array, Tensor, namespace, nn, optim, to_device
+from models import figures
 from models.data import BINARISATIONS, Dataset
 from models.errors import UsageError
 from models.figures import Panel
 
+ACROSS = 12  # images in a row of a picture
 MOST = 1e9  # of any setting: beyond it is a slip of the finger
 
 
@@ -157,14 +159,39 @@ class Model(nn.Module):
         binary = self.shown in ("fixed", "dynamic")
         return (images > 0.5).astype(np.float32) if binary else images
 
-    def draw(
-        self, data: Dataset, test: Array, directory: Path, rng: np.random.Generator
-    ) -> list[Path]:
-        """Pictures into `directory`; returns their paths.
+    def draw(self, data: Dataset, test: Array, rng: np.random.Generator) -> dict[str, Figure]:
+        """Pictures by their names, of files without a suffix.
 
         `test` (N, pixels) is what the model is shown of the test images, where the model is.
         """
         raise NotImplementedError
+
+    def draw_samples(
+        self, data: Dataset, test: Array, rng: np.random.Generator, title: str
+    ) -> Figure:
+        """Samples below test images; of a conditional model, a row of samples for each class."""
+        if self.classes:
+            labels = np.repeat(np.arange(self.classes), ACROSS)
+            images = np.split(self.sample(len(labels), rng, labels), self.classes)
+            names = [figures.plain(data.class_name(label)) for label in range(self.classes)]
+            return figures.rows(images, f"{title}, a class in each row", names)
+        real = to_device(test[rng.permutation(len(test))[:ACROSS]], "cpu").reshape(-1, *self.shape)
+        images = [real, *np.split(self.sample(4 * ACROSS, rng), 4)]
+        return figures.rows(images, title, ["test\nimages", "samples"])
+
+    @property
+    def called(self) -> str:
+        """Its name in a title, with the setting that matters most."""
+        return self.name
+
+    @property
+    def sampled(self) -> str:
+        """How samples are drawn, in a title, if there is a choice."""
+        return ""
+
+    def title(self, data: Dataset) -> str:
+        """Of a picture: the model, the data, and what of their pixels it is shown."""
+        return f"{self.called} on {figures.plain(data.name)}, {data.describe(self.shown)}"
 
     def classes_of(self, n: int, labels: np.ndarray | None) -> np.ndarray | None:
         """`labels` if they fit; for a conditional model without any, each class in turn.

@@ -13,12 +13,10 @@ networks, van den Oord et al. 2016, "Conditional Image Generation with PixelCNN 
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from autograd import (
@@ -32,7 +30,7 @@ from autograd import (
     softmax,
     to_device,
 )
-from models import figures, raster
+from models import pixelcnn_figures, raster
 from models.data import Dataset
 from models.errors import UsageError
 from models.figures import Panel
@@ -180,9 +178,13 @@ class PixelCNN(Model):
         bits = nll / math.log(2) / math.prod(self.shape)
         return [Row("-log p(x)", nll, f"({bits:.3f} bits/dim, exact)")]
 
+    @property
+    def called(self) -> str:
+        return f"{'conditional ' * bool(self.classes)}PixelCNN ({self.settings.kind})"
+
     def panels(self, baseline: float | None) -> list[Panel]:
         lines = {} if baseline is None else {f"factorised model {baseline:.2f}": baseline}
-        return [Panel("-log p(x)", "nats per image", {"loss": "train"}, {"nll": "test"}, lines)]
+        return [Panel("$-\\log p(x)$", "nats per image", {"loss": "train"}, {"nll": "test"}, lines)]
 
     def choose(self, logits: Array, u: Array) -> Array:
         """Draws of a pixel in [0, 1], (n,), by inversion of u (n,), from logits (n, outputs)."""
@@ -225,34 +227,8 @@ class PixelCNN(Model):
             raster.draw(self, canvas[part], known, u[part], own)
         return to_device(canvas, "cpu")
 
-    def draw(
-        self, data: Dataset, test: Array, directory: Path, rng: np.random.Generator
-    ) -> list[Path]:
-        """Samples, completions of test images, and the pixels that one pixel depends on."""
-        path = {name: directory / f"{name}.png" for name in PICTURES}
-        how = f"{data.name}, {data.describe(self.shown)}"
-        rows = range(self.classes or 5)
-        by_row = np.repeat(rows, 12) if self.classes else None
-        figures.rows(
-            np.split(self.sample(12 * len(rows), rng, by_row), len(rows)),
-            f"{how}: samples" + (", a class in each row" if self.classes else ""),
-            path["samples"],
-            [str(row) for row in rows] if self.classes else (),
-        )
-        chosen = rng.permutation(len(test))[:12]  # the images of a data set may be sorted by class
-        labels = np.asarray(data.test_labels)[chosen] if self.classes else None
-        images = to_device(test[chosen], "cpu").reshape(-1, *self.shape)
-        half = self.shape[0] // 2
-        given = np.where(np.arange(self.shape[0])[:, None] < half, images, 0)
-        completions = [self.complete(given, half, rng, labels) for _ in range(4)]
-        figures.rows(
-            [images, given, *completions],
-            f"{how}: the lower half drawn, given the upper",
-            path["completions"],
-            ["image", "given", *["drawn"] * len(completions)],
-        )
-        self._draw_receptive_field(images, path["receptive_field"])
-        return list(path.values())
+    def draw(self, data: Dataset, test: Array, rng: np.random.Generator) -> dict[str, Figure]:
+        return pixelcnn_figures.draw(self, data, test, rng)
 
     def dependence(self, images: np.ndarray, row: int, column: int) -> np.ndarray:
         """|d logits at (row, column) / d pixel|, mean over images (n, height, width).
@@ -263,35 +239,3 @@ class PixelCNN(Model):
         labels = self.classes_of(len(images), None)
         gradient = grad(self.logits(x, labels)[:, :, row, column].sum(), x)
         return abs(gradient.numpy()).mean(axis=(0, 1))
-
-    def _draw_receptive_field(self, images: np.ndarray, path: Path) -> None:
-        """What the pixel in the middle depends on; and what it could, in a network of each kind."""
-        row, column = (size // 2 for size in self.shape)
-        trained = self.dependence(images, row, column)
-        figure = Figure(figsize=(10.5, 3.6))
-        widths = [1.11, *[1] * len(NETWORKS)]  # the first has room for the scale
-        learnt, *reached = figure.subplots(1, len(widths), width_ratios=widths)
-        learnt.set_title(f"{self.settings.kind}, trained: |d logit / d pixel|", fontsize=11)
-        shades = learnt.imshow(
-            np.ma.masked_equal(trained, 0),
-            cmap="viridis",
-            norm=LogNorm(1e-6 * trained.max(), trained.max()),
-            interpolation="nearest",
-        )
-        figure.colorbar(shades, ax=learnt, fraction=0.046)
-        learnt.set_xlabel("red: the pixel that is predicted")
-        rng = np.random.default_rng(0)
-        for kind, axes in zip(NETWORKS, reached):
-            settings = replace(self.settings, kind=kind, channels=16, conditional=False)
-            untrained = PixelCNN(settings, self.shape, self.levels, rng)
-            seen = untrained.dependence(rng.random((8, *self.shape)), row, column) > 0
-            axes.imshow(seen, cmap="Blues", vmin=0, vmax=1.6, interpolation="nearest")
-            axes.set_title(f"{kind}: what it can see", fontsize=11)
-        for axes in (learnt, *reached):
-            axes.plot(column, row, "s", color="C3", markersize=5)
-            axes.set(xticks=[], yticks=[])
-        figure.tight_layout()
-        figures.save(figure, path)
-
-
-PICTURES = ("samples", "completions", "receptive_field")

@@ -8,7 +8,6 @@ mode that was dropped. Points are any real numbers, so they are shown to a model
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -95,13 +94,18 @@ def ring(
     return Points("ring", 0, *parts, modes=centers, sigma=sigma)
 
 
-def scatter(data: Points, sets: Mapping[str, np.ndarray], title: str, path: Path) -> None:
-    """A picture of sets of points (N, 2) side by side, each under its name."""
-    figure = Figure(figsize=(3.1 * len(sets), 3.6), layout="constrained")
-    for (name, points), axes in zip(sets.items(), figure.subplots(1, len(sets), squeeze=False)[0]):
-        draw_points(axes, data, points, name)
+def scatter(data: Points, sets: Mapping[str, np.ndarray], title: str) -> Figure:
+    """Sets of points (N, 2) side by side, each under its name unless there is only one."""
+    columns = min(len(sets), 3)
+    rows = -(-len(sets) // columns)
+    size = 2.65 * columns, 3.1 * rows + 0.25 * (title.count("\n") + 1)
+    figure = figures.Picture(figsize=size)
+    figure.set_layout_engine("compressed", h_pad=0.1)
+    for i, (name, points) in enumerate(sets.items()):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        draw_points(axes, data, points, name if len(sets) > 1 else "")
     figure.suptitle(title, fontsize=11)
-    figures.save(figure, path)
+    return figure
 
 
 def draw_points(
@@ -113,10 +117,11 @@ def draw_points(
     """
     limit = reach * float(np.abs(data.modes).max())
     good = data.nearest(points)[1]
-    for which, color in ((~good, "0.6"), (good, "C0")):
+    for which, color in ((~good, "0.55"), (good, figures.COLORS[0])):
         axes.scatter(points[which, 0], points[which, 1], s=5, color=color, alpha=0.5, linewidths=0)
     for center in data.modes:
-        axes.add_patch(Circle(center, GOOD * data.sigma, fill=False, color="C3", linewidth=0.8))
+        circle = Circle(center, GOOD * data.sigma, fill=False, color=figures.COLORS[3])
+        axes.add_patch(circle)
     outside = int((np.abs(points) > limit).any(axis=1).sum())
     axes.set(xlim=(-limit, limit), ylim=(-limit, limit), xticks=[], yticks=[])
     axes.set_aspect("equal")

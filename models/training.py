@@ -36,7 +36,7 @@ from models.progress import bar
 
 TIMES_TOLD = 6  # how often a run prints its tests
 DRAWING = 5.0  # seconds that its pictures may take, before they are known
-CHECKPOINT, CURVES = "checkpoint.safetensors", "curves.png"
+CHECKPOINT, CURVES = "checkpoint.safetensors", "curves"
 _WEIGHTS, _ORDER, _BATCH, _TEST, _PICTURE, _TRAIN = range(6)  # what the randomness is for
 
 
@@ -183,7 +183,7 @@ class Run:
     @property
     def _drawn(self) -> bool:
         """Whether the last picture is as new as the checkpoint."""
-        curves, saved = self.directory / CURVES, self.directory / CHECKPOINT
+        curves, saved = self.directory / f"{CURVES}.png", self.directory / CHECKPOINT
         return curves.exists() and curves.stat().st_mtime_ns >= saved.stat().st_mtime_ns
 
     def _tell_of_another_rate(self, steps: int) -> None:
@@ -351,23 +351,20 @@ class Run:
         metadata = {"model": self.config.model, "step": str(self.step)}
         checkpoint.write(self.directory / CHECKPOINT, arrays, metadata)
 
-    def draw(self) -> list[Path]:
-        """Draw every picture of the run; returns their paths."""
+    def draw(self, suffix: str = ".png") -> list[Path]:
+        """Draw every picture of the run, as PNG, SVG or PDF; returns their paths."""
         with bar(f"{self.config.model}: drawing pictures"):
-            return self._draw()
+            return self._draw(suffix)
 
-    def _draw(self) -> list[Path]:
-        rng = self.config.rng(_PICTURE)
-        pictures = self.model.draw(self.data, self.test, self.directory, rng)
-        curves = self.directory / CURVES
-        figures.curves(
+    def _draw(self, suffix: str) -> list[Path]:
+        pictures = self.model.draw(self.data, self.test, self.config.rng(_PICTURE))
+        pictures[CURVES] = figures.curves(
             read_metrics(self.directory),
             self.steps_per_epoch,
             self.model.panels(self.baseline),
-            f"{self.config.model} on {self.config.data}, {self._shown()}",
-            curves,
+            self.model.title(self.data),
         )
-        return [*pictures, curves]
+        return [figures.save(f, self.directory / f"{name}{suffix}") for name, f in pictures.items()]
 
     def _drop_metrics_after(self, step: int) -> None:
         """Forget the lines of steps that no checkpoint has: they are about to be made again."""

@@ -14,10 +14,10 @@ import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from autograd import (
     Array,
@@ -32,10 +32,9 @@ from autograd import (
     reparameterize,
     sigmoid,
     tanh,
-    to_device,
 )
 from kernels import normal
-from models import figures
+from models import vae_figures
 from models.data import Dataset
 from models.errors import UsageError
 from models.figures import Panel
@@ -265,17 +264,17 @@ class VAE(Model):
             Row("-log p(x), at most", numbers["nll"], f"{IMPORTANCE_SAMPLES} importance samples"),
         ]
 
+    @property
+    def called(self) -> str:
+        return f"VAE ($\\beta$ = {self.settings.beta:g})"
+
     def panels(self, baseline: float | None) -> list[Panel]:
         lines = {} if baseline is None else {f"factorised model {baseline:.2f}": baseline}
-        parts = {"reconstruction": "reconstruction", "kl": "KL"}
-        bound = Panel(
-            "$-$ELBO",
-            NATS,
-            train={"negative_elbo": "train"},
-            test={"negative_elbo": "test"},
-            lines=lines,
-        )
-        return [bound, Panel("its two parts, test", NATS, test=parts)]
+        titles = {"negative_elbo": "$-$ELBO", "reconstruction": "reconstruction", "kl": "KL"}
+        return [
+            Panel(title, NATS, {key: "train"}, {key: "test"}, lines if title == "$-$ELBO" else {})
+            for key, title in titles.items()
+        ]
 
     @no_grad()
     def log_prob(self, x: Array, rng: np.random.Generator, samples: int) -> np.ndarray:
@@ -324,45 +323,8 @@ class VAE(Model):
         """Draws of N(0, 1), made where the model is."""
         return normal(shape, _seed(rng), like=self.output.bias.data)
 
-    def draw(
-        self, data: Dataset, test: Array, directory: Path, rng: np.random.Generator
-    ) -> list[Path]:
-        """Reconstructions, samples, interpolations and the latent plane; returns the files' paths.
-
-        `test` (N, pixels) is what the model is shown of the test images of `data`, on its device.
-        """
-        path = {name: directory / f"{name}.png" for name in PICTURES}
-        chosen = rng.permutation(len(test))[:12]  # the images of a data set may be sorted by class
-        with no_grad():
-            mu = self.encode(test)[0].numpy()
-        how = data.describe(self.shown)
-        rows = {
-            "image": data.test[chosen] / (data.levels - 1),
-            "shown": to_device(test[chosen], "cpu").reshape(-1, *self.shape),
-            "mean of\np(x|z)": self.images(mu[chosen]),
-        }
-        if data.levels == 2:
-            del rows["shown"]  # the image itself
-        figures.rows(
-            list(rows.values()),
-            f"{data.name}, {how}: test images and their reconstructions",
-            path["reconstructions"],
-            list(rows),
-        )
-        figures.rows(
-            np.split(self.sample(60, rng), 5),
-            f"{data.name}: means of p(x|z), z ~ N(0, I)",
-            path["samples"],
-        )
-        pairs = [(mu[i], mu[j]) for i, j in chosen[:6].reshape(3, 2)]
-        figures.rows(
-            [self.images(line(a, b, 12)) for a, b in pairs for line in (lerp, slerp)],
-            f"{data.name}: between the posterior means of two test images",
-            path["interpolations"],
-            ["linear", "spherical"] * len(pairs),
-        )
-        _draw_latent_plane(self, data, mu, path["latent_plane"])
-        return list(path.values())
+    def draw(self, data: Dataset, test: Array, rng: np.random.Generator) -> dict[str, Figure]:
+        return vae_figures.draw(self, data, test, rng)
 
 
 NATS = "nats per image"
@@ -406,27 +368,3 @@ def _perceptron(
     for inputs, outputs in itertools.pairwise(widths):
         steps += [nn.Linear(inputs, outputs, rng), ACTIVATIONS[activation]]
     return nn.Sequential(*steps)
-
-
-PICTURES = ("reconstructions", "samples", "interpolations", "latent_plane")
-
-
-def _draw_latent_plane(model: VAE, data: Dataset, mu: np.ndarray, path: Path) -> None:
-    """The plane of a two-dimensional z, or else that of the posterior means' greatest variance."""
-    from sklearn.decomposition import PCA  # half of the start-up time, and used only here
-
-    latent = mu.shape[1]
-    if latent > 2:
-        pca = PCA(2).fit(mu)
-        origin, axes = pca.mean_, pca.components_
-        names = ("first principal axis of $\\mu$", "second principal axis of $\\mu$")
-    else:
-        origin, axes = np.zeros(latent), np.eye(2, latent)
-        names = ("$z_1$", "$z_2$" if latent == 2 else "(there is no second dimension)")
-    points = (mu - origin) @ axes.T
-    reach = float(np.quantile(np.abs(points), 0.995)) * 1.1
-    across = np.linspace(-reach, reach, 15)
-    grid = np.stack(np.meshgrid(across, across[::-1]), axis=-1).reshape(-1, 2)
-    images = model.images(origin + grid @ axes).reshape(15, 15, *model.shape)
-    extent = (-reach, reach, -reach, reach)
-    figures.latent_plane(points, data.test_labels, images, extent, names, path)

@@ -1,6 +1,7 @@
 """The claims of `models.derivations`, run and shown: as a table, as JSON, as a page."""
 
 import io
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -133,8 +134,9 @@ def write(verdicts: Sequence[Timed], path: Path, files: Sequence[Any] = ()) -> N
 
 
 def formula(statement: str) -> str:
-    """LaTeX as an SVG picture, typeset by matplotlib."""
+    """LaTeX as an SVG picture, typeset by matplotlib; fractions as large as in a display."""
     figure = Figure()
+    statement = re.sub(r"(?<!\^\{)\\frac", r"\\dfrac", statement)
     figure.text(0, 0, f"${statement}$", fontsize=15)
     return _svg(figure, transparent=True)
 

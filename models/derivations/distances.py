@@ -174,11 +174,14 @@ def _(axes: Axes) -> None:
     x = np.linspace(-15, 15, 6001)
     shifts = np.linspace(0, 6, 40)
     density = lambda mu: stats.norm.pdf(x, mu, 0.4) * (x[1] - x[0])  # noqa: E731
-    axes.plot(shifts, [_js(density(-s / 2), density(s / 2)) for s in shifts], label="JS, nats")
+    axes.plot(shifts, [_js(density(-s / 2), density(s / 2)) for s in shifts], color="C0")
     axes.axhline(np.log(2), color="0.6", linestyle="--", linewidth=1)
-    axes.plot(shifts, shifts / 6, label="$W_1 / 6$")
     axes.set_xlabel("distance of two Gaussians with $\\sigma = 0.4$")
-    axes.legend(frameon=False)
+    axes.set_ylabel("JS, nats (dashed: log 2)", color="C0")
+    other = axes.twinx()  # W_1 is a distance: it has the unit of x
+    other.plot(shifts, shifts, color="C3")
+    other.set_ylabel("$W_1$, in the unit of $x$", color="C3")
+    other.spines["top"].set_visible(False)
 
 
 def _primal(places: np.ndarray, p: np.ndarray, q: np.ndarray) -> float:

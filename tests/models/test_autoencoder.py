@@ -207,7 +207,7 @@ def test_one_dimension_and_a_constant_code_can_be_sampled_too():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_learns_reports_and_draws(kind, tmp_path):
+def test_each_kind_learns_reports_and_draws(kind):
     digits = data.load("digits")
     settings = dataclasses.replace(DEFAULTS["digits"], kind=kind, hidden=(32,))
     rng = np.random.default_rng(0)
@@ -228,9 +228,7 @@ def test_each_kind_learns_reports_and_draws(kind, tmp_path):
     for panel in model.panels(baseline=24.0):
         assert set(panel.train) <= trained
         assert set(panel.test) <= set(numbers)
-    pictures = model.draw(digits, test, tmp_path, rng)
-    assert {p.name for p in pictures} == {"reconstructions.png", "samples.png", "filters.png"}
-    assert all(p.stat().st_size > 1000 for p in pictures)
+    assert model.draw(digits, test, rng).keys() == {"reconstructions", "samples", "filters"}
 
 
 @pytest.mark.parametrize(

@@ -309,7 +309,7 @@ def test_help_is_for_a_newcomer(capsys):
         (["train", "vae", "--resume", "/x", "--seed", "1"], 2, "keeps the run's own settings"),
         (["train", "vae", "--out", "/dev/null/run"], 1, "cannot make /dev/null/run: Not a dir"),
         (["sample", "/nowhere"], 2, "/nowhere is not a run: it has no config.json"),
-        (["sample", "/nowhere", "--out", "x.jpg"], 2, "pictures are PNG files"),
+        (["sample", "/nowhere", "--out", "x.jpg"], 2, "name a picture something.png, .svg or .pdf"),
         (["sample", "/nowhere", "-n", "100000"], 2, "one picture holds at most 2,500"),
         (["evaluate", "/nowhere"], 2, "/nowhere is not a run"),
     ],

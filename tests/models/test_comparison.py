@@ -1,10 +1,12 @@
 """The page of `chainrule compare`, made from small runs of every family."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from models import comparison
 from models.cli import main
 from models.data import DATASETS, Dataset
 
@@ -40,31 +42,71 @@ def test_the_page_has_every_model_with_its_numbers_and_pictures(runs, tmp_path, 
     assert main(["compare", *names, "-n", "100", "--out", str(page)]) == 0
     assert capsys.readouterr().out.splitlines() == [str(page), str(tmp_path / "page.png")]
     text = page.read_text()
-    table = re.findall(r"<tr><td>(.*)</td></tr>", text)
-    cells = {row.split("</td><td>")[0]: row.split("</td><td>") for row in table}
+    rows = [
+        re.findall(r'data-name="(.*?)">(.*?)</td>', row) for row in re.findall("<tr>(.*)", text)
+    ]
+    cells = {dict(row)["model"]: dict(row) for row in rows if row}
     assert list(cells) == list(TINY)
-    nats = {name: row[3] for name, row in cells.items()}
+    assert [row["family"] for row in cells.values()] == list(TINY)
+    nats = {name: row["nats / image"] for name, row in cells.items()}
     assert nats["gan"] == nats["autoencoder"] == "none"
-    assert nats["vae"].startswith("≤ ")
-    assert nats["ddpm"].startswith("≤ ")
-    assert re.fullmatch(r"\d+\.\d\d ± \d+\.\d\d", nats["pixelcnn"])
+    assert nats["vae"].startswith("≤")
+    assert nats["ddpm"].startswith("≤")
+    assert re.fullmatch(r"\d+\.\d\d ±\s\d+\.\d\d", nats["pixelcnn"])
     for row in cells.values():
-        fid, low, high = map(float, re.fullmatch(r"(.+) \((.+) to (.+)\)", row[5]).groups())
+        fid, low, high = map(float, re.fullmatch(r"(.+) \((.+)\sto\s(.+)\)", row["FID"]).groups())
         assert low <= fid <= high
-        score = float(row[6].split()[0])
+        score = float(row["inception score"].split()[0])
         assert 1 <= score <= 10
-    assert text.count("data:image/png;base64,") == 3
+    assert text.count("data:image/png;base64,") == 3 * len(TINY)
     assert "http" not in text  # nothing is fetched
     assert "seed 0, weights " in text
     assert "the floor" in text
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_page_fits_a_telephone_and_a_screen():
+    """Nothing is wider than its place: cells may wrap, and on a narrow screen rows are lists."""
+    style = (Path(comparison.__file__).parent / "comparison.html").read_text()
+    assert "width=device-width" in style
+    assert "nowrap" not in style and "img { max-width: 100%; }" in style
+    narrow = style[style.index("@media (max-width: 60rem)") :]
+    assert "tr, td { display: block; }" in narrow and "content: attr(data-name)" in narrow
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (280.4, "280"),
+        (1234.5, "1,234"),
+        (10.0, "10"),
+        (6.21, "6.2"),
+        (0.0035, "0.0035"),
+        (0, "0.0"),
+    ],
+)
+def test_seconds_are_never_a_power_of_ten(seconds, said):
+    assert comparison._seconds(seconds) == said
+
+
+def test_the_picture_is_of_the_kind_that_is_asked_for(runs, tmp_path, capsys):
+    """Beside a folder whose name looks like a formula, which is its own business."""
+    odd = tmp_path / r"a $\frac$"
+    odd.symlink_to(runs / "vae")
+    picture, page = tmp_path / "mine.svg", tmp_path / "page.html"
+    command = ["compare", str(odd), "-n", "100", "--out", str(page), "--picture", str(picture)]
+    assert main(command) == 0
+    assert picture.read_text().startswith("<?xml") and not (tmp_path / "page.png").exists()
+    assert r"a $\frac$" in page.read_text()
+    assert main([*command[:-1], "mine.gif"]) == 2
+    assert "name a picture something.png, .svg or .pdf" in capsys.readouterr().err
+
+
 def test_the_same_seed_gives_the_same_numbers(runs, tmp_path):
     pages = [tmp_path / f"{name}.html" for name in "ab"]
     for page in pages:
         assert main(["compare", str(runs / "vae"), "-n", "100", "--out", str(page)]) == 0
-    first, second = (re.findall(r"<td>([^<]*)</td>", page.read_text()) for page in pages)
+    first, second = (re.findall(r"<td.*?>([^<]*)</td>", page.read_text()) for page in pages)
     assert first[:-1] == second[:-1]  # the last is a time
 
 

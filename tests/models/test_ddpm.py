@@ -381,7 +381,7 @@ def test_time_embedding():
 
 
 @pytest.mark.parametrize("name", ["digits", "ring"])
-def test_on_data(name, tmp_path):
+def test_on_data(name):
     given_ = ring(train=500, test=100) if name == "ring" else data.load("digits")
     settings = dataclasses.replace(
         DEFAULTS[name], width=8, depth=1, resolutions=1, T=12, sampling_steps=5
@@ -396,9 +396,7 @@ def test_on_data(name, tmp_path):
     found = model.test(test, rng)
     assert model.headline[0] in found
     assert all(np.isfinite(values).all() and values.shape == (50,) for values in found.values())
-    paths = model.draw(given_, test, tmp_path, rng)
-    assert {path.name for path in paths} == {"samples.png", "denoising.png", "steps.png"}
-    assert all(path.stat().st_size > 5000 for path in paths)
+    assert model.draw(given_, test, rng).keys() == {"samples", "denoising", "steps"}
     means = {k: float(v.mean()) for k, v in model.evaluate(test[:5], rng).items()}
     assert model.report(means)
     assert model.panels(None)

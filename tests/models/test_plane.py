@@ -63,7 +63,9 @@ def test_a_mode_is_covered_by_a_tenth_of_its_share(points, covered, one_is_enoug
     assert RING.modes_covered(points, at_least=8 / len(points)) == one_is_enough
 
 
-def test_the_scatter_picture(tmp_path):
-    path = tmp_path / "scatter.png"
-    plane.scatter(RING, {"data": RING.test, "one mode": at_modes(2)}, "a title", path)
-    assert path.read_bytes().startswith(b"\x89PNG")
+def test_the_scatter_picture():
+    drawn = plane.scatter(RING, {"data": RING.test, "one mode": at_modes(2)}, "a title")
+    assert [axes.get_title() for axes in drawn.axes] == ["data", "one mode"]
+    assert drawn.axes[1].get_xlabel() == "modes 1 of 8, 100% good"
+    (alone,) = plane.scatter(RING, {"samples": RING.test}, "samples").axes
+    assert alone.get_title() == ""  # the title has said it
