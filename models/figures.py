@@ -195,7 +195,9 @@ def draw_panel(
         axes.axhline(level, color=GREY, linestyle="--", linewidth=1, label=label)
     margin = 0.08 * ((high - low) or 1.0)
     for epochs, values, this in noise:
-        if len(values) > 1 and np.diff(values).std() < NOISY * (high - low):  # more would only fill the frame
+        if len(values) > 1 and np.diff(values).std() < NOISY * (
+            high - low
+        ):  # more would only fill the frame
             axes.plot(epochs, values, color=this, alpha=0.25, linewidth=0.7, zorder=1)
     steps = max((m["step"] for m in metrics), default=1)
     axes.set(xlim=(0, 1.02 * steps / steps_per_epoch), ylim=(low - margin, high + margin))
