@@ -78,7 +78,7 @@ def gradients(
 
         y'(t) = (y(t - 2h) - 8 y(t - h) + 8 y(t + h) - y(t + 2h)) / 12h + O(h^4),
 
-    whose error at h = 1e-4 is the rounding of y, about 1e-12 |y| for each output that moves.
+    whose error at h = 1e-4 is the rounding of y, about 1e-12 |y|, of each output.
 
     `tolerance` is relative to the derivative. What is below `tolerance` itself may come from
     rounding inside f, and counts only where two steps agree. Weights and inner products stay
@@ -92,24 +92,29 @@ def gradients(
 
     chain: list[Weights] = []
     for k in range(1, order + 1):
-        at = _Point(_derivative(outputs, chain), arrays, step, tolerance)
-        chain.append(at.weights(rng, least=0 if k == 1 else 1))
+        at = _Point(_derivative(outputs, chain), arrays, step, tolerance, least=0 if k == 1 else 1)
+        chain.append(at.weights(rng))
         if (fault := at.fault(chain[-1], rng, each=k == 1)) is not None:
             raise _named(outputs, at, chain, *fault)
 
 
 class _Point(NamedTuple):
-    """A function at arrays, its gradient by the rules and by differences, weighted."""
+    """A function at arrays, its gradient by the rules and by differences, weighted.
+
+    No output counts as less than `least`: gradients of what is weighted are made of numbers about
+    1, and so is their rounding, though they may be nothing else.
+    """
 
     outputs: Outputs
     arrays: list[np.ndarray]
     step: float
     tolerance: float
+    least: float
 
     def values(self, arrays: list[np.ndarray]) -> Weights:
         return [y.data for y in self.outputs(*map(_leaf, arrays))]
 
-    def weights(self, rng: np.random.Generator, least: float) -> Weights:
+    def weights(self, rng: np.random.Generator) -> Weights:
         """Random weights, over the slope of each output along a random direction.
 
         What two steps do not agree on is rounding and no slope, and counts as 1.
@@ -123,7 +128,7 @@ class _Point(NamedTuple):
         weights = []
         for slope, again in zip(*slopes):
             certain = (np.abs(slope - again) <= 0.1 * slope) & (slope > 0)
-            scale = np.where(certain, np.maximum(slope, least), 1)
+            scale = np.where(certain, np.maximum(slope, self.least), 1)
             weights.append(rng.standard_normal(slope.shape) / scale)
         return weights
 
@@ -176,7 +181,7 @@ class _Point(NamedTuple):
         for w, *ys in zip(weights, *values):
             slopes = (8 * (ys[2] - ys[1]) - (ys[3] - ys[0])) / (12 * self.step)
             derivative += float((w * slopes).sum())
-            sizes = np.where(np.ptp(ys, axis=0) != 0, np.abs(ys).max(axis=0), 0)
+            sizes = np.maximum(np.abs(ys).max(axis=0), self.least)
             rounding += float((np.abs(w) * sizes).sum()) * EPS / self.step
         return derivative, 10 * rounding
 

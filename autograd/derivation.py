@@ -96,7 +96,7 @@ def derivation(
     said = {name: check.roughness(point, name, places[name]) for name in wrong}
     smooth = [name for name in wrong if not said[name]]
     said |= _suggestions(check, point, list(derived), smooth)
-    lines = diagnosis.lines(df, list(derived))
+    lines = diagnosis.lines(df, names, list(derived))
     raise DerivationError(
         [_wrong(n, places[n], derived[n], truths[n], said.get(n, ""), lines.get(n)) for n in wrong]
     )
@@ -152,8 +152,8 @@ class _Pair(NamedTuple):
         """What df returns, by the names of the inputs."""
         if not isinstance(found, tuple | list):
             free, found = free[:1], [found]
-        elif len(free) == 1 and np.shape(found) == np.shape(point[self.names.index(free[0])]):
-            found = [found]
+        elif len(free) == 1 < len(found) and not any(map(np.ndim, found)):
+            found = [found]  # a list of numbers
         elif len(found) == len(self.names) > len(free):
             found = [found[self.names.index(name)] for name in free]
         if len(found) != len(free):
@@ -200,7 +200,8 @@ class _Pair(NamedTuple):
         if at is not None:
             first = (0,) * np.ndim(point[self.names.index(at)])
             values = [once, *(self.moved(point, at, first, k * self.step) for k in (-1, 1, 2))]
-            if len(set(values)) > 1 and all(float(np.float32(v)) == v for v in values):
+            moves, round_ = len(set(values)) > 1, all(v * 1024 % 1 == 0 for v in values)
+            if moves and not round_ and all(float(np.float32(v)) == v for v in values):
                 raise ValueError(
                     "f computes in float32, which is too coarse for differences: leave out the "
                     "astype; the inputs come in float64"

@@ -5,6 +5,7 @@ single one too much would fit, and answers with a sentence or with "".
 """
 
 import ast
+import copy
 import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -33,15 +34,15 @@ def explain(
     """A sentence for each argument that is wrong and whose error has a pattern that is known."""
     told: dict[str, str] = {}
     inputs = dict(zip(names, points[0]))
+    known = repair.known(f, df, points, names)
     for name in wrong:
         derived = [g[name] for g in given]
         told[name] = (
-            as_a_whole(derived, truths[name], inputs)
+            as_a_whole(derived, truths[name], inputs, known)
             or exchanged(name, given, truths)
-            or by_terms(df, points, list(free).index(name), truths[name])
+            or by_terms(df, points, names, free, name, truths[name], known)
         )
     if not all(told.values()):
-        known = repair.known(f, df, points, names)
         still = [name for name in wrong if not told[name]]
         told |= repair.repairs(
             f,
@@ -60,16 +61,12 @@ def explain(
     return told
 
 
-def lines(df: Callable[..., Any], free: Sequence[str]) -> dict[str, int]:
+def lines(df: Callable[..., Any], names: Sequence[str], free: Sequence[str]) -> dict[str, int]:
     """Where in its file each gradient is made: in the last assignment, or what is returned."""
     try:
         tree = probe.parsed(df)
     except ValueError:
         return {}
-    if not isinstance(tree.body[-1], ast.Return):
-        return {}
-    returned = tree.body[-1].value
-    made = returned.elts if isinstance(returned, ast.Tuple) else [returned]
     assigned = {
         target.id: statement.lineno
         for statement in ast.walk(tree)
@@ -79,17 +76,29 @@ def lines(df: Callable[..., Any], free: Sequence[str]) -> dict[str, int]:
     }
     return {
         name: assigned.get(getattr(one, "id", ""), one.lineno)
-        for name, one in zip(free, made)
-        if one is not None
+        for name, one in _returned(tree, names, free).items()
     }
 
 
-def as_a_whole(given: Arrays, truths: Arrays, inputs: Mapping[str, Any]) -> str:
+def _returned(
+    tree: ast.FunctionDef, names: Sequence[str], free: Sequence[str]
+) -> dict[str, ast.expr]:
+    """The expressions that a function ends with, by the input whose gradient they are."""
+    last = tree.body[-1]
+    if not isinstance(last, ast.Return) or last.value is None:
+        return {}
+    found = last.value.elts if isinstance(last.value, ast.Tuple) else [last.value]
+    return dict(zip(names if len(found) == len(names) else free, found))
+
+
+def as_a_whole(
+    given: Arrays, truths: Arrays, inputs: Mapping[str, Any], known: Sequence[repair.Named]
+) -> str:
     """The sign, a constant factor, a transpose, a sum over a broadcast axis."""
     for change, moved in _rearranged(given, truths[0].shape):
         factors = _fit([moved], truths)
         if factors is not None and factors[0]:
-            said = [change, "" if _is(factors[0], 1) else _factor(1 / factors[0], inputs)]
+            said = [change, "" if _is(factors[0], 1) else _factor(1 / factors[0], inputs, known)]
             return _sentence(", and ".join(filter(None, said)))
     return ""
 
@@ -101,30 +110,42 @@ def exchanged(
     for other in truths:
         if other != name and given[0][other].shape == truths[name][0].shape:
             factors = _fit([[g[other] for g in given]], truths[name])
-            if factors is not None and _is(factors[0], 1):
+            back = [g[name] for g in given]
+            if factors is None or not _is(factors[0], 1) or back[0].shape != truths[other][0].shape:
+                continue
+            if _fit([back], truths[other]) is not None:
                 return f"The gradients of {name} and {other} are exchanged."
     return ""
 
 
 def by_terms(
-    df: Callable[..., Any], points: Sequence[Arrays], argument: int, truths: Arrays
+    df: Callable[..., Any],
+    points: Sequence[Arrays],
+    names: Sequence[str],
+    free: Sequence[str],
+    argument: str,
+    truths: Arrays,
+    known: Sequence[repair.Named],
 ) -> str:
     """Which of the terms that `df` adds up are right, by its source."""
-    terms = _terms(df, argument)
+    terms = _terms(df, names, free, argument)
     if len(terms) < 2:
         return ""
-    values = [
-        [np.broadcast_to(value(*point), truths[0].shape) for point in points]
-        for value in terms.values()
-    ]
+    try:
+        values = [
+            [np.broadcast_to(value(*copy.deepcopy(point)), truths[0].shape) for point in points]
+            for value in terms.values()
+        ]
+    except ValueError:  # terms that are of no such shape
+        return ""
     factors = _fit(values, truths)
     if factors is None:
         return ""
     wrong = [k for k, factor in enumerate(factors) if not _is(factor, 1)]
     if len(wrong) in (0, len(terms)):
         return ""
-    names = list(terms)
-    said = [f"term {k + 1}, `{names[k]}`, {_of_a_term(factors[k])}" for k in wrong]
+    texts = list(terms)
+    said = [f"term {k + 1}, `{texts[k]}`, {_of_a_term(factors[k], known)}" for k in wrong]
     return _sentence("right but for " + " and ".join(said))
 
 
@@ -237,7 +258,9 @@ def _fit(columns: Sequence[Arrays], truths: Arrays) -> np.ndarray | None:
     return factors if fits and rank == len(columns) else None
 
 
-def _terms(df: Callable[..., Any], argument: int) -> dict[str, Callable[..., Any]]:
+def _terms(
+    df: Callable[..., Any], names: Sequence[str], free: Sequence[str], argument: str
+) -> dict[str, Callable[..., Any]]:
     """The terms of the sum that `df` returns for an argument, as functions; none if it is no sum.
 
     Each is `df` itself with that term as what it returns.
@@ -246,20 +269,18 @@ def _terms(df: Callable[..., Any], argument: int) -> dict[str, Callable[..., Any
         tree = probe.parsed(df)
     except ValueError:
         return {}
-    if not isinstance(tree.body[-1], ast.Return):
-        return {}
     last = tree.body[-1]
-    expression = last.value
-    if isinstance(expression, ast.Tuple):
-        expression = expression.elts[argument]
+    expression = _returned(tree, names, free).get(argument)
+    if not isinstance(last, ast.Return) or expression is None:
+        return {}
     scope = dict(df.__globals__) | dict(inspect.getclosurevars(df).nonlocals)
     terms: dict[str, Callable[..., Any]] = {}
     for term in _summands(expression):
         last.value = term
-        names: dict[str, Any] = {}
+        made: dict[str, Any] = {}
         module = ast.fix_missing_locations(ast.Module([tree], []))
-        exec(compile(module, "<derivation>", "exec"), scope, names)
-        terms[ast.unparse(term)] = names[tree.name]
+        exec(compile(module, "<derivation>", "exec"), scope, made)
+        terms[ast.unparse(term)] = made[tree.name]
     return terms
 
 
@@ -270,7 +291,7 @@ def _summands(expression: Any, sign: bool = False) -> list[ast.expr]:
     return [ast.UnaryOp(ast.USub(), expression)] if sign else [expression]
 
 
-def _factor(times: float, inputs: Mapping[str, np.ndarray]) -> str:
+def _factor(times: float, inputs: Mapping[str, Any], known: Sequence[repair.Named]) -> str:
     """In words, that what was derived is so many times the gradient."""
     if _is(times, -1):
         return "the sign is flipped"
@@ -279,15 +300,29 @@ def _factor(times: float, inputs: Mapping[str, np.ndarray]) -> str:
         for axis, length in enumerate(np.shape(x)):
             if length > 2 and (_is(abs(times), length) or _is(abs(1 / times), length)):
                 return f"{said}, and {length} is the length of {name} along axis {axis}"
-    return said
+    return said + _known_as(times, known)
 
 
-def _of_a_term(factor: float) -> str:
+def _known_as(number: float, known: Sequence[repair.Named]) -> str:
+    """That a number is one of the function's own, or what such a one divides by."""
+    if _is(abs(number), 1):
+        return ""
+    for text, values in known:
+        if not any(map(str.isalpha, text)):
+            continue
+        if all(v.ndim == 0 and v and _is(float(v), number) for v in values):
+            return f", and that number is `{text}`"
+        if all(v.ndim == 0 and v and _is(1 / float(v), number) for v in values):
+            return f", and that number is `1 / {text}`"
+    return ""
+
+
+def _of_a_term(factor: float, known: Sequence[repair.Named]) -> str:
     if _is(factor, -1):
         return "whose sign is flipped"
     if _is(factor, 0):
         return "which should not be there"
-    return f"which should be {_number(factor)} times that"
+    return f"which should be {_number(factor)} times that{_known_as(factor, known)}"
 
 
 def _same_along(axis: int, error: np.ndarray, truth: np.ndarray) -> bool:

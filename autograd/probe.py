@@ -22,6 +22,8 @@ def parsed(function: Callable[..., Any]) -> ast.FunctionDef:
 
     Raises ValueError for one whose source is not to be had, or is a lambda's.
     """
+    if not inspect.isfunction(function):
+        raise ValueError(f"{function} is not a function of a file")
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
     except (OSError, TypeError, SyntaxError) as error:

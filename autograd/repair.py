@@ -134,7 +134,7 @@ def _small(probe: Probe, points: Sequence[Point], values: Mapping[int, Any]) -> 
             said = f"{it} should be {Fraction(number).limit_denominator(50)} times that"
             yield Change(i, _times(number), said, 2)
         if np.ndim(value) == 2:
-            yield Change(i, _by(np.transpose), f"{it} should be transposed")
+            yield Change(i, _by(np.transpose), f"{it} should be transposed", 1)
         yield from _along_axes(i, it, np.ndim(value))
 
 
@@ -144,7 +144,7 @@ def _along_axes(i: int, it: str, ndim: int) -> Iterator[Change]:
         for axes in itertools.combinations(range(ndim), count):
             turned = ", ".join("::-1" if axis in axes else ":" for axis in range(ndim))
             new = _by(partial(np.flip, axis=axes))
-            yield Change(i, new, f"{it} should be turned round, `[{turned}]`")
+            yield Change(i, new, f"{it} should be turned round, `[{turned}]`", 1)
             for keepdims in (False, True):
                 said = f"{it} should be summed over axis {', '.join(map(str, axes))}"
                 yield Change(i, _by(partial(np.sum, axis=axes, keepdims=keepdims)), said)
@@ -273,8 +273,9 @@ def _of_names(
                 yield Change(i, by(lambda v, u: v * u), f"{it} lacks the factor `{what}`")
                 yield Change(i, by(lambda v, u: v / u), f"{it} should be divided by `{what}`", 2)
             if i not in in_sums:
-                yield Change(i, by(lambda v, u: v + u), f"{it} lacks the term `{what}`", 3)
-                yield Change(i, by(lambda v, u: v - u), f"{it} lacks the term -`{what}`", 3)
+                cost = 3 if i in probe.assigned else 4
+                yield Change(i, by(lambda v, u: v + u), f"{it} lacks the term `{what}`", cost)
+                yield Change(i, by(lambda v, u: v - u), f"{it} lacks the term -`{what}`", cost)
 
 
 def _broadcasts(small: Any, value: Any) -> bool:
@@ -373,7 +374,7 @@ FORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "1 / (1 + np.exp(-{}))": lambda v: 1 / (1 + np.exp(-v)),
     "({} > 0)": lambda v: (v > 0) * 1.0,
     "{} - 1": lambda v: v - 1,
-    "{} + 1": lambda v: v + 1,
+    "1 / {}": lambda v: 1 / v,
 }
 """What is made of a value that has a name."""
 

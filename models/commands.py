@@ -160,6 +160,8 @@ def _verify(options: argparse.Namespace) -> None:
     files = [Path(name) for name in options.names if name.endswith(".py")]
     if files and (len(files) < len(options.names) or options.list):
         raise UsageError("name claims, or files of your own: not both at once, and not to --list")
+    if absent := [str(path) for path in files if not os.path.isfile(path)]:
+        raise UsageError(f"no such file: {', '.join(absent)}")
     if options.html and options.html.suffix.lower() != ".html":
         raise UsageError(f"--html {options.html}: it is a page, so name it something.html")
     if options.html:

@@ -38,6 +38,7 @@ def with_angles(x_t: Array, signal: Any, noise: Any, levels: int) -> Array:
     by E[e^(i phi eps)] = e^(-phi^2 / 2).
     """
     xp = namespace(x_t)
+    signal = xp.maximum(signal, 1e-20)  # it may underflow, long after the angles have faded
     channels = [x_t]
     for frequency in (math.pi * (levels - 1), math.pi * (levels - 1) / 2):
         angle = frequency * (x_t / signal**0.5 + 1)

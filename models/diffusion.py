@@ -94,8 +94,8 @@ class Diffusion:
     def image(self, objective: str, said: Any, x_t: Any, t: np.ndarray) -> Any:
         """x_0, from what a network says of x_t."""
         signal, noise = of(x_t, self.alpha_bar[t] ** 0.5), of(x_t, self.noise[t] ** 0.5)
-        if objective == "epsilon":
-            return (x_t - noise * said) / signal
+        if objective == "epsilon":  # which does not tell x_0 where abar_t underflows
+            return (x_t - noise * said) / signal.clip(1e-18)
         return signal * x_t - noise * said if objective == "v" else said
 
     def posterior(self, t: np.ndarray, s: np.ndarray, eta: float = 1.0) -> Posterior:

@@ -59,9 +59,6 @@ def checked(path: Path) -> Checked:
     except check.DerivationError as error:
         result.status, result.wrong = 1, error.wrong
         result.said += map(str, error.wrong)
-    except OSError as error:
-        result.status = 2
-        result.said.append(error.strerror or str(error))
     except (Exception, SystemExit) as error:  # whatever a person's own file raises
         result.status = 2
         result.said.append(_told(error, path))

@@ -151,6 +151,7 @@ class Run:
         claim(run.lock)
         try:
             run._load()
+            read_metrics(directory)  # before anything is written: they may be damaged
             if run.step >= run.total_steps and run._drawn:
                 raise UsageError(
                     f"{directory} is finished, at step {run.step:,} of {run.total_steps:,}: "

@@ -3,7 +3,7 @@
 from typing import Any
 
 import kernels
-from autograd.ops.elementwise import tanh
+from autograd.ops.elementwise import clip, tanh
 from autograd.primitive import primitive
 
 
@@ -62,4 +62,5 @@ silu_grad.rule(g=lambda h, x: silu_grad(h, x), x=_silu_grad_x)
 
 def gelu(x: Any) -> Any:
     """x Phi(x), with the tanh approximation of Phi (Hendrycks & Gimpel 2016, section 2)."""
-    return 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x**3)))
+    u = clip(x, low=-10, high=10)  # where tanh is 1 exactly, and u^3 does not overflow
+    return 0.5 * x * (1 + tanh(0.7978845608028654 * (u + 0.044715 * u**3)))

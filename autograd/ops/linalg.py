@@ -1,5 +1,6 @@
 """Matrix products."""
 
+import math
 from typing import Any
 
 from autograd.ops.shape import swap_last_axes
@@ -52,4 +53,4 @@ def _of_rows(x, w):
 
 
 def _rows(x):
-    return x if x.ndim == 2 else x.reshape((-1, x.shape[-1]))
+    return x if x.ndim == 2 else x.reshape((math.prod(x.shape[:-1]), x.shape[-1]))

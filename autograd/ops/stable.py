@@ -7,14 +7,14 @@ import numpy as np
 import kernels
 from autograd.ops.activation import sigmoid
 from autograd.ops.elementwise import exp, maximum, where
-from autograd.ops.reduce import max, restore, sum
+from autograd.ops.reduce import restore, sum
 from autograd.primitive import bare, primitive
 
 
 @primitive
 def softplus(x):
     """log(1 + e^x), as max(x, 0) + log(1 + e^-|x|)."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    return np.maximum(x, 0.0) + np.log1p(np.exp(0.0 - np.abs(x)))  # 0.0: integers may have no sign
 
 
 softplus.rule(x=lambda g, x: g * sigmoid(x))
@@ -42,12 +42,15 @@ bce_with_logits.rule(
 
 @primitive
 def logsumexp(x, *, axis=None, keepdims=False):
-    """log(sum e^x), as m + log(sum e^(x - m)) with m the largest x, or 0 if that is infinite."""
+    """log(sum e^x), as m + log(sum e^(x - m)) with m the largest x, or 0 if that is infinite.
+
+    Of nothing it is -inf, the log of a sum of 0.
+    """
 
     def shifted(m):
         return m + np.log(kernels.total(np.exp(x - m), axis, keepdims=True))
 
-    m = x.max(axis=axis, keepdims=True)
+    m = x.max(axis=axis, keepdims=True) if x.size else x.sum(axis=axis, keepdims=True) - np.inf
     finite = np.isfinite(m)
     if finite.all():
         ans = shifted(m)
@@ -74,9 +77,10 @@ def log_softmax(x, *, axis=-1):
 
 
 def _log_softmax_x(g, ans, axis):
-    """g - softmax(x) sum(g); 0 where every x is -inf."""
-    g = where(max(bare(ans), axis=axis, keepdims=True) == -np.inf, 0.0, g)
-    return g - exp(ans) * sum(g, axis=axis, keepdims=True)
+    """g - softmax(x) sum(g); 0 where every x is -inf, and with it softmax(x) 0."""
+    p = exp(ans)
+    g = where(bare(p).sum(axis=axis, keepdims=True) == 0, 0.0, g)
+    return g - p * sum(g, axis=axis, keepdims=True)
 
 
 log_softmax.rule(x=_log_softmax_x)

@@ -4,6 +4,10 @@ Images are (N, C, H, W) and weights (O, C, KH, KW), as in PyTorch; stride, paddi
 ints or pairs (rows, columns). `reference.py` is the definition. Arrays of float32 or float64 on
 the CPU, of float32 on CUDA. Each raises ValueError for shapes that do not fit or have no channel,
 and TypeError for other dtypes or arrays on two devices, naming them.
+
+What is not finite reaches the results that see it, and no others: padding counts as zeros, which
+make NaN of infinity. There are two exceptions. A g that sees nothing but padding may be left out of
+the weight gradient; and on CUDA a weight that is not finite makes NaN of all inputs near an edge.
 """
 
 from kernels.conv2d.reference import Pair, output_size, pair

@@ -12,6 +12,8 @@ the window of output pixel p, and `window[k]` the place of (tap, channel) k in a
 (for few channels all of a window at once: the sum over o of g[p, o] W[o, k], for each k). With
 stride 1 the first and the last are each other's, with the kernel turned round, and the weight
 gradient is its own with the arrays exchanged: that reading is taken whose columns fill vectors.
+Turned round, other numbers meet the zeros of the padding. That matters to those that are not
+finite, since 0 times infinity is NaN: they are read as the definition is.
 
 Only the listed taps are in the tables: a masked convolution is this with fewer. Images are dealt
 out to the cores, small ones taken several together, and copied only where they need padding. Any
@@ -32,6 +34,7 @@ from kernels.register_tile import REGISTER_BYTES, VECTORS, pitch, product, whole
 threads.take_cores_from_blas()
 
 TOGETHER = 128  # pixels, at least, that are a product
+SHARES, SHARE = 16, 2**11  # of a sum over pixels: at most so many, of so many pixels at least
 CHUNK = 2**15  # bytes of B that stay in the cache from one tile to the next
 
 Pair = tuple[int, int]
@@ -52,7 +55,7 @@ def conv2d(x, w, stride, padding, dilation, b=None, taps=None):
     size = output_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
     geometry = _geometry(w.shape[2:], stride, padding, dilation, taps)
     matrices, turned = _live(w, geometry.taps).transpose(2, 1, 0), _turned(geometry)
-    if not turned or not _few(matrices):
+    if not turned or not _few(matrices) or not _finite(matrices):
         return _gathered(x, matrices, b, size, geometry)
     y = _scattered(x, matrices, size, turned)
     if b is not None:
@@ -63,7 +66,7 @@ def conv2d(x, w, stride, padding, dilation, b=None, taps=None):
 def conv2d_input_grad(g, w, input_size, stride, padding, dilation, taps=None):
     geometry = _geometry(w.shape[2:], stride, padding, dilation, taps)
     matrices, turned = _live(w, geometry.taps).transpose(2, 0, 1), _turned(geometry)
-    if not turned or _few(matrices):
+    if not turned or _few(matrices) or not _finite(matrices):
         return _scattered(g, matrices, input_size, geometry)
     return _gathered(g, matrices, None, input_size, turned)
 
@@ -71,10 +74,10 @@ def conv2d_input_grad(g, w, input_size, stride, padding, dilation, taps=None):
 def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, taps=None):
     geometry = _geometry(kernel_size, stride, padding, dilation, taps)
     (c, wide_c), (o, wide_o) = ((n, whole_vectors(n, x.itemsize)) for n in (x.shape[1], g.shape[1]))
-    turned = _turned(geometry)
+    turned, matrices = _turned(geometry), None
     if turned and o * wide_c < c * wide_o:
         matrices = _correlated(g, x, turned).transpose(0, 2, 1)
-    else:
+    if matrices is None or not _finite(matrices):
         matrices = _correlated(x, g, geometry)
     w = np.zeros((o, c, kernel_size[0] * kernel_size[1]), g.dtype)
     w[:, :, geometry.taps] = matrices.transpose(2, 1, 0)
@@ -137,10 +140,16 @@ def _correlated(x, g, geometry):
     pixels, window = _tables(x.shape[2:], g.shape[2:], c, geometry)
     x, g = _channels_last(x), _channels_last(g)
     wide = whole_vectors(o, g.itemsize)
-    weights = np.zeros((threads.CORES, len(window), wide), g.dtype)
+    # Not a share for each core: the sum of floats depends on how it is shared.
+    shares = min(SHARES, 2 ** max(1, (g.size // o // SHARE).bit_length() - 1))
+    weights = np.zeros((min(shares, len(g)), len(window), wide), g.dtype)
     where = pixels, window, pitch(wide, g.itemsize), *geometry.padding
     threads.run(_weight_grad, len(weights), x, g, weights, *where)
     return weights.sum(axis=0)[:, :o].reshape(-1, c, o)
+
+
+def _finite(array):
+    return bool(np.isfinite(array).all())
 
 
 def _channels_last(images):

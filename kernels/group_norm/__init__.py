@@ -32,7 +32,7 @@ def group_norm_weight_grad(g: Array, x: Array, groups: int, eps: float) -> Array
 
 
 def _check(x: Array, w: Array, groups: int) -> None:
-    if x.ndim < 2 or w.shape != x.shape[1:2] or x.shape[1] % groups:
+    if x.ndim < 2 or w.shape != x.shape[1:2] or groups < 1 or not len(w) or len(w) % groups:
         raise ValueError(
             f"group_norm takes x (N, C, ...), of C channels in groups, and weights (C,), not "
             f"{x.shape} in {groups} groups and {w.shape}"

@@ -1,7 +1,8 @@
 """Functions of each element that stand between convolutions, in one pass over memory.
 
 Written as operations of arrays the nonlinearities take three to eight passes, and so much time that
-it shows beside a convolution. Arrays of one shape and dtype, any layout, float32 or float64.
+it shows beside a convolution. Arrays of one shape and dtype, any layout, float32 or float64. Small
+arrays have the kernels too: a value does not depend on how many there are.
 """
 
 from types import ModuleType
@@ -9,16 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from kernels.dispatch import Array, implementation
+from kernels.dispatch import DOUBLE, SINGLE, Array, implementation
 from kernels.pointwise import reference
-
-FEW = 2**8  # elements up to which the definition is as fast as a kernel
 
 
 def add(x: Any, y: Any) -> Any:
     """x + y, of any arrays and numbers; a kernel only where both are images of one shape."""
     if type(x) is type(y) is np.ndarray and x.ndim > 2 and (x.shape, x.dtype) == (y.shape, y.dtype):
-        return implementation("pointwise", x, y).add(x, y)
+        return _chosen(x, y).add(x, y)
     return x + y
 
 
@@ -50,4 +49,6 @@ def silu_grad(g: Array, x: Array) -> Array:
 
 
 def _chosen(*arrays: Array) -> ModuleType:
-    return reference if arrays[0].size < FEW else implementation("pointwise", *arrays)
+    """The definition for what no kernel takes: integers, and the smallest and longest floats."""
+    known = all(array.dtype in (SINGLE, DOUBLE) for array in arrays)
+    return implementation("pointwise", *arrays) if known else reference

@@ -74,7 +74,7 @@ def normal(
     shape: int | tuple[int, ...],
     seed: int,
     offset: int = 0,
-    dtype: np.typing.DTypeLike = np.float32,
+    dtype: np.typing.DTypeLike | None = None,
     like: Array | None = None,
 ) -> Array:
     """Draws of N(0, 1): element i of the flat array depends on (seed, offset, i) and nothing else.
@@ -82,12 +82,14 @@ def normal(
     Box and Muller's transform of the words of Philox4x32-10, with the key `seed` and the counter
     (i // 4, offset). float32 and float64 come of the same 32-bit words, so they agree to
     float32's precision, and no draw is further than 6.77 from 0. The array is made where `like`
-    is, by default on the CPU. Raises ValueError for a negative size and for a seed or offset that
-    is not in 0 <= . < 2^64, TypeError for another dtype.
+    is and of its dtype, by default on the CPU in float32. Raises ValueError for a negative size
+    and for a seed or offset that is not in 0 <= . < 2^64, TypeError for another dtype.
     """
     shape = (operator.index(shape),) if not isinstance(shape, tuple) else shape
     if any(n < 0 for n in shape):
         raise ValueError(f"normal of shape {shape}: no size can be negative")
+    if dtype is None:
+        dtype = np.float32 if like is None else like.dtype
     chosen = _implementation(namespace(like).empty(0, dtype))
     eps = chosen.normal(shape, *_numbers(seed, offset), np.dtype(dtype))
     return namespace(like).asarray(eps)

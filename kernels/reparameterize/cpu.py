@@ -16,6 +16,7 @@ from numba import float32, int32, njit, uint32, uint64
 from kernels.compiled import compiled
 from kernels.reparameterize import reference
 from kernels.reparameterize.philox import philox
+from kernels.reparameterize.series import NEAR_0, remainder
 from kernels.threads import run_if_large
 
 CHUNK = 1024  # elements, a multiple of Philox's four
@@ -29,6 +30,7 @@ LN2_LOW = float32(np.log(2) - 355 / 512)
 _compiled = partial(compiled, error_model="numpy", fastmath={"contract"})
 _inlined = njit(forceinline=True, error_model="numpy", fastmath={"contract"})
 _philox = _inlined(philox)
+_remainder = _inlined(remainder)
 
 
 @_inlined
@@ -50,18 +52,23 @@ def _log(x):
 
 @_inlined
 def exp(x):
-    """e^x, within 2 in the last place; 0 below -86.98, about where the smallest normal numbers are.
+    """e^x, within 2 in the last place.
 
     x = k ln 2 + f with |f| <= ln(2) / 2, and the series of e^f: after f^7/7! there follows 6e-9.
+    2^k is beyond the normal numbers at both ends, and so it is two factors.
     """
-    x = float32(-87.3) if x < float32(-87.3) else x  # NaN passes
+    x = float32(-104) if x < float32(-104) else x  # NaN passes
     x = float32(89) if x > float32(89) else x
     k = np.rint(x * LOG2_E)
     f = (x - k * LN2_HIGH) - k * LN2_LOW
-    rest = float32(1 / 120) + f * (float32(1 / 720) + f * float32(1 / 5040))
-    rest = float32(1 / 2) + f * (float32(1 / 6) + f * (float32(1 / 24) + f * rest))
-    half_power = np.int32((int32(k) + int32(126)) << int32(23)).view(np.float32)  # 2^(k-1)
-    return (float32(1) + f * (float32(1) + f * rest)) * half_power * float32(2)
+    half = int32(k) >> int32(1)
+    power = float32(1) + f * (float32(1) + f * _remainder(f))
+    return power * _power_of_two(half) * _power_of_two(int32(k) - half)
+
+
+@_inlined
+def _power_of_two(k):
+    return np.int32((k + int32(127)) << int32(23)).view(np.float32)
 
 
 @_inlined
@@ -121,9 +128,12 @@ def _sum(x):
 @_compiled
 def _sample(mu, logvar, eps, z, terms):
     for i in range(len(mu)):
-        sigma = exp(logvar[i] / float32(2))
+        v = logvar[i]
+        sigma = exp(v / float32(2))
         z[i] = mu[i] + sigma * eps[i]
-        terms[i] = mu[i] * mu[i] + sigma * sigma - float32(1) - logvar[i]
+        near = abs(v) < NEAR_0
+        excess = v * v * _remainder(v) if near else sigma * sigma - float32(1) - v
+        terms[i] = mu[i] * mu[i] + excess
 
 
 @_compiled
@@ -148,9 +158,11 @@ def _forward(mu, logvar, seed, offset, z, kl, first_row, last_row):
 @_compiled
 def _differentiate(g_z, weights, logvar, eps, g_logvar):
     for i in range(len(g_z)):
-        sigma = exp(logvar[i] / float32(2))
-        change = g_z[i] * sigma * eps[i] + weights[i] * (sigma * sigma - float32(1))
-        g_logvar[i] = change / float32(2)
+        v = logvar[i]
+        sigma = exp(v / float32(2))
+        near = abs(v) < NEAR_0
+        excess = v + v * v * _remainder(v) if near else sigma * sigma - float32(1)
+        g_logvar[i] = (g_z[i] * sigma * eps[i] + weights[i] * excess) / float32(2)
 
 
 @_compiled

@@ -16,10 +16,12 @@ from kernels import ptx
 from kernels.dispatch import Array, namespace
 from kernels.ptx import cuda, load4, store4
 from kernels.reparameterize.philox import philox
+from kernels.reparameterize.series import NEAR_0, remainder
 
 THREADS = 256  # in a thread block
 
 _philox = cuda.jit(device=True)(philox)
+_remainder = cuda.jit(device=True, fastmath=True)(remainder)
 
 
 @cuda.jit(device=True)  # not fastmath, whose log is wrong where u is near 1 and the log near 0
@@ -72,7 +74,11 @@ def _store(array, i, first, last, whole, values):
 def _sample(mu, logvar, eps):
     """z, and twice the KL divergence: 0 where mu and logvar are, as beyond the ends of a row."""
     sigma = math.exp(float32(0.5) * logvar)
-    return mu + sigma * eps, mu * mu + sigma * sigma - float32(1) - logvar
+    if math.fabs(logvar) < NEAR_0:
+        excess = logvar * logvar * _remainder(logvar)
+    else:
+        excess = sigma * sigma - float32(1) - logvar
+    return mu + sigma * eps, mu * mu + excess
 
 
 @cuda.jit(fastmath=True)
@@ -112,7 +118,11 @@ def _forward(mu, logvar, z, kl, seed, offset, columns, aligned):
 @cuda.jit(device=True, fastmath=True)
 def _differentiate(g_z, g_kl, logvar, eps):
     sigma = math.exp(float32(0.5) * logvar)
-    return float32(0.5) * (g_z * sigma * eps + g_kl * (sigma * sigma - float32(1)))
+    if math.fabs(logvar) < NEAR_0:
+        excess = logvar + logvar * logvar * _remainder(logvar)
+    else:
+        excess = sigma * sigma - float32(1)
+    return float32(0.5) * (g_z * sigma * eps + g_kl * excess)
 
 
 @cuda.jit(fastmath=True)

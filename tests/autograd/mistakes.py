@@ -259,7 +259,7 @@ def df(mu, logvar, W):
     return dmu, dlogvar, dW
 """,
     ("no KL in mu", "dmu = (dz + mu) / 4", "dmu = dz / 4", "mu"),
-    ("the KL's sign", "dmu = (dz + mu) / 4", "dmu = (dz - mu) / 4", "sign"),
+    ("the KL's sign", "dmu = (dz + mu) / 4", "dmu = (dz - mu) / 4", "should be `dz + mu`"),
     ("the half of sigma forgotten", "dz * NOISE * 0.5 * sigma", "dz * NOISE * sigma", "1/2 times"),
     ("the variance for sigma", "dz * NOISE * 0.5 * sigma", "dz * NOISE * 0.5 * np.exp(logvar)",
      "sigma|0.5|1/2"),
@@ -310,7 +310,7 @@ def df(w):
     return 2 * A.T @ (A @ w - y) + 2 * LAMBDA * w
 """,
     ("the penalty forgotten", " + 2 * LAMBDA * w", "", "w", "missing"),
-    ("lambda forgotten", "2 * LAMBDA * w", "2 * w", "LAMBDA|3/10"),
+    ("lambda forgotten", "2 * LAMBDA * w", "2 * w", "LAMBDA"),
     ("the penalty's 2 forgotten", "2 * LAMBDA * w", "LAMBDA * w", "2 times"),
     ("the penalty subtracted", "+ 2 * LAMBDA * w", "- 2 * LAMBDA * w", "sign"),
 )  # fmt: skip
@@ -401,7 +401,7 @@ def df(z):
 """,
     ("a diagonal for the Jacobian", "s * (C - C @ s)", "C * s * (1 - s)", "Jacobian"),
     ("its second half forgotten", "s * (C - C @ s)", "s * C", "`s`|Jacobian|C @ s"),
-    ("the sign between the halves", "C - C @ s", "C + C @ s", "sign"),
+    ("the sign between the halves", "C - C @ s", "C + C @ s", "should be `C - C @ s`"),
     ("the first factor forgotten", "s * (C - C @ s)", "C - C @ s", "`s`"),
 )  # fmt: skip
 
@@ -428,7 +428,7 @@ def df(q, k, v):
     return ds @ k, ds.T @ q, dv
 """,
     ("the root of d forgotten", "keepdims=True)) / np.sqrt(d)\n    return",
-     "keepdims=True))\n    return", "1.73205 times|sqrt(d)"),
+     "keepdims=True))\n    return", "sqrt(d)"),
     ("a diagonal for the Jacobian", "a * (da - (a * da).sum(axis=1, keepdims=True))",
      "da * a * (1 - a)", "Jacobian"),
     ("the scores not transposed", "ds.T @ q", "ds @ q", "`ds`", "transposed"),
@@ -546,6 +546,6 @@ def df(z):
 """,
     ("not normalised", "e / e.sum(axis=1, keepdims=True)", "e", "sum"),
     ("normalised over all", "e.sum(axis=1, keepdims=True)", "e.sum()", "axis"),
-    ("the temperature twice", "return e / e", "return e / TAU / e", "TAU|10/7"),
+    ("the temperature twice", "return e / e", "return e / TAU / e", "TAU"),
     ("the temperature forgotten", "np.exp(z / TAU)\n    return", "np.exp(z)\n    return", "TAU"),
 )  # fmt: skip

@@ -225,10 +225,10 @@ def test_arguments_held_fixed(df, constants, held):
 
 def test_all_the_arguments_that_are_wrong_are_told():
     with pytest.raises(DerivationError) as caught:
-        derivation(squares, altered(w=np.negative, b=lambda g: 3 * g), W, X, B)
+        derivation(squares, altered(w=np.negative, b=lambda g: 7 * g), W, X, B)
     assert [(one.argument, one.suggestion) for one in caught.value.wrong] == [
         ("w", "The sign is flipped."),
-        ("b", "It is 3 times the gradient."),
+        ("b", "It is 7 times the gradient."),
     ]
     assert str(caught.value).count("\n") == 1
 

@@ -85,7 +85,7 @@ def test_a_constant_of_any_real_dtype_serves_at_any_size(name, shape):
         np.testing.assert_array_equal(y.data, f(x.data, constant))
         assert y.dtype == f(x.data, constant).dtype
         assert grad(y.sum(), x).dtype == np.float32
-    for f in (ag.sigmoid, ag.relu, ag.silu):
+    for f in (ag.sigmoid, ag.relu, ag.silu, ag.softplus):
         found = f(Tensor(constant)).data
         expected = f(constant.astype(np.float64))
         np.testing.assert_allclose(found.astype(np.float64), expected, rtol=2e-3)

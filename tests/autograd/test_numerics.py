@@ -81,6 +81,85 @@ def test_sigmoid_keeps_its_relative_precision():
     np.testing.assert_allclose(ag.sigmoid(x), np.exp(x.astype(np.float64)), rtol=1e-6)
 
 
+def test_derivatives_of_the_kl_of_a_collapsed_posterior_do_not_cancel():
+    """d^2 KL / dlogvar dweight, where KL has a weight, is (e^logvar - 1) / 2."""
+    logvar = np.float32([[1e-7], [-1e-5], [1e-3], [2], [-90]])
+    v, weight = Tensor(logvar, requires_grad=True), Tensor(np.ones(5, "f"), requires_grad=True)
+    _, kl = ag.reparameterize(0 * v, v, seed=0)
+    second = grad(grad((weight * kl).sum(), v, create_graph=True).sum(), weight)
+    np.testing.assert_allclose(second.data, np.expm1(logvar[:, 0].astype(float)) / 2, rtol=1e-6)
+
+
+FAR = np.concatenate([np.linspace(40, 110, 71), np.linspace(300, 400, 101), [1e4, 1e13, 1e30]])
+STEP_0, STEP_1 = (FAR * 0, FAR * 0 + 1), (FAR * 0, FAR)  # to the left and to the right
+
+
+@pytest.mark.parametrize("copies", [1, 4])  # few elements, and enough for a kernel of its own
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("f", "values", "slopes"),
+    [
+        (ag.softplus, STEP_1, STEP_0),
+        (ag.log_sigmoid, (-FAR, FAR * 0), (FAR * 0 + 1, FAR * 0)),
+        (lambda x: ag.bce_with_logits(x, 1.0), (FAR, FAR * 0), (FAR * 0 - 1, FAR * 0)),
+        (ag.sigmoid, STEP_0, (FAR * 0, FAR * 0)),
+        (ag.silu, STEP_1, STEP_0),
+        (ag.gelu, STEP_1, STEP_0),
+        (ag.tanh, (FAR * 0 - 1, FAR * 0 + 1), (FAR * 0, FAR * 0)),
+    ],
+)
+def test_the_tails_to_the_third_derivative(f, values, slopes, dtype, copies):
+    x = Tensor(np.tile([-FAR, FAR], copies).astype(dtype), requires_grad=True)
+    y = f(x)
+    for expected in (values, slopes, (FAR * 0, FAR * 0), (FAR * 0, FAR * 0)):
+        assert y.dtype == dtype
+        np.testing.assert_allclose(y.data, np.tile(expected, copies), rtol=1e-6, atol=1e-15)
+        y = grad(y.sum(), x, create_graph=True)
+
+
+@pytest.mark.parametrize(
+    ("f", "shape", "value"),
+    [
+        *(
+            (f, shape, np.empty(shape))
+            for f in (ag.softmax, ag.log_softmax, lambda x: ag.log_softmax(x, axis=0))
+            for shape in [(0,), (3, 0), (0, 3), (2, 0, 3)]
+        ),
+        (ag.logsumexp, (0,), -INF),
+        (lambda x: ag.logsumexp(x, axis=1), (2, 0, 3), np.full((2, 3), -INF)),
+        (lambda x: ag.logsumexp(x, axis=1), (0, 3), np.empty(0)),
+        *(
+            (lambda x: ag.linear(x, np.ones((2, x.shape[-1])), np.ones(2)), shape, np.ones(value))
+            for shape, value in [
+                ((0,), 2), ((0, 3), (0, 2)), ((2, 5, 0), (2, 5, 2)), ((0, 5, 3), (0, 5, 2)),
+            ]
+        ),
+        (lambda w: ag.linear(np.ones((2, 5, 0)), w, np.ones(4)), (4, 0), np.ones((2, 5, 4))),
+        (lambda w: ag.linear(np.ones((2, 5, 3)), w, np.ones(0)), (0, 3), np.empty((2, 5, 0))),
+        (lambda b: ag.linear(np.ones((2, 5, 0)), np.ones((4, 0)), b), (4,), None),
+        (lambda x: ag.conv2d(x, np.ones((3, 2, 3, 3))), (0, 2, 4, 4), np.empty((0, 3, 2, 2))),
+        (lambda w: ag.conv2d(np.ones((0, 2, 4, 4)), w), (3, 2, 3, 3), np.empty((0, 3, 2, 2))),
+        (lambda x: ag.max_pool2d(x, 2), (0, 2, 4, 4), np.empty((0, 2, 2, 2))),
+        (lambda x: ag.avg_pool2d(x, 2), (0, 2, 4, 4), np.empty((0, 2, 2, 2))),
+        (lambda x: ag.upsample_nearest(x, 2), (0, 2, 4, 4), np.empty((0, 2, 8, 8))),
+        *(
+            (lambda x: ag.group_norm(x, *np.ones((2, 4)), groups=2, eps=1), shape, np.empty(shape))
+            for shape in [(0, 4, 5), (2, 4, 0)]
+        ),
+        (lambda x: ag.reparameterize(x, x, 0)[1], (3, 0), np.zeros(3)),
+    ],
+)  # fmt: skip
+def test_empty_axes_have_values_and_gradients_to_the_second_order(f, shape, value):
+    x = Tensor(np.zeros(shape), requires_grad=True)
+    y = f(x)
+    if value is not None:
+        np.testing.assert_array_equal(y.data, value)
+    g = grad(y.sum(), x, create_graph=True)
+    assert g.shape == shape and np.isfinite(g.data).all()
+    if g.node is not None:
+        assert grad(g.sum(), x).shape == shape
+
+
 def test_sqrt_at_zero_has_an_infinite_derivative():
     with np.errstate(divide="ignore"):
         (first,) = derivatives(ag.sqrt, [0.0, 4.0], 1)
@@ -125,9 +204,9 @@ def test_empty_sum_has_a_gradient_of_its_shape():
     assert grad(x.sum(), x).shape == (0, 3)
 
 
-@pytest.mark.parametrize("f", [ag.max, ag.logsumexp])
+@pytest.mark.parametrize("f", [ag.max, ag.min])
 def test_extreme_of_nothing_is_an_error(f):
-    with pytest.raises(ValueError, match=r"(max|logsumexp) of float64\(0,\): zero-size array"):
+    with pytest.raises(ValueError, match=r"(max|min) of float64\(0,\): zero-size array"):
         f(Tensor(np.empty(0)))
 
 

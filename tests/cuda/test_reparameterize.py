@@ -77,6 +77,20 @@ def test_sampling_and_its_gradient(shape):
     check(*map(on_device, inputs), on_device(z), on_device(kl))
 
 
+@pytest.mark.parametrize("spread", [1e-7, 1e-3, 0.4, 3])
+def test_the_kl_of_a_collapsed_posterior_does_not_cancel(spread):
+    mu, logvar = (spread * array for array in arrays((5, 8), (5, 8)))
+    kl, on = np.empty(5, np.float32), np.ones(5, np.float32)
+    expected_kl, z = np.empty(5, np.float64), np.empty((5, 8), np.float64)
+    reference.reparameterize(mu.astype(float), logvar.astype(float), 0, 0, z, expected_kl)
+    z, kl, on, mu, logvar = map(on_device, (z.astype(np.float32), kl, on, mu, logvar))
+    implementation.reparameterize(mu, logvar, 0, 0, z, kl)
+    np.testing.assert_allclose(to_numpy(kl), expected_kl, rtol=1e-5)
+    gradient = implementation.reparameterize_logvar_grad(0 * mu, on, logvar, 0, 0)
+    expected = np.expm1(to_numpy(logvar).astype(float)) / 2
+    np.testing.assert_allclose(to_numpy(gradient), expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [(0, 4), (3, 0), (0,)])
 def test_nothing_to_sample(shape):
     inputs = arrays(shape, shape, shape, shape[:-1])

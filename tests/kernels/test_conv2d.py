@@ -5,6 +5,8 @@ from functools import partial
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 import kernels
 from kernels.masked_conv2d import live_taps
@@ -142,12 +144,74 @@ def test_any_memory_layout(implementation, mask):
             np.testing.assert_allclose(mine, other, atol=1e-13)
 
 
-def test_the_results_do_not_depend_on_how_the_batch_was_dealt_out(monkeypatch):
-    arrays = drawn(7, 2, 3, (5, 5), (3, 3))
-    before = three(*arrays)
-    monkeypatch.setattr("kernels.threads.CORES", 3)
-    for mine, other in zip(three(*arrays), before):
-        np.testing.assert_allclose(mine, other, atol=1e-13)
+channels = st.sampled_from([1, 2, 3, 8, 17])
+convolutions = st.fixed_dictionaries(
+    {
+        "batch": st.integers(1, 9),
+        "channels": channels,
+        "outputs": channels,
+        "size": st.tuples(st.integers(1, 8), st.integers(1, 8)),
+        "kernel_size": st.sampled_from([(1, 1), (3, 3), (2, 3), (5, 1)]),
+        "stride": st.just((1, 1)) | st.tuples(st.integers(1, 3), st.integers(1, 3)),
+        "padding": st.tuples(st.integers(0, 3), st.integers(0, 3)),
+        "dilation": st.tuples(st.integers(1, 2), st.integers(1, 2)),
+    }
+)
+
+
+def drawn_if_possible(options):
+    shapes = [options.pop(k) for k in ("batch", "channels", "outputs", "size", "kernel_size")]
+    try:
+        return drawn(*shapes, **options)
+    except ValueError:  # no window fits
+        assume(False)
+
+
+@given(convolutions, st.sampled_from([np.float32, np.float64]), st.data())
+@settings(max_examples=60, deadline=None)
+def test_no_bit_depends_on_cores_memory_or_the_rest_of_the_batch(options, dtype, data):
+    arrays = [array.astype(dtype) for array in drawn_if_possible(options)]
+    x, w, g = arrays
+    whole = three(x, w, g, **options)
+    shifted = [np.empty(a.size + 3, dtype)[3:].reshape(a.shape) for a in arrays]
+    for to, array in zip(shifted, arrays):
+        to[...] = array
+    with pytest.MonkeyPatch.context() as patch:
+        for cores, given_arrays in itertools.product((1, 2, 3), (arrays, shifted)):
+            patch.setattr("kernels.threads.CORES", cores)
+            for mine, other in zip(three(*given_arrays, **options), whole):
+                np.testing.assert_array_equal(mine, other)
+    n = data.draw(st.integers(0, len(x) - 1))
+    alone = three(x[n:][:1], w, g[n:][:1], **options)
+    np.testing.assert_array_equal(alone[0][0], whole[0][n])
+    np.testing.assert_array_equal(alone[1][0], whole[1][n])
+
+
+def test_no_bit_of_a_weight_gradient_of_many_images_depends_on_the_cores(monkeypatch):
+    x, _, g = (a.astype("f") for a in drawn(70, 3, 5, (28, 28), (3, 3), padding=1))
+    found = []
+    for cores in (1, 2, 3, 5):
+        monkeypatch.setattr("kernels.threads.CORES", cores)
+        found.append(kernels.conv2d_weight_grad(x, g, 3, padding=1))
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
+
+
+@given(convolutions, st.sampled_from([np.nan, np.inf, -np.inf]), st.integers(0, 2), st.data())
+@settings(max_examples=150, deadline=None)
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_what_is_not_finite_reaches_what_sees_it_and_nothing_else(options, value, which, data):
+    arrays = drawn_if_possible(options)
+    places = range(arrays[which].size)
+    arrays[which].flat[data.draw(st.sampled_from(places))] = value
+    found = three(*arrays, **options)
+    with kernels.use("reference"):
+        expected = three(*arrays, **options)
+    if which == 2:  # g: the docstring's exception
+        seen = kernels.conv2d(np.ones_like(arrays[0]), np.ones_like(arrays[1]), **options)
+        assume((seen != 0).all())
+    for mine, definition in zip(found, expected):
+        np.testing.assert_allclose(mine, definition, atol=1e-11)
 
 
 @pytest.mark.parametrize("implementation", ["reference", "cpu"])

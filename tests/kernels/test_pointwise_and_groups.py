@@ -4,6 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import kernels
 from kernels.dispatch import use
@@ -49,7 +51,8 @@ def test_group_norm_and_its_gradients(name, layout, dtype):
 
 
 @pytest.mark.parametrize(
-    ("shape", "weights", "groups"), [((2, 4), 3, 2), ((2, 4), 4, 3), ((4,), 4, 1)]
+    ("shape", "weights", "groups"),
+    [((2, 4), 3, 2), ((2, 4), 4, 3), ((4,), 4, 1), ((2, 0, 5), 0, 1), ((2, 4), 4, 0)],
 )
 def test_group_norm_refuses_shapes_that_do_not_fit(shape, weights, groups):
     w = np.ones(weights)
@@ -89,6 +92,76 @@ def test_functions_of_each_element(name, array, layouts):
     found = POINTWISE[name](*pair)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=4e-6, atol=1e-6)
+
+
+RNG = np.random.default_rng(0)
+ENDS = [0, -0.0, np.inf, -np.inf, np.nan, -87, -90, -103, -200, 88.7, 89, 200]
+MANY = np.concatenate([ENDS, 30 * RNG.standard_normal(40_000)]).astype(np.float32)
+OTHERS = RNG.permutation(MANY)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.parametrize("name", POINTWISE)
+@given(
+    st.sampled_from([1, 2, 7, 8, 31, 100, 255, 256, 257, 2**14 - 1, 2**14, 20_001]),
+    st.integers(0, 20),
+    st.sampled_from([1, -1, 2]),
+    st.sampled_from([1, 2, 3]),
+)
+@settings(max_examples=40, deadline=None)
+def test_a_value_depends_on_neither_size_nor_place_nor_cores(name, size, first, step, cores):
+    some = slice(first, first + size * abs(step))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kernels.threads.CORES", cores)
+        x, y = MANY[some][::step], OTHERS[some][::step]
+        found = POINTWISE[name](x, y)
+        patch.setattr("kernels.threads.CORES", 1)
+        expected = POINTWISE[name](MANY, OTHERS)[some][::step]
+    np.testing.assert_array_equal(bits(found), bits(expected))
+
+
+def bits(array):
+    """As integers, with the sign of a zero; one NaN is as good as another."""
+    return np.where(np.isnan(array), np.float32(np.nan), array).view(np.int32)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_groups_depend_on_neither_cores_nor_place_nor_the_rest_of_the_batch(monkeypatch, layout):
+    g, x = RNG.standard_normal((2, 7, 8, 11, 12)).astype(np.float32)
+    w = RNG.standard_normal(8).astype(np.float32)
+    shifted = np.empty(x.size + 3, np.float32)[3:].reshape(x.shape)
+    shifted[...] = x
+
+    def results(x, g):
+        weights = kernels.group_norm_weight_grad(g, x, 4, 1e-5)
+        images = kernels.group_norm(x, w, w, 4, 1e-5), kernels.group_norm_input_grad(g, x, w, 4, 0)
+        return *images, weights
+
+    expected = results(x, g)
+    for cores in (1, 2, 3):
+        monkeypatch.setattr("kernels.threads.CORES", cores)
+        for given_x in (LAYOUTS[layout](x), shifted):
+            for mine, other in zip(results(given_x, g), expected):
+                np.testing.assert_array_equal(mine, other)
+    for mine, other in zip(results(x[4:5], g[4:5])[:2], expected):
+        np.testing.assert_array_equal(mine, other[4:5])
+
+
+def test_the_smallest_sigmoids_are_not_cut():
+    x = np.float32([-80, -90, -100])
+    for n in (1, 400):
+        found = kernels.sigmoid(np.repeat(x, n))[::n]
+        np.testing.assert_allclose(found, np.exp(x.astype(float)), rtol=1e-6, atol=1e-45)
+
+
+@pytest.mark.parametrize("size", [3, 300])
+@pytest.mark.parametrize("dtype", [np.int64, np.float16, np.longdouble, ">f4", ">f8"])
+def test_numbers_that_no_kernel_takes_have_the_definition(dtype, size):
+    x = np.resize(np.arange(-4, 5), (size, 1, 1)).astype(dtype)
+    for f in POINTWISE.values():
+        with use("reference"):
+            expected = f(x.astype(np.float64), x.astype(np.float64))
+        np.testing.assert_allclose(f(x, x).astype(np.float64), expected, rtol=1e-3)
 
 
 def test_what_is_not_two_images_of_one_kind_is_added_as_numpy_adds_it():

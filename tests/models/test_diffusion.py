@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.ddpm import DDPM, Settings
+from models.denoisers import with_angles
 from models.diffusion import OBJECTIVES, Diffusion, cosine, linear, log_mass
 
 # The schedules
@@ -51,6 +53,33 @@ def test_noise_does_not_cancel(betas):
 def test_a_schedule_that_leaves_signal_is_warned_of(betas, alpha_bar):
     with pytest.warns(UserWarning, match=f"alpha_bar_T = {alpha_bar}"):
         Diffusion(betas)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("end", [0.2, 0.9])  # alpha_bar_T is 0 in float32, and in float64
+def test_a_signal_that_underflows_makes_no_nan(end, objective):
+    settings = Settings(
+        T=1000, schedule="linear", beta_end=end, objective=objective, network="mlp", width=8,
+        fourier=True, sampling_steps=7,
+    )  # fmt: skip
+    model, rng = DDPM(settings, (2, 2), 17, np.random.default_rng(0)), np.random.default_rng(0)
+    x = rng.integers(0, 17, (16, 4)) / 16
+    loss, _ = model.loss(x.astype(np.float32), rng)
+    loss.backward()
+    assert np.isfinite(loss.item())
+    assert all(np.isfinite(p.grad.data).all() for p in model.parameters().values())
+    assert np.isfinite(model.sample(3, rng)).all()
+    assert np.isfinite(model.bound(x.astype(np.float32), rng, None, terms=40)["nll"]).all()
+    last, x_t = np.full(2, 1000), np.float32([[0.0, 1.0], [-3.0, 2.0]])
+    assert np.isfinite(model.diffusion.image(objective, x_t, x_t, last)).all()
+
+
+def test_angles_fade_before_the_signal_is_gone():
+    x_t, one = np.float32([[0.3, -2.0]]), np.ones((1, 1), np.float32)
+    for signal in (0, 1e-30, 1e-12):
+        angles = with_angles(x_t, np.float32(signal) * one, one, 17)
+        np.testing.assert_array_equal(angles[:, 1:], 0)
+    assert (with_angles(x_t, one, 1e-4 * one, 17)[:, 1:] != 0).all()
 
 
 # Its Gaussians
