@@ -65,7 +65,7 @@ def implementation(kernel: str, *arrays: Array) -> Any:
     name = chosen or ("cuda" if on_device else CPU)
     for a in arrays:
         if is_on_device(a) != on_device:
-            raise TypeError(f"{kernel} of {describe(arrays)}, on two devices: move one to the other")
+            raise TypeError(f"{kernel} of {describe(arrays)}, on two devices: move one")
         if a.dtype not in DTYPES[name]:
             dtypes = " or ".join(dtype.name for dtype in DTYPES[name])
             raise TypeError(f"{kernel} by {name} takes {dtypes}, not {describe(arrays)}")
