@@ -56,7 +56,8 @@ def repairs(
 ) -> dict[str, str]:
     """What would make wrong gradients right, and no sound one wrong, where anything would.
 
-    `read` takes apart what df returns at the k-th point, and `truths` has the true gradients.
+    `read` takes apart what df returns at the k-th point, and `truths` has the true gradients. Of
+    two changes that do, the one that mends more is taken, and then the later one in df.
     """
     try:
         probe = Probe(df)
@@ -68,13 +69,15 @@ def repairs(
         seen.append(dict(probe.values))
 
     def fixed(change: Change) -> set[str]:
+        """The arguments that it makes right; none, where it changes a sound one."""
         right = set(truths)
         for k, point in enumerate(points):
             try:
                 found = read(probe.run(*point, at=change.at, change=lambda v: change.new(v, k)), k)  # noqa: B023
             except Exception:  # whatever a person's own function raises at what it never was given
                 return set()
-            right = {a for a in right if _fits(found[a], truths[a][k], given[k][a])}
+            due = {a: given[k][a] if a in sound else truths[a][k] for a in right}
+            right = {a for a in right if _fits(found[a], due[a], given[k][a])}
             if not right.intersection(wrong) or not right >= sound:
                 return set()
         return right - sound

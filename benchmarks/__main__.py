@@ -62,7 +62,7 @@ def main() -> None:
     given = {n: v for n, v in vars(options).items() if v != parser.get_default(n)}
     for name in given.keys() & set(convolution) - set(takes.get(options.name, [])):
         parser.error(f"{options.name} takes no --{name}")
-    if options.rounds < 1 or (options.batch or 1) < 1:
+    if options.rounds < 1 or (options.batch is not None and options.batch < 1):
         parser.error("--rounds and --batch are at least 1")
     taken = {name: given[name] for name in takes.get(options.name, []) if name in given}
     if options.name in KERNELS:

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numba import config
 
 Array = Any
 """A `numpy.ndarray` or a `cupy.ndarray`."""
@@ -20,7 +20,8 @@ DTYPES = {"reference": (SINGLE, DOUBLE), "cpu": (SINGLE, DOUBLE), "cuda": (SINGL
 """What each implementation takes."""
 
 KERNELS = ("conv2d", "group_norm", "masked_conv2d", "pointwise", "reparameterize")
-CPU = "reference" if config.DISABLE_JIT else "cpu"  # NUMBA_DISABLE_JIT=1, for debugging
+JIT = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")  # without, for debugging
+CPU = "cpu" if JIT else "reference"
 
 _chosen: ContextVar[Mapping[str, Any]] = ContextVar("_chosen", default=MappingProxyType({}))
 
@@ -60,16 +61,20 @@ def implementation(kernel: str, *arrays: Array) -> Any:
     chosen = _chosen.get().get(kernel)
     if chosen is not None and not isinstance(chosen, str):
         return chosen
-    on_device = {is_on_device(a) for a in arrays}
-    if len(on_device) > 1:
-        raise TypeError(f"{kernel} of {describe(arrays)}, on two devices: move one to the other")
-    name = chosen or ("cuda" if True in on_device else CPU)
-    if any(a.dtype not in DTYPES[name] for a in arrays):
-        dtypes = " or ".join(dtype.name for dtype in DTYPES[name])
-        raise TypeError(f"{kernel} by {name} takes {dtypes}, not {describe(arrays)}")
-    if name == "cuda" and True not in on_device and os.environ.get("NUMBA_ENABLE_CUDASIM") != "1":
+    on_device = is_on_device(arrays[0])
+    name = chosen or ("cuda" if on_device else CPU)
+    for a in arrays:
+        if is_on_device(a) != on_device:
+            raise TypeError(f"{kernel} of {describe(arrays)}, on two devices: move one")
+        if a.dtype not in DTYPES[name]:
+            dtypes = " or ".join(dtype.name for dtype in DTYPES[name])
+            raise TypeError(f"{kernel} by {name} takes {dtypes}, not {describe(arrays)}")
+    if name == "cuda" and not on_device and os.environ.get("NUMBA_ENABLE_CUDASIM") != "1":
         raise TypeError(f"{kernel} by cuda takes CuPy's arrays, not {describe(arrays)}")
-    return importlib.import_module(f"kernels.{kernel}.{name}")
+    return _module(f"kernels.{kernel}.{name}")
+
+
+_module = cache(importlib.import_module)  # a small kernel would wait for the look-up
 
 
 def describe(arrays: Sequence[Array]) -> str:

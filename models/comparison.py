@@ -17,9 +17,11 @@ from jinja2 import Template
 from matplotlib.figure import Figure
 
 from models import figures, metrics
+from models.data import load
 from models.errors import UsageError
 from models.files import replacing
 from models.model import Model
+from models.progress import bar
 from models.training import Run, read_metrics
 
 ACROSS = 6  # samples in a row and in a column
@@ -74,12 +76,16 @@ def write(runs: Sequence[Run], n: int, seed: int, page: Path, picture: Path) -> 
 
 def _examine(run: Run, n: int, seed: int) -> Entry:
     rng = np.random.default_rng(seed)
-    run.model.draws(2, rng)  # compiles what is not compiled yet
-    started = time.perf_counter()
-    samples = run.model.draws(n, rng)
-    seconds = (time.perf_counter() - started) * 1000 / n
-    classifier = metrics.classifier_for(run.data, data_dir=run.config.data_dir)
-    quality = metrics.quality(samples, run.data, run.model.shown, classifier, rng)
+    name, config = run.directory.name, run.config
+    with bar(f"{name}: drawing {n:,} samples"):
+        run.model.draws(2, rng)  # compiles what is not compiled yet
+        started = time.perf_counter()
+        samples = run.model.draws(n, rng)
+        seconds = (time.perf_counter() - started) * 1000 / n
+    everything = load(config.data, config.data_dir) if config.limit else run.data
+    classifier = metrics.classifier_for(everything, data_dir=config.data_dir)
+    with bar(f"{name}: measuring {n:,} samples"):
+        quality = metrics.quality(samples, run.data, run.model.shown, classifier, rng)
     return Entry(run, run.evaluate() | quality, samples, seconds)
 
 

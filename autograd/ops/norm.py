@@ -6,7 +6,7 @@ import numpy as np
 
 import kernels
 from autograd.ops.elementwise import sqrt
-from autograd.ops.reduce import mean, sum_by_channel
+from autograd.ops.reduce import sum, sum_by_channel
 from autograd.primitive import bare, primitive
 
 
@@ -53,7 +53,7 @@ def _input_grad_x(h, g, x, w, groups, eps):
         return y.reshape((len(x), groups, bare(x)[:1].size // groups))
 
     def average(y):
-        return mean(y, axis=-1, keepdims=True)
+        return sum(y, axis=-1, keepdims=True) / max(y.shape[-1], 1)  # of no positions, nothing
 
     f, jf = grouped(g * _along(w, x)), group_norm_input_grad(g, x, w, groups=groups, eps=eps)
     h, jh = grouped(h), _jacobian(h, x, groups, eps)

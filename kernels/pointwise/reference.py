@@ -8,8 +8,7 @@ def add(x, y):
 
 
 def leaky_relu(x, slope):
-    y = np.maximum(x, 0)
-    return y + slope * np.minimum(x, 0) if slope else y
+    return np.where(x <= 0, slope * x if slope else 0, x)
 
 
 def leaky_relu_grad(g, y, slope):

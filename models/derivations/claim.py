@@ -15,7 +15,7 @@ A function that yields the routes becomes a claim by its decorator, and nothing 
         yield "quadrature", integrate.quad(lambda u: (u - 0.5) ** 2, 0, 1)[0]
 
 `formula` is what is claimed, and each of `mistakes` what a student would write in its place. A
-claim that does not refuse them all is worthless, and the tests hold that it does.
+claim that does not refuse them all is worthless, and `check()` says that it fails.
 """
 
 import inspect

@@ -360,7 +360,8 @@ def df(W1, b1, W2):
     ("tanh' forgotten", "da = dh * (1 - h ** 2)", "da = dh", "1 - h"),
     ("the square in tanh' forgotten", "1 - h ** 2", "1 - h", "`h"),
     ("tanh twice in tanh'", "1 - h ** 2", "1 - np.tanh(h) ** 2", "h"),
-    ("sigma' for tanh'", "dh * (1 - h ** 2)", "dh * h * (1 - h)", "1 - h"),
+    ("sigma' for tanh'", "dh * (1 - h ** 2)", "dh * h * (1 - h)",
+     "1 - h ** 2|`h` lacks the term `1`"),
     ("W2 not transposed", "dout @ W2.T", "dout @ W2", "`W2`", "transposed"),
     ("the inner gradient for the outer", "dW2 = h.T @ dout", "dW2 = np.tanh(h).T @ dout", "h"),
 )  # fmt: skip

@@ -129,3 +129,11 @@ def test_what_cannot_be_compared_is_refused(runs, tmp_path, monkeypatch, capsys)
         assert message in error
         assert error.count("\n") == 1
     assert not page.exists()
+
+
+def test_a_run_of_the_first_images_is_measured_with_the_classifier_of_all(runs, tmp_path):
+    train(tmp_path / "few", "vae", "--limit", "150")
+    page = tmp_path / "page.html"
+    assert main(["compare", str(runs / "vae"), str(tmp_path / "few"), "--out", str(page)]) == 0
+    assert "fixed binarisation (pixel &gt; 1/2), the first 150 images" in page.read_text()
+    assert len(list((runs / "cache").rglob("*.safetensors"))) == 1

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, nn
+from models import figures
 from models.data import Dataset
 from models.errors import UsageError
 from models.families import FAMILIES
@@ -105,3 +106,15 @@ def test_models_layers_and_large_tensors_are_shown_by_their_shapes():
     large = Tensor(np.linspace(-1, 2, 2000, dtype=np.float32).reshape(2, 1000))
     assert repr(large * 2) == "Tensor(float32, (2, 1000), -2 to 4)"
     assert repr(Tensor([1.0, 2.0])) == "Tensor([1., 2.])"
+
+
+@pytest.mark.parametrize("black", [False, True])
+@pytest.mark.parametrize("family", SMALL)
+def test_one_test_image_is_enough_and_all_may_be_black(family, black):
+    levels = np.zeros_like(LEVELS) if black else LEVELS
+    data = Dataset("few", 5, levels, levels[:1])
+    model, rng = made(family, data), np.random.default_rng(0)
+    test = data.observe(data.test, model.shown, rng)
+    assert all(np.isfinite(numbers).all() for numbers in model.evaluate(test, rng).values())
+    for figure in model.draw(data, test, rng).values():
+        assert figures.rendered(figure, ".png").startswith(b"\x89PNG")
