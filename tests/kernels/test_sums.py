@@ -91,9 +91,9 @@ def test_the_gradient_of_what_many_rows_have_in_common(f):
     np.testing.assert_allclose(g.numpy(), [1, 1], rtol=1e-6)
 
 
-@pytest.mark.parametrize("f", [ag.logsumexp, ag.norm, ag.mean, ag.var], ids=str)
-def test_what_is_made_of_sums(f):
-    x = numbers(LONG, 3)
+@pytest.mark.parametrize("name", ["logsumexp", "norm", "mean", "var"])
+def test_what_is_made_of_sums(name):
+    f, x = getattr(ag, name), numbers(LONG, 3)
     np.testing.assert_allclose(f(x, axis=0), f(x.astype(np.float64), axis=0), rtol=1e-6)
 
 
