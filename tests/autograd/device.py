@@ -58,9 +58,9 @@ FUNCTIONS = {
 CREATING = ("arange", "empty", "eye", "indices", "ones", "zeros")
 
 UFUNCS = """
-    absolute add bitwise_and bitwise_or cos divide equal exp greater greater_equal invert isfinite
-    isnan less less_equal log log1p matmul maximum minimum multiply negative not_equal power sign
-    sin sqrt subtract tanh
+    absolute add bitwise_and bitwise_or cos divide equal exp expm1 greater greater_equal invert
+    isfinite isnan less less_equal log log1p matmul maximum minimum multiply negative not_equal
+    power sign sin sqrt subtract tanh
 """
 UFUNC_KEYWORDS = "out dtype casting where"
 
