@@ -50,14 +50,14 @@ class Sampler:
     def index(self, shape: tuple[int, ...]) -> Any:
         """Whatever NumPy takes between brackets, for at least two axes, none empty."""
         n, m = shape[:2]
-        rows = self.rng.integers(0, n, (2, 3))  # some twice
+        rows, columns = self.rng.integers(0, n, (2, 3)), self.rng.integers(0, m, 4)  # some twice
         mask, of_rows, of_columns = (self.normal(size) > 0 for size in (shape, (n,), (m,)))
         return self.choose(
             *(0, -1, np.int64(0), None, ..., (), True, False, slice(None, None, -1), slice(0, 0)),
             *((slice(None), -1), (..., None, slice(None, None, -1)), (None, 0), (0, ..., 0)),
             *(rows, rows.astype(np.uint8), rows[0].tolist(), [], [-1, 0], range(n)),
-            *((rows[0], self.rng.integers(0, m, 3)), (rows, 0), (slice(None), rows[0]), (0, [0])),
-            *((rows[:, :, None], self.rng.integers(0, m, 4)), (rows[0], None, slice(1))),
+            *((rows[0], columns[:3]), (rows, 0), (slice(None), columns), (0, [0])),
+            *((rows[:, :, None], columns), (rows[0], None, slice(1))),
             *(mask, of_rows, of_rows.tolist(), (slice(None), of_columns), (rows[0], ..., None)),
         )
 
@@ -195,8 +195,8 @@ def mixed(where, s):
 @case("where")
 def of_one_condition(where, s):
     a, b = s.broadcastable(2)
-    chosen = s.choose(True, False)
-    return lambda x, y: where(chosen, x, y), [s.normal(a), s.normal(b)]
+    chosen = np.array(s.choose(True, False))
+    return lambda x, y: where(beside(x, chosen), x, y), [s.normal(a), s.normal(b)]
 
 
 @case("astype")
