@@ -145,7 +145,7 @@ class Tensor:
     def __repr__(self) -> str:
         made = f", made by {self.node.primitive.name}" if self.node and self.node.primitive else ""
         if self.size > SHOWN:
-            extremes = f"{self.data.min():.3g} to {self.data.max():.3g}"
+            extremes = f"{self.data.min().item():.3g} to {self.data.max().item():.3g}"
             return f"Tensor({self.dtype}, {self.shape}, {extremes}{made})"
         return f"Tensor({namespace(self.data).array2string(self.data, separator=', ')}{made})"
 

@@ -128,15 +128,21 @@ def test_a_cache_that_cannot_be_written_is_done_without(quick, tmp_path):
 
 def test_data_without_labels(quick, tmp_path):
     with pytest.raises(Failure, match="noise has no labelled images"):
-        classifier_for(dataclasses.replace(quick, train_labels=None), cache=tmp_path)
-    binarized = dataclasses.replace(quick, name="binarized-mnist", train_labels=None)
+        classifier_for(
+            dataclasses.replace(quick, train_labels=None, test_labels=None), cache=tmp_path
+        )
+    binarized = dataclasses.replace(
+        quick, name="binarized-mnist", train_labels=None, test_labels=None
+    )
     with pytest.raises(Failure, match="no train-images-idx3-ubyte"):
         classifier_for(binarized, cache=tmp_path, data_dir=tmp_path)
 
 
 def test_binarized_mnist_is_seen_by_the_classifier_of_mnist(quick, tmp_path, monkeypatch):
     monkeypatch.setattr(classifier, "load", lambda name, data_dir: quick)
-    binarized = dataclasses.replace(quick, name="binarized-mnist", train_labels=None)
+    binarized = dataclasses.replace(
+        quick, name="binarized-mnist", train_labels=None, test_labels=None
+    )
     theirs = classifier_for(binarized, cache=tmp_path).fingerprint
     assert theirs == classifier_for(quick, cache=tmp_path).fingerprint
 
