@@ -126,11 +126,12 @@ def test_a_cache_that_cannot_be_written_is_done_without(quick, tmp_path):
     assert classifier_for(quick, cache=tmp_path / "file" / "below").accuracy >= 0
 
 
+UNLABELLED: dict = {"train_labels": None, "test_labels": None}
+
+
 def test_data_without_labels(quick, tmp_path):
     with pytest.raises(Failure, match="noise has no labelled images"):
-        classifier_for(
-            dataclasses.replace(quick, train_labels=None, test_labels=None), cache=tmp_path
-        )
+        classifier_for(dataclasses.replace(quick, **UNLABELLED), cache=tmp_path)
     binarized = dataclasses.replace(
         quick, name="binarized-mnist", train_labels=None, test_labels=None
     )
