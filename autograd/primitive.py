@@ -44,8 +44,8 @@ class Primitive:
         self.forward = forward
         self.name = forward.__name__
         self.__doc__ = forward.__doc__
-        self.signature = inspect.signature(forward)
-        parameters = self.signature.parameters.values()
+        self.__signature__ = inspect.signature(forward)  # so that a rule may be a primitive
+        parameters = self.__signature__.parameters.values()
         self.inputs = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
         self.keywords = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
         optional = (p for p in parameters if p.name in self.keywords and p.default is not p.empty)
@@ -134,7 +134,7 @@ class Primitive:
         n = self.arity
         beyond, rest = dict(zip(self.keywords, inputs[n:])), inputs[n + len(self.keywords) :]
         try:
-            bound = self.signature.bind(*inputs[:n], *rest, **beyond, **keywords)
+            bound = self.__signature__.bind(*inputs[:n], *rest, **beyond, **keywords)
         except TypeError as error:
             raise TypeError(f"{self!r}: {error}") from None
         bound.apply_defaults()
@@ -159,7 +159,7 @@ class Primitive:
             )
 
     def __repr__(self) -> str:
-        return f"<primitive {self.name}{inspect.signature(self.forward)}>"
+        return f"<primitive {self.name}{self.__signature__}>"
 
 
 def primitive(forward: Callable) -> Primitive:

@@ -12,6 +12,7 @@ from kernels.group_norm import (
     group_norm,
     group_norm_input_grad,
     group_norm_weight_grad,
+    sum_by_channel,
 )
 from kernels.masked_conv2d import (
     Mask,
@@ -48,6 +49,7 @@ __all__ = [
     "sigmoid",
     "silu",
     "silu_grad",
+    "sum_by_channel",
     "total",
     "unfold",
     "use",

@@ -74,9 +74,7 @@ def _tree(y: np.ndarray) -> np.ndarray:
     The pieces' sums are few, and added up in float64.
     """
     n, rows, columns = y.shape
-    if rows <= BLOCK:
-        return y.sum(axis=1)
     part = rows // FEW
     pieces = y[:, : FEW * part].reshape(n, FEW, part * columns).sum(axis=1)
-    ans = _tree(pieces.reshape(n, part, columns).astype(np.float64, copy=False))
+    ans = pieces.reshape(n, part, columns).sum(axis=1, dtype=np.float64)
     return ans + y[:, FEW * part :].sum(axis=1) if rows % FEW else ans

@@ -59,9 +59,18 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return sum(x, axis=axis, keepdims=keepdims) / count(x.shape, axis)
 
 
-def sum_by_channel(x: Any) -> Any:
+@primitive
+def sum_by_channel(x):
     """(N, C, ...) to (C,)."""
-    return sum(x, axis=(0, *range(2, x.ndim)))
+    return kernels.sum_by_channel(x)
+
+
+def _sum_by_channel_x(g, x_shape):
+    channels = g.reshape((1, -1, *[1] * (len(x_shape) - 2)))
+    return broadcast_to(channels, shape=x_shape)
+
+
+sum_by_channel.rule(x=_sum_by_channel_x)
 
 
 def var(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:

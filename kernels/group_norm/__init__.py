@@ -10,7 +10,8 @@ the direction h is J h = r (h - mean(h) - xhat mean(xhat h)), and J is symmetric
 float64, any layout; the results have their channels last in memory, as convolutions like it.
 """
 
-from kernels.dispatch import Array, implementation
+from kernels.dispatch import DOUBLE, SINGLE, Array, implementation
+from kernels.group_norm import reference
 
 
 def group_norm(x: Array, w: Array, b: Array, groups: int, eps: float) -> Array:
@@ -29,6 +30,13 @@ def group_norm_input_grad(g: Array, x: Array, w: Array, groups: int, eps: float)
 def group_norm_weight_grad(g: Array, x: Array, groups: int, eps: float) -> Array:
     """(C,), the sum of g xhat over examples and positions."""
     return implementation("group_norm", g, x).group_norm_weight_grad(g, x, groups, eps)
+
+
+def sum_by_channel(x: Array) -> Array:
+    """(C,), the sum over examples and positions: the gradient of what each channel had added."""
+    if x.ndim == 2 or not x.size or x.dtype not in (SINGLE, DOUBLE):
+        return reference.sum_by_channel(x)
+    return implementation("group_norm", x).sum_by_channel(x)
 
 
 def _check(x: Array, w: Array, groups: int) -> None:

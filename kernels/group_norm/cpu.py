@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 
 from kernels.compiled import compiled
-from kernels.threads import run
+from kernels.threads import run, run_if_large
 
 BLOCK = 64
 LONG = 128  # elements of a row, which pay for its start
@@ -37,6 +37,12 @@ def group_norm_input_grad(g, x, w, groups, eps):
 def group_norm_weight_grad(g, x, groups, eps):
     d = np.empty(x.shape[:2])
     run(_weight_grad, len(x), _rows(g), _rows(x), d, groups, eps)
+    return d.sum(axis=0).astype(x.dtype)
+
+
+def sum_by_channel(x):
+    d = np.empty(x.shape[:2])
+    run_if_large(_channel_sums, x.size // 8, len(x), _rows(x), d)  # it only reads
     return d.sum(axis=0).astype(x.dtype)
 
 
@@ -95,6 +101,13 @@ def _weight_grad(g, x, d, groups, eps, start, stop):
         _moments(x[n], groups, eps, block, mean, r)
         _products(g[n], x[n], mean, g_block, block, g_sums, d[n])
         d[n] *= r
+
+
+@_compiled
+def _channel_sums(x, d, start, stop):
+    block = _line(x)
+    for n in range(start, stop):
+        _sums(x[n], block, d[n])
 
 
 @_compiled

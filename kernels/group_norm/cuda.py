@@ -4,6 +4,7 @@ from kernels.group_norm.reference import (
     group_norm,
     group_norm_input_grad,
     group_norm_weight_grad,
+    sum_by_channel,
 )
 
-__all__ = ["group_norm", "group_norm_input_grad", "group_norm_weight_grad"]
+__all__ = ["group_norm", "group_norm_input_grad", "group_norm_weight_grad", "sum_by_channel"]

@@ -22,6 +22,10 @@ def group_norm_weight_grad(g, x, groups, eps):
     return total(g * normal.reshape(x.shape), (0, *range(2, x.ndim)))
 
 
+def sum_by_channel(x):
+    return total(x, (0, *range(2, x.ndim)))
+
+
 def _standardised(x, groups, eps):
     """(N, groups, the rest), and the factor r of each group."""
     grouped = x.reshape((len(x), groups, x.size // max(1, len(x) * groups)))

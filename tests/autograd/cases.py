@@ -271,6 +271,11 @@ def over_axes(reduction, s):
     return lambda x: reduction(x, axis=axis, keepdims=keepdims), [values(shape)]
 
 
+@case("sum_by_channel")
+def of_images(sum_by_channel, s):
+    return sum_by_channel, [s.normal(s.shape(low=2, high=4))]
+
+
 @case("log_softmax")
 def along_an_axis(log_softmax, s):
     shape = s.shape(low=1, smallest=1)
@@ -398,7 +403,18 @@ def windows_back(fold, s):
 
 MULTILINEAR = [
     "leaky_relu_grad",
-    *("neg", "sum", "sum_to", "broadcast_to", "reshape", "transpose", "pad", "astype", "getitem"),
+    *(
+        "neg",
+        "sum",
+        "sum_by_channel",
+        "sum_to",
+        "broadcast_to",
+        "reshape",
+        "transpose",
+        "pad",
+        "astype",
+        "getitem",
+    ),
     *("scatter_add", "mul", "matrix_product", "unfold", "fold"),
     *("conv2d", "conv2d_input_grad", "conv2d_weight_grad"),
 ]

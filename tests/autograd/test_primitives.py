@@ -140,7 +140,7 @@ def mutants(name: str) -> list[tuple[str, dict[str, Callable]]]:
     ]
     names = list(rules)
     exchanged = dict(zip(names, [rules[n] for n in names[1:] + names[:1]]))
-    different = [r.__code__.co_code for r in rules.values()]
+    different = [r.__code__.co_code if hasattr(r, "__code__") else r for r in rules.values()]
     if len(set(different)) > 1:
         spoilt.append((f"{name}: the rules of {' and '.join(names)} exchanged", exchanged))
     return spoilt
