@@ -35,7 +35,7 @@ def as_array(value: Any) -> Array:
 FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
 """What gradients are of."""
 
-PLAIN = {np.ndarray, float, int, bool, type(None)}
+PLAIN = {np.ndarray, float, int, bool, type(None), np.float32, np.float64}
 """What may stand beside a Tensor as it is."""
 
 

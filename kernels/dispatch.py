@@ -88,4 +88,5 @@ def is_on_device(array: Array) -> bool:
 
 def namespace(array: Array) -> Any:
     """The module, `numpy` or `cupy`, whose functions take `array`."""
-    return sys.modules["cupy"] if is_on_device(array) else np
+    on_cpu = type(array) is np.ndarray or not is_on_device(array)
+    return np if on_cpu else sys.modules["cupy"]

@@ -23,10 +23,10 @@ def total(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
     NumPy adds so along the memory, but row after row across it, where float32 loses two digits in
     10^5 rows. The order depends on the shape and the layout of x, on nothing else.
     """
-    if x.size <= BLOCK or type(x) is not np.ndarray or x.dtype.kind != "f":  # CuPy's is a tree
+    if type(x) is not np.ndarray:  # CuPy's is a tree
         return x.sum(axis=axis, keepdims=keepdims)
-    plan = _plan(x.shape, x.strides, axis)
-    if plan is None:
+    few = x.size <= BLOCK or x.dtype.kind != "f"
+    if few or (plan := _plan(x.shape, x.strides, axis)) is None:
         return x.sum(axis=axis, keepdims=keepdims)
     order, shape, summed, kept, back, axes = plan
     y = x.transpose(order).reshape(shape)

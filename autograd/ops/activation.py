@@ -29,12 +29,7 @@ leaky_relu.rule(x=lambda g, ans, slope: leaky_relu_grad(g, ans, slope=slope))
 leaky_relu_grad.rule(g=lambda h, y, slope: leaky_relu_grad(h, y, slope=slope), y=None)
 
 
-@primitive
-def sigmoid(x):
-    """1 / (1 + e^-x)."""
-    return kernels.sigmoid(x)
-
-
+sigmoid = primitive(kernels.sigmoid)
 sigmoid.rule(x=lambda g, ans: g * ans * (1 - ans))
 
 

@@ -8,7 +8,7 @@ def add(x, y):
 
 
 def leaky_relu(x, slope):
-    return np.where(x <= 0, slope * x if slope else 0, x)
+    return np.where(x <= 0, slope * x, x) if slope else np.maximum(x, 0.0)
 
 
 def leaky_relu_grad(g, y, slope):
