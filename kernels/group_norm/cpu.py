@@ -42,7 +42,8 @@ def group_norm_weight_grad(g, x, groups, eps):
 
 def sum_by_channel(x):
     d = np.empty(x.shape[:2])
-    run_if_large(_channel_sums, x.size // 8, len(x), _rows(x), d)  # it only reads
+    work = max(1, x.size // 8)  # it only reads
+    run_if_large(_channel_sums, work, len(x), _rows(x), d)
     return d.sum(axis=0).astype(x.dtype)
 
 
