@@ -84,6 +84,8 @@ def gradients(
     rounding inside f, and counts only where two steps agree. Weights and inner products stay
     outside the engine, whose rules are not to vouch for themselves. Raises GradientError.
     """
+    if any(np.iscomplexobj(bare(arg)) for arg in args):
+        raise TypeError("check.gradients takes real inputs, and one is complex")
     arrays = [np.array(bare(arg), dtype=np.float64) for arg in args]
     rng = np.random.default_rng(seed)
 

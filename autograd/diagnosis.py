@@ -167,7 +167,7 @@ def by_what_is_missing(
             candidates[f"{name}^2"] = [point[i] ** 2 for point in points]
     for what, values in candidates.items():
         factors = _fit([values], errors)
-        if factors is not None:
+        if factors is not None and not _is(factors[0], 0):
             times = "" if _is(factors[0], 1) else f"{_number(factors[0])} times "
             return f"Right but for a second term: {times}{what} is missing."
     for axis, length in enumerate(errors[0].shape):

@@ -25,6 +25,8 @@ class Optimizer:
     slots: tuple[str, ...] = ()
 
     def __init__(self, parameters: Mapping[str, Tensor], learning_rate: float | Schedule):
+        if not isinstance(parameters, Mapping):
+            raise TypeError("parameters have names: give module.parameters(), or {'w': w}")
         self.parameters = parameters
         self.schedule = learning_rate if callable(learning_rate) else lambda step: learning_rate
         self.steps = 0

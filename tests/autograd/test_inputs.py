@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import autograd as ag
-from autograd import PRIMITIVES, Tensor, grad, nn, no_grad, primitive
+from autograd import PRIMITIVES, Tensor, grad, nn, no_grad, optim, primitive
 from tests.autograd.test_nn import LAYERS
 
 
@@ -124,6 +124,13 @@ def test_what_may_not_go_in_is_refused_and_named(name):
     attempt, message = REFUSED_INPUTS[name]
     with pytest.raises(TypeError, match=message):
         attempt(leaf(2.0, 3.0))
+
+
+def test_parameters_without_names_and_complex_inputs_of_a_check_are_refused():
+    with pytest.raises(TypeError, match=r"parameters have names: give module.parameters\(\)"):
+        optim.SGD([leaf(1.0)], 0.1)
+    with pytest.raises(TypeError, match="takes real inputs"):
+        ag.check.gradients(lambda x: x * x, np.ones(2) * 1j)
 
 
 @pytest.mark.filterwarnings("ignore:the matrix subclass")
