@@ -248,6 +248,9 @@ class Tensor:
     def min(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
         return ops.min(self, axis=axis, keepdims=keepdims)
 
+    def argmax(self, axis: int | None = None) -> Array:
+        return self.data.argmax(axis)
+
 
 def bare(value: Any) -> Any:
     """The array of a Tensor; anything else as it is."""

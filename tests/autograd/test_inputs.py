@@ -197,6 +197,10 @@ def test_the_usual_ways_to_call_an_operation_work_both_ways(name):
     ag.check.gradients(f, X, order=2)
 
 
+def test_the_place_of_the_largest_is_a_plain_array():
+    np.testing.assert_array_equal(Tensor(X).argmax(axis=1), X.argmax(axis=1))
+
+
 def test_an_operation_in_place_makes_a_new_tensor_but_not_of_a_leaf():
     x = leaf(2.0)
     y = x * x
