@@ -13,6 +13,7 @@ import numpy as np
 from autograd import ops
 from autograd.array import namespace, to_device
 from autograd.memory import note_write
+from autograd.ops.shape import by_channel
 from autograd.tensor import Tensor, bare
 from kernels import Mask, Pair, pair
 
@@ -227,12 +228,12 @@ class BatchNorm(Module):
         if not self.training:
             scale = self.weight / ops.sqrt(self.running_var + self.eps)
             shift = self.bias - self.running_mean * scale
-            return x * _by_channel(scale, x.ndim) + _by_channel(shift, x.ndim)
+            return x * by_channel(scale, x.ndim) + by_channel(shift, x.ndim)
         n = x.size // x.shape[1]
         if n < 2:
             raise ValueError(f"BatchNorm of {x.shape}: one value a feature has no variance")
         mean = ops.sum_by_channel(bare(x)) / n
-        deviation = bare(x) - _by_channel(mean, x.ndim)
+        deviation = bare(x) - by_channel(mean, x.ndim)
         self._average(self.running_mean, mean)
         self._average(self.running_var, ops.sum_by_channel(deviation * deviation) / (n - 1))
         one, features = (1, 0, *range(2, x.ndim)), self.weight.size
@@ -241,6 +242,7 @@ class BatchNorm(Module):
         return y.reshape(features, *(x.shape[i] for i in one[1:])).transpose(one)
 
     def _average(self, running: Tensor, value: Any) -> None:
+        # A new array, since a graph may hold the one there was.
         running.data = running.data + self.momentum * (value - running.data)
 
 
@@ -273,11 +275,6 @@ class GroupNorm(Module):
 def _expect(layer: Module, found: int, features: int) -> None:
     if found != features:
         raise ValueError(f"{type(layer).__name__} is for {features} features, not {found}")
-
-
-def _by_channel(values: Tensor, ndim: int) -> Tensor:
-    """(C,) to (1, C, 1, ...), to stand along axis 1 of `ndim`."""
-    return values.reshape(1, -1, *[1] * (ndim - 2))
 
 
 def _standardise(x: Any, eps: float) -> Tensor:

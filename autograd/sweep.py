@@ -149,8 +149,8 @@ def _sweep(
                 cotangents[parent] = total = d
                 heappush(pending, (-parent.order, parent))
             else:
-                plain = create_graph or d.ndim < 3
-                cotangents[parent] = total = before + d if plain else kernels.add(before, d)
+                total = kernels.add(before, d) if d.ndim > 2 else before + d
+                cotangents[parent] = total
             if detecting_nan:
                 refuse_nan_cotangent(d, [g], f"the gradient of {node}")
                 refuse_nan_cotangent(total, [d, before], f"a sum of cotangents of {parent}")

@@ -40,7 +40,7 @@ class Node:
         return f"{name} of shape {self.shape}, made at {source_line(self.origin)}"
 
 
-SHOWN = 1000  # elements of an array that are printed
+MAX_PRINTED = 1000  # elements of an array that are printed
 
 
 class Tensor:
@@ -144,7 +144,7 @@ class Tensor:
 
     def __repr__(self) -> str:
         made = f", made by {self.node.primitive.name}" if self.node and self.node.primitive else ""
-        if self.size > SHOWN:
+        if self.size > MAX_PRINTED:
             extremes = f"{self.data.min().item():.3g} to {self.data.max().item():.3g}"
             return f"Tensor({self.dtype}, {self.shape}, {extremes}{made})"
         return f"Tensor({namespace(self.data).array2string(self.data, separator=', ')}{made})"

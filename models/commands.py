@@ -114,13 +114,17 @@ def _sample(options: argparse.Namespace) -> None:
     run.model.settings = with_assignments(run.config.settings, options.set, of_sampling)
     columns: list[str] = []
     if run.model.classes and options.label is None:  # each class in turn has a column
-        columns = [figures.plain(run.data.class_name(c)) for c in range(run.model.classes)]
+        columns = [figures.as_text(run.data.class_name(c)) for c in range(run.model.classes)]
     n = options.n or 6 * len(columns) or 64
     labels = None if options.label is None else np.full(n, options.label)
     with bar(f"{run.config.model}: drawing {n:,} samples"):
         samples = run.model.sample(n, np.random.default_rng(options.seed), labels)
     of_class = "" if labels is None else f" of class {run.data.class_name(options.label)}"
-    told = (f"samples{figures.plain(of_class)}", run.model.sampled, f"seed {options.seed}")
+    told = (
+        f"samples{figures.as_text(of_class)}",
+        run.model.sampled,
+        f"seed {options.seed}",
+    )
     title = f"{run.model.title(run.data)}\n{', '.join(filter(None, told))}"
     if isinstance(run.data, Points):
         figure = plane.scatter(run.data, {"samples": samples}, title)

@@ -225,7 +225,7 @@ def _pictures(entries: Sequence[Entry]) -> list[tuple[str, list[tuple[str, Figur
 def _called(entry: Entry) -> str:
     """The folder, and the family if that says something else."""
     family = entry.run.config.model
-    return figures.plain(entry.name if entry.name == family else f"{entry.name} ({family})")
+    return figures.as_text(entry.name if entry.name == family else f"{entry.name} ({family})")
 
 
 def _grid(entry: Entry) -> list[np.ndarray]:

@@ -70,7 +70,7 @@ def rendered(figure: Figure, suffix: str) -> bytes:
     return content.getvalue()
 
 
-def plain(text: str) -> str:
+def as_text(text: str) -> str:
     """A person's own text, in which matplotlib is to find no formula."""
     return text.replace("$", r"\$")
 

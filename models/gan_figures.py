@@ -50,7 +50,7 @@ def draw_classes(data: Dataset, sets: Mapping[str, np.ndarray], title: str) -> F
     for (name, images), above, below in zip(sets.items(), *grid):
         draw_set(above, below, images, class_counts(data, images), name)
         if data.class_names:
-            names = [figures.plain(name) for name in data.class_names]
+            names = [figures.as_text(name) for name in data.class_names]
             below.set_xticks(range(len(names)), names, rotation=90)
     figure.suptitle(title, fontsize=11)
     return figure

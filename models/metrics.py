@@ -243,7 +243,7 @@ def draw_nearest(
     held_out = nearest(train, test)[1].mean()
     return figures.rows(
         [samples, *(train[column] for column in found.T)],
-        f"{figures.plain(data.name)}: samples, and the training images nearest to each in pixels\n"
+        f"{figures.as_text(data.name)}: samples, and the training images nearest in pixels\n"
         f"mean distance to the nearest: {distances[:, 0].mean():.2f}; "
         f"of test images: {held_out:.2f}",
         ["sample", "nearest", *(f"{i}." for i in range(2, k + 1))],

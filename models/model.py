@@ -173,7 +173,7 @@ class Model(nn.Module):
         if self.classes:
             labels = np.repeat(np.arange(self.classes), ACROSS)
             images = np.split(self.sample(len(labels), rng, labels), self.classes)
-            names = [figures.plain(data.class_name(label)) for label in range(self.classes)]
+            names = [figures.as_text(data.class_name(label)) for label in range(self.classes)]
             return figures.rows(images, f"{title}, a class in each row", names)
         real = to_device(test[rng.permutation(len(test))[:ACROSS]], "cpu").reshape(-1, *self.shape)
         images = [real, *np.split(self.sample(4 * ACROSS, rng), 4)]
@@ -191,7 +191,7 @@ class Model(nn.Module):
 
     def title(self, data: Dataset) -> str:
         """Of a picture: the model, the data, and what of their pixels it is shown."""
-        return f"{self.called} on {figures.plain(data.name)}, {data.describe(self.shown)}"
+        return f"{self.called} on {figures.as_text(data.name)}, {data.describe(self.shown)}"
 
     def classes_of(self, n: int, labels: np.ndarray | None) -> np.ndarray | None:
         """`labels` if they fit; for a conditional model without any, each class in turn.

@@ -128,7 +128,7 @@ def _scatter(axes: figures.Axes, data: Dataset, points: np.ndarray) -> None:
     for label in np.unique(labels):
         this, color = labels == label, figures.COLORS[label % len(figures.COLORS)]
         if data.class_names:
-            name = figures.plain(data.class_name(label))
+            name = figures.as_text(data.class_name(label))
             axes.scatter(x[this], y[this], s=12, color=color, linewidths=0, label=name)
         else:
             digit = f"${label}$"

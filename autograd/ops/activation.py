@@ -33,16 +33,8 @@ sigmoid = primitive(kernels.sigmoid)
 sigmoid.rule(x=lambda g, ans: g * ans * (1 - ans))
 
 
-@primitive
-def silu(x):
-    """x sigmoid(x) (Elfwing et al. 2018; "swish")."""
-    return kernels.silu(x)
-
-
-@primitive
-def silu_grad(g, x):
-    """g s (1 + x (1 - s)), where s = sigmoid(x)."""
-    return kernels.silu_grad(g, x)
+silu = primitive(kernels.silu)
+silu_grad = primitive(kernels.silu_grad)
 
 
 def _silu_grad_x(h, g, x):

@@ -1,12 +1,11 @@
 """Normalisation of groups of channels; the batch and layer ones are reshapes of it."""
 
-from typing import Any
-
 import numpy as np
 
 import kernels
 from autograd.ops.elementwise import sqrt
 from autograd.ops.reduce import sum, sum_by_channel
+from autograd.ops.shape import by_channel
 from autograd.primitive import bare, primitive
 
 
@@ -55,7 +54,10 @@ def _input_grad_x(h, g, x, w, groups, eps):
     def average(y):
         return sum(y, axis=-1, keepdims=True) / max(y.shape[-1], 1)  # of no positions, nothing
 
-    f, jf = grouped(g * _along(w, x)), group_norm_input_grad(g, x, w, groups=groups, eps=eps)
+    f, jf = (
+        grouped(g * by_channel(w, x.ndim)),
+        group_norm_input_grad(g, x, w, groups=groups, eps=eps),
+    )
     h, jh = grouped(h), _jacobian(h, x, groups, eps)
     centred = grouped(x) - average(grouped(x))
     r = 1 / sqrt(average(centred * centred) + eps)
@@ -67,7 +69,7 @@ def _input_grad_x(h, g, x, w, groups, eps):
 
 
 group_norm_input_grad.rule(
-    g=lambda h, x, w, groups, eps: _jacobian(h, x, groups, eps) * _along(w, x),
+    g=lambda h, x, w, groups, eps: _jacobian(h, x, groups, eps) * by_channel(w, x.ndim),
     x=_input_grad_x,
     w=lambda h, g, x, groups, eps: sum_by_channel(g * _jacobian(h, x, groups, eps)),
 )
@@ -75,8 +77,3 @@ group_norm_weight_grad.rule(
     g=lambda h, x, groups, eps: group_norm(x, h, bare(h) * 0, groups=groups, eps=eps),
     x=lambda h, g, x, groups, eps: group_norm_input_grad(g, x, h, groups=groups, eps=eps),
 )
-
-
-def _along(values: Any, x: Any) -> Any:
-    """(C,) to (1, C, 1, ...), to stand along axis 1 of x."""
-    return values.reshape((1, -1, *[1] * (x.ndim - 2)))

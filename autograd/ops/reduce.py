@@ -7,7 +7,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 import kernels
 from autograd.array import Axis
-from autograd.ops.shape import Shape, broadcast_to, join
+from autograd.ops.shape import Shape, broadcast_to, by_channel, join
 from autograd.primitive import bare, primitive
 
 
@@ -59,18 +59,8 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return sum(x, axis=axis, keepdims=keepdims) / count(x.shape, axis)
 
 
-@primitive
-def sum_by_channel(x):
-    """(N, C, ...) to (C,)."""
-    return kernels.sum_by_channel(x)
-
-
-def _sum_by_channel_x(g, x_shape):
-    channels = g.reshape((1, -1, *[1] * (len(x_shape) - 2)))
-    return broadcast_to(channels, shape=x_shape)
-
-
-sum_by_channel.rule(x=_sum_by_channel_x)
+sum_by_channel = primitive(kernels.sum_by_channel)
+sum_by_channel.rule(x=lambda g, x_shape: broadcast_to(by_channel(g, len(x_shape)), shape=x_shape))
 
 
 def var(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:

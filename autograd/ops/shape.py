@@ -104,6 +104,11 @@ def stack(parts: Sequence[Any], axis: int = 0) -> Any:
     return concatenate([with_axis(part) for part in parts], axis)
 
 
+def by_channel(values: Any, ndim: int) -> Any:
+    """(C,) to (1, C, 1, ...), to stand along axis 1 of `ndim`."""
+    return values.reshape((1, -1, *[1] * (ndim - 2)))
+
+
 @primitive
 def squeeze(x, *, axis=None):
     """Without axes of length 1: all, or those named."""

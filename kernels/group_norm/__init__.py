@@ -8,6 +8,8 @@ example and C groups.
 With r = 1 / sqrt(var + eps), xhat = (x - mean) r and means over a group, the derivative of xhat in
 the direction h is J h = r (h - mean(h) - xhat mean(xhat h)), and J is symmetric. float32 or
 float64, any layout; the results have their channels last in memory, as convolutions like it.
+
+`sum_by_channel` is here too, since the gradients of w and b are made of such sums.
 """
 
 from kernels.dispatch import DOUBLE, SINGLE, Array, implementation

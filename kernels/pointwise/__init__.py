@@ -42,7 +42,7 @@ def sigmoid(x: Array) -> Array:
 
 
 def silu(x: Array) -> Array:
-    """x sigmoid(x)."""
+    """x sigmoid(x) (Elfwing et al. 2018; "swish")."""
     return _chosen(x).silu(x)
 
 

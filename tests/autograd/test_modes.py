@@ -35,7 +35,7 @@ def in_turns(*workers):
     turns[0].release()
     for thread in threads:
         thread.join(10)
-    assert not errors
+    assert not errors and not any(thread.is_alive() for thread in threads)
 
 
 def test_overlapping_switches_of_two_threads_leave_recording_on():
