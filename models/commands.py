@@ -17,7 +17,8 @@ from models.arguments import with_assignments
 from models.data import DATASETS, WITHOUT_FILES
 from models.errors import Failure, UsageError
 from models.families import FAMILIES
-from models.files import refuse_unless_file, refuse_unless_free, release
+from models.files import refuse_unless_file
+from models.locks import refuse_unless_free, release
 from models.model import Row
 from models.plane import Points
 from models.progress import bar

@@ -30,7 +30,8 @@ from models.config import Config
 from models.data import load
 from models.errors import Caution, Failure, UsageError
 from models.families import FAMILIES
-from models.files import LOCK, claim, refuse_unless_free, release, replacing
+from models.files import replacing
+from models.locks import LOCK, claim, refuse_unless_free, release
 from models.model import Model
 from models.progress import bar
 

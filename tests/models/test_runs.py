@@ -19,7 +19,7 @@ from models.cli import main
 from models.data import load
 from models.errors import Failure, UsageError
 from models.families import FAMILIES
-from models.files import LOCK, claim, refuse_unless_free, release
+from models.locks import LOCK, claim, refuse_unless_free, release
 from models.training import Run
 
 TINY = ["hidden=8", "latent=3", "batch=500"]
