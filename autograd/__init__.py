@@ -13,10 +13,10 @@ and the optimisers, `check` the numerical check of any gradient.
 
 import builtins
 
-from autograd.tensor import Tensor  # isort: skip -- the others are written in terms of it
+from autograd.tensor import Tensor, Values  # isort: skip -- the others are written in terms of it
 import autograd.operators  # noqa: F401 -- which it sets
 from autograd import check, nn, optim
-from autograd.array import Array, namespace, to_device
+from autograd.array import Array, Rng, namespace, to_device
 from autograd.modes import detect_nan, detect_writes, no_grad
 from autograd.ops import *  # noqa: F403
 from autograd.ops import __all__ as _ops
@@ -26,7 +26,9 @@ from autograd.sweep import backward, grad
 __all__ = [
     "PRIMITIVES",
     "Array",
+    "Rng",
     "Tensor",
+    "Values",
     "backward",
     "check",
     "detect_nan",

@@ -8,6 +8,9 @@ import numpy as np
 
 from kernels.dispatch import Array, namespace
 
+Rng = np.random.Generator
+"""A source of random numbers, seeded by whoever makes it."""
+
 Axis = int | tuple[int, ...] | None
 """The axes of a reduction; None is all of them."""
 

@@ -252,6 +252,10 @@ class Tensor:
         return self.data.argmax(axis)
 
 
+Values = Array | Tensor
+"""An array or a Tensor: most functions take either, and return the like."""
+
+
 def bare(value: Any) -> Any:
     """The array of a Tensor; anything else as it is."""
     return value._data if type(value) is Tensor else value
