@@ -18,7 +18,7 @@ LEVELS = {"digits": 17, "mnist": 256}
 
 
 def _model(case: str) -> tuple[Any, np.ndarray]:
-    from models.ddpm import DDPM
+    from models.diffusion.ddpm import DDPM
 
     rng = np.random.default_rng(0)
     settings, size = DDPM.defaults[case], SIZES[case]
@@ -71,7 +71,7 @@ def torch(case: str) -> Callable[[], object]:
 
 
 CONTESTANTS = {
-    "chainrule": Contestant("models.ddpm", ours),
+    "chainrule": Contestant("models.diffusion.ddpm", ours),
     "PyTorch": Contestant("torch", torch),
 }
 

@@ -16,7 +16,7 @@ SIZES = {"digits": 8, "mnist": 28}
 
 
 def _settings(case: str) -> Any:
-    from models.gan import GAN, Settings
+    from models.adversarial.gan import GAN, Settings
 
     return GAN.defaults.get(case) or Settings()
 
@@ -28,7 +28,7 @@ def _batch(case: str) -> np.ndarray:
 
 
 def ours(case: str) -> Callable[[], object]:
-    from models.gan import GAN
+    from models.adversarial.gan import GAN
 
     rng, x = np.random.default_rng(0), _batch(case)
     model = GAN(_settings(case), (SIZES[case], SIZES[case]), 17, rng)
@@ -113,7 +113,7 @@ def _dcgan(nn: Any, s: Any, size: int) -> tuple[Any, Any]:
 
 
 CONTESTANTS = {
-    "chainrule": Contestant("models.gan", ours),
+    "chainrule": Contestant("models.adversarial.gan", ours),
     "PyTorch": Contestant("torch", torch),
 }
 

@@ -1,10 +1,10 @@
 """Mode collapse, provoked and cured: what the samples of a GAN leave out.
 
 A generator that learns faster than its discriminator moves all its samples to where that finds
-them most real, and moves on when it has noticed. On a ring of 8 Gaussians (models.plane) the modes
-covered and the share of good samples are counted, on digits the classes that a small classifier
-finds. A cure adds one thing to the collapsing setting; WGAN-GP is another game with rates of its
-own. Seeds differ, so there are several, and all their numbers are shown.
+them most real, and moves on when it has noticed. On a ring of 8 Gaussians (`models.data.ring`) the
+modes covered and the share of good samples are counted, on digits the classes that a small
+classifier finds. A cure adds one thing to the collapsing setting; WGAN-GP is another game with
+rates of its own. Seeds differ, so there are several, and all their numbers are shown.
 """
 
 import statistics
@@ -19,10 +19,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from kernels.threads import MACHINE
-from models import figures, metrics, plane
-from models.data import Dataset, load
-from models.gan import COLLAPSING, DEFAULTS, GAN, Settings, reproduce
-from models.gan_figures import class_counts, classes_covered, draw_set
+from models.adversarial.gan import COLLAPSING, DEFAULTS, GAN, Settings, reproduce
+from models.adversarial.gan_report import class_counts, classes_covered, draw_set
+from models.data import ring as plane
+from models.data.dataset import Dataset, load
+from models.metrics import scores as metrics
+from models.pictures import images as figures
 
 SEEDS = 3  # at most
 SAMPLES = 2500

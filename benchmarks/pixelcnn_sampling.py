@@ -18,8 +18,8 @@ CASES = [(kind, 16) for kind in ("plain", "gated")]
 
 
 def drawing(case: tuple[str, int], function: str, known: int) -> Callable[[], object]:
-    from models import raster
-    from models.pixelcnn import PixelCNN, Settings
+    from models.autoregressive import raster
+    from models.autoregressive.pixelcnn import PixelCNN, Settings
 
     kind, n = case
     rng = np.random.default_rng(0)
@@ -30,10 +30,12 @@ def drawing(case: tuple[str, int], function: str, known: int) -> Callable[[], ob
     return lambda: draw(model, images, known, u, None)
 
 
+MODULE = "models.autoregressive.pixelcnn"
 CONTESTANTS = {
-    "pieces": Contestant("models.pixelcnn", partial(drawing, function="draw", known=0)),
+    "pieces": Contestant(MODULE, partial(drawing, function="draw", known=0)),
     "definition": Contestant(
-        "models.pixelcnn", partial(drawing, function="draw_by_definition", known=SIZE - 1)
+        MODULE,
+        partial(drawing, function="draw_by_definition", known=SIZE - 1),
     ),
 }
 

@@ -21,7 +21,7 @@ def _batch(n: int) -> np.ndarray:
 
 
 def ours(n: int) -> Callable[[], object]:
-    from models.pixelcnn import PixelCNN, Settings
+    from models.autoregressive.pixelcnn import PixelCNN, Settings
 
     settings = Settings(first=FIRST, channels=CHANNELS, blocks=BLOCKS, batch=n)
     rng = np.random.default_rng(0)
@@ -79,7 +79,7 @@ def torch(n: int, layout: str) -> Callable[[], object]:
 
 
 CONTESTANTS = {
-    "chainrule": Contestant("models.pixelcnn", ours),
+    "chainrule": Contestant("models.autoregressive.pixelcnn", ours),
     "PyTorch NCHW": Contestant("torch", partial(torch, layout="contiguous_format")),
     "PyTorch channels_last": Contestant("torch", partial(torch, layout="channels_last")),
 }

@@ -21,7 +21,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.interleaved import CLOCKS, Contestant, compare
-from models import figures
+from models.pictures import images as figures
 
 
 @dataclass(frozen=True)

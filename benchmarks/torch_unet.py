@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from models.denoisers import GROUPS
+from models.diffusion.networks import GROUPS
 
 
 def forward(

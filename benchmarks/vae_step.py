@@ -20,7 +20,7 @@ def _batch() -> np.ndarray:
 
 def ours(_: str) -> Callable[[], object]:
     from autograd import optim
-    from models.vae import VAE, Settings
+    from models.autoencoders.vae import VAE, Settings
 
     settings = Settings(hidden=(HIDDEN,), latent=LATENT, batch=BATCH)
     rng = np.random.default_rng(0)
@@ -65,7 +65,7 @@ def torch(_: str) -> Callable[[], object]:
 
 
 CONTESTANTS = {
-    "chainrule": Contestant("models.vae", ours),
+    "chainrule": Contestant("models.autoencoders.vae", ours),
     "pytorch": Contestant("torch", torch),
 }
 

@@ -14,10 +14,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from autograd import Array, Tensor, namespace, nn, optim, to_device
-from models import figures
-from models.data import BINARISATIONS, Dataset
+from models.data.dataset import BINARISATIONS, Dataset
 from models.errors import UsageError
-from models.figures import Panel
+from models.pictures import images as figures
+from models.pictures.images import Panel
 
 ACROSS = 12  # images in a row of a picture
 MOST = 1e9  # of any setting: beyond it is a slip of the finger
@@ -85,7 +85,7 @@ class Model(nn.Module):
 
     @property
     def shown(self) -> str:
-        """What of the pixels the model sees, in the words of `models.data`."""
+        """What of the pixels the model sees, in the words of `models.data.dataset`."""
         return "grey" if self.settings.binarisation == "none" else self.settings.binarisation
 
     @property

@@ -1,11 +1,9 @@
-"""Every formula that the models rest on, checked by number: `chainrule verify`."""
+"""Every formula that the models rest on, checked by number: `chainrule verify`.
 
-import importlib
-import pkgutil
+`claim` is what a claim is, `claims` is the book, `verification` runs and shows it, and `homework`
+checks a person's own files.
+"""
 
 from models.derivations.claim import CLAIMS, Claim, Verdict, claim
-
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
 
 __all__ = ["CLAIMS", "Claim", "Verdict", "claim"]

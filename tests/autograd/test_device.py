@@ -20,8 +20,11 @@ from autograd import Tensor, nn, optim, to_device
 from autograd.primitive import Primitive
 from autograd.tensor import bare
 from kernels import dispatch
-from models import autoencoder, ddpm, gan, pixelcnn, vae
+from models.adversarial import gan
+from models.autoencoders import autoencoder, vae
+from models.autoregressive import pixelcnn
 from models.cli import main
+from models.diffusion import ddpm
 from models.model import Model
 from tests.autograd import device
 from tests.autograd.test_nn import LAYERS, OPTIMISERS

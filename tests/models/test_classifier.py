@@ -5,10 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from models import checkpoint, classifier, metrics
-from models.classifier import FEATURES, as_shown, classifier_for, warped
-from models.data import Dataset, load
+from models import checkpoint
+from models.data.dataset import Dataset, load
 from models.errors import Failure
+from models.metrics import scores as metrics
+from models.metrics.classifier import FEATURES, as_shown, classifier_for, warped
+from models.metrics.scores import classifier
 
 
 @pytest.fixture(scope="module")

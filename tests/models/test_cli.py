@@ -15,10 +15,10 @@ from safetensors.numpy import load_file, save_file
 
 from models import checkpoint
 from models.cli import main
-from models.data import DATASETS, Dataset
+from models.data.dataset import DATASETS, Dataset
 from models.errors import Failure
 from models.files import replacing
-from models.training import Run
+from models.training.run import Run
 
 TINY = ["--set", "hidden=8", "--set", "latent=3", "--set", "batch=500"]
 PICTURES = {"reconstructions", "samples", "interpolations", "latent_plane", "curves"}
@@ -187,7 +187,7 @@ def test_pictures_are_drawn_when_asked_or_when_they_cost_little(
 ):
     drawn = []
     monkeypatch.setattr(Run, "draw", lambda self: drawn.append(self.step) or [])
-    monkeypatch.setattr("models.training.DRAWING", cost)
+    monkeypatch.setattr("models.training.run.DRAWING", cost)
     assert train(tmp_path / "run", "--epochs", "7", *pictures) == 0
     assert len(drawn) == times
     assert drawn[-1:] == [21][:times]
@@ -202,7 +202,7 @@ def test_pictures_never_take_longer_than_training(tmp_path, monkeypatch):
         return []
 
     monkeypatch.setattr(Run, "draw", draw)
-    monkeypatch.setattr("models.training.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("models.training.run.time.perf_counter", lambda: next(clock))
     assert train(tmp_path / "run", "--epochs", "30") == 0
     total = next(clock)
     assert len(took) > 1 and sum(took) < total / 2

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import comparison
-from models.cli import main
-from models.data import DATASETS, Dataset
+from models.cli import comparison, main
+from models.data.dataset import DATASETS, Dataset
 
 TINY = {
     "vae": ["hidden=8", "latent=2"],

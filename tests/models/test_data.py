@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import data, factorised
-from models.data import Dataset, Source, load, read_idx
+from models.data import baseline as factorised
+from models.data.dataset import Dataset, Source, load, read_idx
+from models.data.dataset import dataset as data
 from models.errors import Failure, UsageError
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"

@@ -13,12 +13,13 @@ import pytest
 
 import kernels
 from autograd import no_grad
-from models import checkpoint, data
-from models.ddpm import DDPM, DEFAULTS, Settings, reproduce
-from models.denoisers import CHANNELS, UNet, sinusoids, with_angles
-from models.diffusion import OBJECTIVES
+from models import checkpoint
+from models.data.dataset import dataset as data
+from models.data.ring import ring
+from models.diffusion.ddpm import DDPM, DEFAULTS, Settings, reproduce
+from models.diffusion.gaussian_diffusion import OBJECTIVES
+from models.diffusion.networks import CHANNELS, UNet, sinusoids, with_angles
 from models.errors import UsageError
-from models.plane import ring
 
 ROOT = Path(__file__).parents[2]
 TINY = Settings(T=20, network="mlp", width=8, depth=1)

@@ -6,9 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models import verification
 from models.cli import main
-from models.derivations import CLAIMS, claim
+from models.derivations import CLAIMS, claim, verification
 
 FAST = "kl_to_the_prior"
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.ddpm import DDPM, Settings
-from models.denoisers import with_angles
-from models.diffusion import OBJECTIVES, Diffusion, cosine, linear, log_mass
+from models.diffusion.ddpm import DDPM, Settings
+from models.diffusion.gaussian_diffusion import OBJECTIVES, Diffusion, cosine, linear, log_mass
+from models.diffusion.networks import with_angles
 
 # The schedules
 

@@ -12,11 +12,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
-from models import figures, plane, vae_figures
-from models.data import Dataset
+from models.autoencoders import vae_report as vae_figures
+from models.data import ring as plane
+from models.data.dataset import Dataset
 from models.errors import UsageError
 from models.families import FAMILIES
-from models.figures import Panel
+from models.pictures import images as figures
+from models.pictures.images import Panel
 
 ROOT = Path(__file__).parent.parent.parent
 SLIDE = 13.33  # inches across

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, grad, leaky_relu, nn, sigmoid
-from models import metrics, plane
-from models.data import Dataset
+from models.adversarial.gan import DEFAULTS, GAN, Settings, reproduce
+from models.adversarial.gan_report import class_counts, classes_covered
+from models.adversarial.networks import Discriminator, MinibatchDiscrimination, SpectralNorm
+from models.data import ring as plane
+from models.data.dataset import Dataset
 from models.errors import UsageError
-from models.gan import DEFAULTS, GAN, Settings, reproduce
-from models.gan_figures import class_counts, classes_covered
-from models.gan_networks import Discriminator, MinibatchDiscrimination, SpectralNorm
+from models.metrics import scores as metrics
 
 IMAGE = (8, 8)
 SMALL = {"mlp": (6, 5), "dcgan": (3, 4)}

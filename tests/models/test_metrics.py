@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import data, factorised
-from models.data import Dataset
+from models.data import baseline as factorised
+from models.data.dataset import Dataset
+from models.data.dataset import dataset as data
 from models.errors import UsageError
-from models.metrics import (
+from models.metrics.scores import (
     bits_per_dim,
     draw_nearest,
     fid,
@@ -141,7 +142,7 @@ def test_precision_and_recall_by_hand():
 def test_precision_and_recall_in_chunks(monkeypatch):
     real, fake = modes(TWO), modes(ONE, seed=1)
     whole = precision_recall(real, fake)
-    monkeypatch.setattr("models.metrics.CHUNK", 7)
+    monkeypatch.setattr("models.metrics.scores.CHUNK", 7)
     assert precision_recall(real, fake) == whole
 
 
@@ -294,7 +295,7 @@ def test_independent_pixels_have_each_pixels_histogram_and_no_correlation(how):
 
 def test_the_picture_of_nearest_images(digits, monkeypatch):
     drawn = []
-    monkeypatch.setattr("models.metrics.figures.rows", lambda *a: drawn.append(a))
+    monkeypatch.setattr("models.metrics.scores.figures.rows", lambda *a: drawn.append(a))
     copies = digits.observe(digits.train[5:9], "fixed", None).reshape(-1, 8, 8)
     draw_nearest(copies, digits, "fixed", np.random.default_rng(0), k=2)
     (images, title, labels) = drawn[0]

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, nn
-from models import figures
-from models.data import Dataset
+from models.data.dataset import Dataset
+from models.data.ring import ring
 from models.errors import UsageError
 from models.families import FAMILIES
-from models.plane import ring
+from models.pictures import images as figures
 
 LEVELS = np.random.default_rng(0).integers(0, 5, (30, 4, 4), dtype=np.uint8)
 DATA = Dataset("noise", 5, LEVELS, LEVELS, np.arange(30) % 3, np.arange(30) % 3)

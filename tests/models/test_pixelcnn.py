@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograd import check, no_grad
-from models import raster
-from models.data import Dataset
+from models.autoregressive import raster
+from models.autoregressive.networks import NETWORKS
+from models.autoregressive.pixelcnn import CHUNK, DEFAULTS, PixelCNN, Settings, reproduce
+from models.data.dataset import Dataset
 from models.errors import UsageError
-from models.pixelcnn import CHUNK, DEFAULTS, PixelCNN, Settings, reproduce
-from models.pixelcnn_networks import NETWORKS
 
 TINY = Settings(first=5, channels=6, blocks=2, binarisation="fixed")
 both_kinds = pytest.mark.parametrize("kind", NETWORKS)

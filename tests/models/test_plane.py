@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models import plane
+from models.data import ring as plane
 
 RING = plane.ring(train=4000, test=1000)
 

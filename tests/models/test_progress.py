@@ -6,9 +6,9 @@ import pytest
 from numba import njit
 
 from models import progress
-from models.classifier import Classifier, _train
 from models.cli import main
-from models.data import load
+from models.data.dataset import load
+from models.metrics.classifier import Classifier, _train
 
 TINY = ["--set", "hidden=8", "--set", "latent=3", "--set", "batch=500"]
 
@@ -73,7 +73,7 @@ def test_the_command_line_names_what_it_waits_for(impatient, tmp_path, capsys):
 
 
 def test_the_classifier_is_trained_in_view(impatient, capsys, monkeypatch):
-    monkeypatch.setattr("models.classifier.LEAST_STEPS", 2)
+    monkeypatch.setattr("models.metrics.classifier.LEAST_STEPS", 2)
     digits = load("digits").first(25)
     _train(Classifier((8, 8), digits.classes, 0), digits)
     assert "training a classifier of digits:" in capsys.readouterr().err

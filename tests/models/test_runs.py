@@ -14,13 +14,14 @@ import pytest
 from filelock import FileLock
 from safetensors.numpy import load_file
 
-from models import ddpm, pixelcnn
+from models.autoregressive import pixelcnn
 from models.cli import main
-from models.data import load
+from models.data.dataset import load
+from models.diffusion import ddpm
 from models.errors import Failure, UsageError
 from models.families import FAMILIES
-from models.locks import LOCK, claim, refuse_unless_free, release
-from models.training import Run
+from models.training.locks import LOCK, claim, refuse_unless_free, release
+from models.training.run import Run
 
 TINY = ["hidden=8", "latent=3", "batch=500"]
 COMMAND = ["train", "vae", *(word for s in TINY for word in ("--set", s)), "--epochs"]
@@ -70,11 +71,11 @@ def left(directory):
 @pytest.mark.parametrize(
     ("epochs", "function", "call", "again"),
     [
-        ("1", "models.config.Config.write", 1, "the same command"),
+        ("1", "models.training.config.Config.write", 1, "the same command"),
         ("1", "pathlib.Path.replace", 1, "the same command"),  # config.json is not whole
         ("1", "models.checkpoint.write", 1, "--resume"),  # there is none yet
         ("3", "models.checkpoint.write", 3, "--resume"),  # it is behind the metrics
-        ("1", "models.figures.save", 3, "--resume"),  # two of five are drawn
+        ("1", "models.pictures.images.save", 3, "--resume"),  # two of five are drawn
     ],
 )
 def test_a_killed_run_is_taken_up_as_if_nothing_had_happened(
@@ -118,7 +119,7 @@ def test_two_that_start_at_once_are_one_run(tmp_path):
     """The second waits where it has seen that the directory is free, until the first has it."""
     directory = tmp_path / "run"
     second = start(
-        "models.training.claim", 1, signal.SIGSTOP, *COMMAND, "1", "--out", str(directory)
+        "models.training.run.claim", 1, signal.SIGSTOP, *COMMAND, "1", "--out", str(directory)
     )
     os.waitpid(second.pid, os.WUNTRACED)
     first = start(

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from models.cli import main
-from models.training import Run
+from models.training.run import Run
 
 LONG = "x" * 5000
 DIGITS_20 = "9" * 20

@@ -10,8 +10,8 @@ import pytest
 import autograd as ag
 import kernels
 from autograd import Tensor, check, grad
+from models.autoencoders.vae import DEFAULTS, VAE, Settings, lerp, reproduce, slerp
 from models.errors import UsageError
-from models.vae import DEFAULTS, VAE, Settings, lerp, reproduce, slerp
 
 TINY = Settings(hidden=(6,), latent=1, binarisation="fixed", activation="tanh")
 GAUSSIAN = dataclasses.replace(TINY, decoder="gaussian", binarisation="none")

@@ -1,0 +1,266 @@
+"""Claims about the bound that a diffusion model has on log p(x_0) (Ho et al. 2020, eq. 5)."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from scipy import integrate, stats
+
+import kernels
+from models.derivations.claim import claim
+from models.derivations.claims.diffusion import DIFFUSION, posterior
+from models.diffusion.ddpm import DDPM, Settings
+from models.diffusion.gaussian_diffusion import Diffusion, log_mass
+
+X_0 = np.array([2.0, -1.5, 0.5])
+
+
+def _silent_ddpm(objective: str, variance: str) -> DDPM:
+    """A DDPM of 3 numbers and 6 steps whose network, untrained, says 0."""
+    settings = Settings(
+        T=6,
+        schedule="linear",
+        beta_start=0.1,
+        beta_end=0.85,
+        objective=objective,
+        variance=variance,
+        network="mlp",
+        width=4,
+    )
+    model = DDPM(settings, (3,), 0, np.random.default_rng(0))
+    model.center.data[...], model.scale.data[...] = 0, 1
+    return model
+
+
+@claim(
+    r"L_T = \mathrm{KL}(q(x_T|x_0) \| \mathcal{N}(0, I)) = "
+    r"\frac{1}{2} (\bar\alpha_T \|x_0\|^2 - D (\bar\alpha_T + \log(1 - \bar\alpha_T)))",
+    source="Ho et al. 2020, eq. 5",
+    given="T = 6 linear steps, so that abar_T = .0082 still shows; x_0 of D = 3 numbers",
+    tolerance=1e-6,
+    because="our DDPM computes in float32, which has 7 digits",
+    mistakes={
+        "one dimension's logarithm": lambda abar, x_0: (
+            (abar * x_0 @ x_0 - len(x_0) * abar - np.log1p(-abar)) / 2
+        ),
+        "the variance's part forgotten": lambda abar, x_0: abar * x_0 @ x_0 / 2,
+        "the mean not squared": lambda abar, x_0: (
+            (np.sqrt(abar) * x_0 @ x_0 - len(x_0) * (abar + np.log1p(-abar))) / 2
+        ),
+    },
+)
+def prior_term(
+    formula: Callable = lambda abar, x_0: (
+        (abar * x_0 @ x_0 - len(x_0) * (abar + np.log1p(-abar))) / 2
+    ),
+) -> Iterator[tuple]:
+    """What x_T still tells of x_0, which no network can help."""
+    model = _silent_ddpm("v", "large")
+    abar = model.diffusion.alpha_bar[-1]
+    yield "closed form", formula(abar, X_0)
+    bound = model.bound(X_0[None].astype(np.float32), np.random.default_rng(0), None)
+    yield "our DDPM.bound", bound["prior"].item()
+    total = 0.0
+    for mean in np.sqrt(abar) * X_0:
+        q = stats.norm(mean, np.sqrt(1 - abar))
+        integrand = lambda x, q=q: q.pdf(x) * (q.logpdf(x) - stats.norm.logpdf(x))  # noqa: E731
+        total += integrate.quad(integrand, mean - 12, mean + 12)[0]
+    yield "quadrature", total
+
+
+def _kl(mu: Any, to_mu: Any, variance: float) -> float:
+    """KL between two Gaussians of one variance, by our kernel: in units of their deviation."""
+    distance = np.atleast_1d(mu - to_mu) / math.sqrt(variance)
+    return kernels.reparameterize(distance, np.zeros_like(distance), seed=0)[1].item()
+
+
+def _error_weight(beta: Any, abar: Any, sigma2: Any) -> Any:
+    """Of |eps - eps'|^2 in the bound (Ho et al. 2020, eq. 12)."""
+    return beta**2 / (2 * sigma2 * (1 - beta) * (1 - abar))
+
+
+@claim(
+    r"L_{t-1} = \frac{\beta_t^2}{2 \sigma_t^2 \alpha_t (1 - \bar\alpha_t)} "
+    r"\|\epsilon - \hat\epsilon\|^2",
+    source="Ho et al. 2020, eq. 8 and 12",
+    given="sigma_t^2 of the posterior, and |eps - eps'|^2 = 3, the mean of |eps|^2 if eps' = 0",
+    tolerance=1e-9,
+    because="differences of means of size 1, divided by a variance of 0.08",
+    mistakes={
+        "the weight of eq. 14, which is one": lambda beta, abar, sigma2: 1.0,
+        "beta not squared": lambda beta, abar, sigma2: _error_weight(beta**0.5, abar, sigma2),
+        "abar_t for alpha_t": lambda beta, abar, sigma2: (
+            _error_weight(beta, abar, sigma2) * (1 - beta) / abar
+        ),
+        "the half forgotten": lambda beta, abar, sigma2: 2 * _error_weight(beta, abar, sigma2),
+    },
+)
+def step_term(formula: Callable = _error_weight) -> Iterator[tuple]:
+    """A step of the bound is a divergence of Gaussians: a weight times the error in eps."""
+    model, t = _silent_ddpm("epsilon", "small"), np.array([2])
+    diffusion = model.diffusion
+    on_x_0, on_x_t, sigma2 = diffusion.posterior(t, t - 1)
+    yield "closed form", 3 * formula(diffusion.beta[2], diffusion.alpha_bar[2], sigma2.item())
+    x_0, eps = np.array([[1.0, -0.3, 0.2]]), np.array([[1.5, -0.5, 0.2]])
+    x_t = diffusion.mix(x_0, eps, t)
+    believed = diffusion.image("epsilon", eps - np.array([1.0, -1.0, 1.0]), x_t, t)
+    mean, believed = (on_x_0 * x + on_x_t * x_t for x in (x_0, believed))
+    yield "KL of the posteriors' means, our kernel", _kl(mean, believed, sigma2.item())
+    n = 50_000
+    x_0 = np.repeat(x_0, n, axis=0).astype(np.float32)
+    terms = model.step_terms(x_0, np.full(n, 2), np.random.default_rng(0), None)
+    yield "our DDPM that says 0, Monte Carlo", terms.mean(), stats.sem(terms)
+
+
+@claim(
+    r"L_{t-1} = \frac{1}{2} (\frac{\mathrm{SNR}_{t-1}}{\mathrm{SNR}_t} - 1) "
+    r"\|\epsilon - \hat\epsilon\|^2, \quad \mathrm{SNR}_t = \frac{\bar\alpha_t}{1 - \bar\alpha_t}",
+    source="Kingma et al. 2021, Variational Diffusion Models; Ho et al. 2020, eq. 12",
+    given="sigma_t^2 of the posterior; the weights at t = 2, 10, 100, 500 and 1000",
+    tolerance=1e-9,
+    because="1 - abar_t to all digits; the quotient of two SNRs loses 2 of 16 digits",
+    mistakes={
+        "the weights of the error in x_0": lambda snr, before: (before - snr) / 2,
+        "the half forgotten": lambda snr, before: before / snr - 1,
+        "the quotient upside down": lambda snr, before: (1 - snr / before) / 2,
+        "the same at every t, as in eq. 14": lambda snr, before: np.full_like(snr, 0.5),
+    },
+)
+def eps_loss_is_a_weighted_bound(
+    formula: Callable = lambda snr, before: (before / snr - 1) / 2,
+) -> Iterator[tuple]:
+    """The bound's weights on the error in eps, which the simple loss drops, are those of SNRs."""
+    t = np.array([2, 10, 100, 500, 1000])
+    snr, before = (DIFFUSION.alpha_bar[at] / DIFFUSION.noise[at] for at in (t, t - 1))
+    yield "closed form", formula(snr, before)
+    on_x_0, _, sigma2 = DIFFUSION.posterior(t, t - 1)
+    weights = _error_weight(DIFFUSION.beta[t], DIFFUSION.alpha_bar[t], sigma2)
+    yield "eq. 12", weights
+    # An error of 1 in eps moves the x_0 that is believed in, and that the mean of x_{t-1}.
+    moved = on_x_0 * DIFFUSION.image("epsilon", np.ones((5, 1)), np.zeros((5, 1)), t)[:, 0]
+    yield "KL, our kernel", [_kl(m, 0.0, v) for m, v in zip(moved, sigma2)]
+
+
+def _terms(diffusion: Diffusion, sigma2: np.ndarray, x_0: np.ndarray) -> list[float]:
+    """L_T, the sum of all L_{t-1} and L_0 where p(x_{t-1}|x_t) = N(sqrt(alpha_t) x_t, sigma2_t)."""
+    abar, squares, dims = diffusion.alpha_bar, x_0 @ x_0, len(x_0)
+    prior = (abar[-1] * squares - dims * (abar[-1] + math.log(1 - abar[-1]))) / 2
+    steps = 0.0
+    for t in range(2, len(abar)):
+        beta, ratio = diffusion.beta[t], 1 / sigma2[t]
+        on_x_0, on_x_t, variance = posterior(beta, abar[t], abar[t - 1])
+        # The means differ by on_x_0 x_0 + error x_t, and x_t ~ N(sqrt(abar_t) x_0, 1 - abar_t).
+        error = on_x_t - math.sqrt(1 - beta)
+        gap = (on_x_0 + error * math.sqrt(abar[t])) ** 2 * squares
+        gap += dims * error**2 * (1 - abar[t])
+        steps += (gap * ratio + dims * (variance * ratio - 1 - math.log(variance * ratio))) / 2
+    # x_0 - sqrt(alpha_1) x_1 is beta_1 x_0, and noise of variance alpha_1 beta_1.
+    beta = diffusion.beta[1]
+    gap = beta**2 * squares + dims * (1 - beta) * beta
+    return [prior, steps, (gap / sigma2[1] + dims * math.log(2 * math.pi * sigma2[1])) / 2]
+
+
+def _variances(diffusion: Diffusion, kind: str) -> np.ndarray:
+    """sigma_t^2 of the step back, (T + 1,)."""
+    t = np.arange(1, diffusion.steps + 1)
+    return np.concatenate([[0.0], diffusion.variance(kind, t, t - 1)])
+
+
+def _drawn_bound(model: DDPM) -> np.ndarray:
+    """Our DDPM's bound at X_0, 20,000 times."""
+    x = np.repeat(X_0[None], 20_000, axis=0).astype(np.float32)
+    return model.bound(x, np.random.default_rng(0), None)["nll"]
+
+
+@claim(
+    r"-\log p(x_0) = L_T + \sum_{t=2}^T L_{t-1} + L_0 \quad "
+    r"\mathrm{if} \quad p(x_{t-1}|x_t) = q(x_{t-1}|x_t)",
+    source="Ho et al. 2020, eq. 5",
+    given="x_0 ~ N(0, I), where each step back is known: N(sqrt(alpha_t) x_t, beta_t I)",
+    tolerance=1e-9,
+    because="a few terms; of our DDPM, in float32, the standard error is far larger than rounding",
+    mistakes={
+        "without the prior's term": lambda prior, steps, decoder: steps + decoder,
+        "without the decoder's term": lambda prior, steps, decoder: prior + steps,
+        "the mean of the steps": lambda prior, steps, decoder: prior + steps / 5 + decoder,
+    },
+)
+def bound_is_tight_for_gaussian_data(
+    formula: Callable = lambda prior, steps, decoder: prior + steps + decoder,
+) -> Iterator[tuple]:
+    """With the right step back the bound's terms add up to -log p(x_0), for every x_0."""
+    # v = sqrt(abar) eps - sqrt(1 - abar) x_0 is independent of x_t here, and its mean is 0: an
+    # untrained network, which says 0, is the right one.
+    model = _silent_ddpm("v", "large")
+    yield "-log p(x_0), closed form", -stats.norm.logpdf(X_0).sum()
+    sigma2 = _variances(model.diffusion, "large")
+    yield "the terms, closed form", formula(*_terms(model.diffusion, sigma2, X_0))
+    drawn = _drawn_bound(model)
+    yield "our DDPM.bound, Monte Carlo", drawn.mean(), stats.sem(drawn)
+
+
+@claim(
+    r"-\log p(x_0) \leq L_T + \sum_{t=2}^T L_{t-1} + L_0",
+    source="Ho et al. 2020, eq. 3 and 5",
+    given="the right means for x_0 ~ N(0, I), but the posterior's variance, which is too small",
+    relation="<=",
+    tolerance=1e-9,
+    because="a few terms; of our DDPM, in float32, the standard error is far larger than rounding",
+    mistakes={
+        "without the decoder's term": lambda prior, steps, decoder: prior + steps,
+        "the mean of the steps": lambda prior, steps, decoder: prior + steps / 5 + decoder,
+        "the ELBO, which is its negative": lambda prior, steps, decoder: -prior - steps - decoder,
+    },
+)
+def bound_of_a_diffusion(
+    formula: Callable = lambda prior, steps, decoder: prior + steps + decoder,
+) -> Iterator[tuple]:
+    """With another step back the terms add up to more than -log p(x_0)."""
+    model = _silent_ddpm("v", "small")
+    sigma2 = _variances(model.diffusion, "small")
+    variance = 1.0
+    for beta, step in zip(model.diffusion.beta[:0:-1], sigma2[:0:-1]):
+        variance = (1 - beta) * variance + step  # of x_{t-1}, whose mean is 0
+    yield "-log p(x_0), closed form", -stats.norm.logpdf(X_0, 0, math.sqrt(variance)).sum()
+    drawn = _drawn_bound(model)
+    yield "our DDPM.bound, Monte Carlo", drawn.mean(), stats.sem(drawn)
+    yield "the terms, closed form", formula(*_terms(model.diffusion, sigma2, X_0))
+
+
+def _masses(levels: int, mean: float, sigma: float, outermost: float = np.inf) -> np.ndarray:
+    """Of each level: to half way to its neighbours, and of the outermost beyond."""
+    inner = -1 + (2 * np.arange(levels - 1) + 1) / (levels - 1)
+    edges = np.array([-outermost, *inner, outermost])
+    return np.diff(stats.norm.cdf(edges, mean, sigma))
+
+
+@claim(
+    r"p(x_0|x_1) = \int_{\delta_-}^{\delta_+} \mathcal{N}(u; \mu, \sigma^2) \, du, \quad "
+    r"\delta_\pm = x_0 \pm \frac{1}{L - 1}, \ \mathrm{or} \ \pm \infty \ \mathrm{at} \ \pm 1",
+    source="Ho et al. 2020, eq. 13",
+    given="L = 5 levels from -1 to 1, mu = .4 and sigma = .5",
+    tolerance=1e-9,
+    because="quadrature of a smooth function; our log_mass keeps all digits",
+    mistakes={
+        "the outermost end half a level further on": lambda levels, mean, sigma: _masses(
+            levels, mean, sigma, 1 + 1 / (levels - 1)
+        ),
+        "the density times the width": lambda levels, mean, sigma: (
+            stats.norm.pdf(np.linspace(-1, 1, levels), mean, sigma) * 2 / (levels - 1)
+        ),
+        "L for L - 1": lambda levels, mean, sigma: _masses(levels + 1, mean, sigma)[:levels],
+    },
+)
+def decoder_term(formula: Callable = _masses) -> Iterator[tuple]:
+    """The last step gives each grey level a mass, and the masses add up to 1."""
+    levels, mean, sigma = 5, 0.4, 0.5
+    yield "closed form, and their sum", [*(masses := formula(levels, mean, sigma)), masses.sum()]
+    x_0 = np.linspace(-1, 1, levels)
+    ours = np.exp(log_mass(x_0, np.full(levels, mean), np.full(levels, sigma), levels))
+    yield "our log_mass", [*ours, 1.0]
+    u = stats.norm(mean, sigma)
+    edges = [mean - 12 * sigma, -0.75, -0.25, 0.25, 0.75, mean + 12 * sigma]
+    parts = [integrate.quad(u.pdf, a, b)[0] for a, b in itertools.pairwise(edges)]
+    yield "quadrature", [*parts, 1.0]

@@ -1,0 +1,251 @@
+"""How good samples are, as far as numbers can say: each answers one question, and misleads alone.
+
+- FID: how far the samples' features are from real images', in mean and covariance;
+- inception score: whether each sample is surely of some class, and all classes occur;
+- precision and recall: which share of samples looks real, which share of the real is reached;
+- the nearest training images: whether samples are merely remembered.
+
+All but the last see with the features of a classifier (`models.metrics.classifier`), so they are
+comparable only with its fingerprint beside them, and FID only at the same number of images as well.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from scipy.spatial.distance import cdist
+
+from models.data import baseline as factorised
+from models.data.dataset import Dataset
+from models.errors import UsageError
+from models.metrics.classifier import Classifier, classifier_for
+from models.pictures import images as figures
+
+__all__ = [
+    "Classifier",
+    "bits_per_dim",
+    "classifier_for",
+    "draw_nearest",
+    "fid",
+    "inception_score",
+    "interval",
+    "nearest",
+    "precision_recall",
+    "quality",
+]
+CHUNK = 1000  # rows of a matrix of distances at a time
+LEAST = 4  # images of a set: precision and recall look at the third neighbour
+
+
+def bits_per_dim(nats: float, pixels: int) -> float:
+    """Nats an image as bits a pixel."""
+    return nats / (pixels * math.log(2))
+
+
+def fid(a: np.ndarray, b: np.ndarray) -> float:
+    """The Frechet distance of two sets of features (n, F) and (m, F), taken as Gaussians.
+
+        |m - m'|^2 + Tr(C + C' - 2 (C C')^1/2)                      (Heusel et al. 2017, eq. 6)
+
+    At least 0, without an upper bound. It is biased upward, by more the fewer the images: compare
+    it at equal numbers only (see `quality`). Raises UsageError for fewer than two images of either.
+    """
+    a, b = _features(a, b, least=2)
+    # Centred features / sqrt(n - 1) = Q R give C = R'R without forming it. The eigenvalues of
+    # C C' = R'R S'S are those of (R S')(R S')', whose roots are the singular values of R S':
+    # real and not negative, where a general matrix root may come out complex.
+    mean_a, mean_b = a.mean(0), b.mean(0)
+    _, root_a = np.linalg.qr((a - mean_a) / math.sqrt(len(a) - 1))
+    _, root_b = np.linalg.qr((b - mean_b) / math.sqrt(len(b) - 1))
+    cross = np.linalg.norm(root_a @ root_b.T, "nuc")
+    spread = (root_a**2).sum() + (root_b**2).sum() - 2 * cross
+    return float(((mean_a - mean_b) ** 2).sum() + max(spread, 0.0))
+
+
+def inception_score(probabilities: np.ndarray) -> float:
+    """exp E_x KL(p(y|x) || p(y)) for p(y|x) (n, classes) (Salimans et al. 2016, section 4).
+
+    From 1, where all samples look alike to the classifier, to the number of classes (10 for
+    digits), where each is surely of one class and all are equally frequent. Raises UsageError for
+    rows that are no probabilities.
+    """
+    p = _rows(probabilities, "probabilities", least=1)
+    sums = p.sum(1)
+    if p.min() < 0 or abs(sums - 1).max() > 1e-3:
+        raise UsageError(
+            f"probabilities from {p.min():.3g} to {p.max():.3g}, whose rows sum to "
+            f"{sums.min():.3g} to {sums.max():.3g}: they are 0 to 1 and sum to 1; of logits give "
+            "softmax(logits)"
+        )
+    log = np.log(np.maximum(p, np.finfo(np.float64).tiny))  # 0 log 0 = 0
+    marginal = np.log(np.maximum(p.mean(0), np.finfo(np.float64).tiny))
+    return float(np.exp((p * (log - marginal)).sum(1).mean()))
+
+
+def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[float, float]:
+    """The share of fakes among the real, and of the real among fakes (Kynkaanniemi et al. 2019).
+
+    Features (n, F) are among a set if they are as near to one of its members as that is to its
+    k-th nearest fellow (eq. 1). Raises UsageError for k or fewer images of either.
+    """
+    if k < 1:
+        raise UsageError(f"k={k}: neighbours are counted from 1")
+    real, fake = _features(real, fake, least=k + 1)
+    return _share_among(fake, real, k), _share_among(real, fake, k)
+
+
+def _share_among(points: np.ndarray, members: np.ndarray, k: int) -> float:
+    """The share of points within the k-th neighbour's distance of any member."""
+    inside = np.zeros(len(points), bool)
+    for start in range(0, len(members), CHUNK):
+        some = members[start : start + CHUNK]
+        # The nearest to a member is itself, so the k-th fellow is at place k from 0.
+        radius = np.partition(cdist(some, members), k, axis=1)[:, k]
+        inside |= (cdist(some, points) <= radius[:, None]).any(0)
+    return float(inside.mean())
+
+
+def _features(a: np.ndarray, b: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
+    a, b = _rows(a, "features", least), _rows(b, "features", least)
+    if a.shape[1] != b.shape[1]:
+        raise UsageError(f"features of {a.shape} and {b.shape}: both must be (n, F), with one F")
+    return a, b
+
+
+def _rows(values: np.ndarray, what: str, least: int) -> np.ndarray:
+    """As float64. Raises UsageError unless it is (n, F) with `least` rows or more, all finite."""
+    found = np.asarray(values, np.float64)
+    if found.ndim != 2 or found.shape[1] == 0:
+        raise UsageError(f"{what} of shape {found.shape}: they must be (n, F)")
+    if len(found) < least:
+        raise UsageError(f"{what} of {len(found)} images: at least {least} are needed")
+    if len(wrong := np.argwhere(~np.isfinite(found))):
+        row, column = wrong[0]
+        raise UsageError(
+            f"{what}: {found[row, column]} in row {row}, {len(wrong):,} such numbers of "
+            f"{found.size:,}: nothing can be measured with them"
+        )
+    return found
+
+
+def interval(
+    statistic: Callable[..., float],
+    *arrays: np.ndarray,
+    rng: np.random.Generator,
+    resamples: int = 200,
+) -> tuple[float, float]:
+    """A 95% bootstrap interval of `statistic(*arrays)`, over the draw of each array's rows.
+
+    Every array is drawn from anew, with replacement and apart from the others; the interval is from
+    the 2.5th to the 97.5th percentile, moved so that the median is the statistic itself. Repeated
+    rows bias FID upward a second time, and moving takes that out; the bias of so many images stays
+    in, as it does in the floor and the ceiling beside it.
+    """
+    if resamples < 2:
+        raise UsageError(f"resamples={resamples}: an interval needs at least 2")
+    drawn = [
+        statistic(*(a[rng.integers(len(a), size=len(a))] for a in arrays)) for _ in range(resamples)
+    ]
+    low, middle, high = np.percentile(drawn, [2.5, 50, 97.5])
+    centre = statistic(*arrays)
+    return float(centre + low - middle), float(centre + high - middle)
+
+
+def quality(
+    samples: np.ndarray,
+    data: Dataset,
+    shown: str,
+    classifier: Classifier,
+    rng: np.random.Generator,
+    resamples: int = 200,
+) -> dict[str, Any]:
+    """A row of the table of models: what all metrics say of samples (n, height, width) in [0, 1].
+
+    The reference is test images, as the model is `shown` its own ("fixed", "dynamic", "grey" or
+    "dequantised"): against training images a model that remembers them would win. Samples should be
+    of the same kind, draws and not means. FID depends on the number of images, so as many of each
+    are used, `images`, and two of the real thing say what a number is worth at that many:
+
+    - floor: training against test images, which no model should be expected to beat;
+    - ceiling: pixels drawn each for itself (`models.data.baseline`), which every model should beat.
+
+    Intervals are 95% bootstrap ones. The same seed gives the same reference, so rows of one table
+    share floor and ceiling. Raises UsageError for fewer than 4 samples.
+    """
+    n = min(len(samples), len(data.test), len(data.train))
+    if n < LEAST:
+        raise UsageError(f"{n} images: at least {LEAST} are needed to measure samples")
+
+    def real(images: np.ndarray) -> np.ndarray:
+        chosen = images[rng.permutation(len(images))[:n]]
+        return data.observe(chosen, shown, rng).reshape(n, *data.image_shape)
+
+    test, train = (classifier.features(real(images)) for images in (data.test, data.train))
+    independent = classifier.features(factorised.sample(data, shown, n, rng))
+    samples = samples[rng.permutation(len(samples))[:n]]
+    fake, probabilities = classifier.features(samples), classifier.probabilities(samples)
+    precision, recall = precision_recall(test, fake)
+    low, high = interval(fid, fake, test, rng=rng, resamples=resamples)
+    return {
+        "fid": fid(fake, test),
+        "fid_interval": (max(low, 0.0), high),
+        "floor": fid(train, test),
+        "ceiling": fid(independent, test),
+        "is": inception_score(probabilities),
+        "is_interval": interval(inception_score, probabilities, rng=rng, resamples=resamples),
+        "precision": precision,
+        "recall": recall,
+        "images": n,
+        "fingerprint": classifier.fingerprint,
+    }
+
+
+def nearest(train: np.ndarray, samples: np.ndarray, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """The k training images nearest to each sample in pixels: indices and distances, (n, k).
+
+    Distances are Euclidean, nearest first; 0 is a copy. Images are (.., height, width) of one size,
+    in one unit. Raises ValueError for unequal sizes, UsageError for k beyond the training images
+    and for pixels that are not finite.
+    """
+    if train.shape[1:] != samples.shape[1:]:
+        raise ValueError(f"images of unequal size: {train.shape[1:]} and {samples.shape[1:]}")
+    if not 1 <= k <= len(train):
+        raise UsageError(f"k={k}: there are {len(train)} training images")
+    x, y = (_rows(a.reshape(len(a), -1), "pixels", least=0) for a in (train, samples))
+    found = np.empty((len(y), k), np.intp)
+    for start in range(0, len(y), CHUNK):
+        # |x - y|^2 without |y|^2, which changes no order
+        squares = (x * x).sum(1) - 2 * y[start : start + CHUNK] @ x.T
+        found[start : start + CHUNK] = np.argpartition(squares, k - 1, axis=1)[:, :k]
+    distances = np.linalg.norm(x[found] - y[:, None], axis=-1)  # exactly 0 for a copy
+    order = np.argsort(distances, axis=1, kind="stable")
+    return np.take_along_axis(found, order, 1), np.take_along_axis(distances, order, 1)
+
+
+def draw_nearest(
+    samples: np.ndarray,
+    data: Dataset,
+    shown: str,
+    rng: np.random.Generator,
+    k: int = 3,
+) -> Figure:
+    """A picture of samples (n, height, width) in [0, 1] above the nearest training images.
+
+    Its title has their mean distance beside that of test images, which nobody can have remembered:
+    samples that are nearer than those are copies.
+    """
+    train, test = (
+        data.observe(images, shown, rng).reshape(-1, *data.image_shape)
+        for images in (data.train, data.test[rng.permutation(len(data.test))[:200]])
+    )
+    found, distances = nearest(train, samples, k)
+    held_out = nearest(train, test)[1].mean()
+    return figures.rows(
+        [samples, *(train[column] for column in found.T)],
+        f"{figures.as_text(data.name)}: samples, and the training images nearest in pixels\n"
+        f"mean distance to the nearest: {distances[:, 0].mean():.2f}; "
+        f"of test images: {held_out:.2f}",
+        ["sample", "nearest", *(f"{i}." for i in range(2, k + 1))],
+    )

@@ -1,0 +1,401 @@
+"""A run: a directory, and the loop that fills it.
+
+    config.json              what was asked for, with versions and the data's checksum
+    metrics.jsonl            a line a training step, and one a test at the end of each epoch
+    checkpoint.safetensors   parameters and optimiser, rewritten after each epoch
+    *.png                    pictures, redrawn as it trains, the curves last
+    chainrule.lock           by which process it is being trained
+
+All randomness is drawn from (seed, what for, step or epoch), so there is no generator state to
+save, and a resumed run goes on exactly as it would have gone.
+"""
+
+import dataclasses
+import json
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from tqdm import tqdm
+
+from autograd import Array, to_device
+from models import checkpoint
+from models.data import baseline as factorised
+from models.data.dataset import load
+from models.errors import Caution, Failure, UsageError
+from models.families import FAMILIES
+from models.files import replacing
+from models.model import Model
+from models.pictures import images as figures
+from models.progress import bar
+from models.training.config import Config
+from models.training.locks import LOCK, claim, refuse_unless_free, release
+
+TIMES_TOLD = 6  # how often a run prints its tests
+DRAWING = 5.0  # seconds that its pictures may take, before they are known
+CHECKPOINT, CURVES = "checkpoint.safetensors", "curves"
+_WEIGHTS, _ORDER, _BATCH, _TEST, _PICTURE, _TRAIN = range(6)  # what the randomness is for
+
+
+class Run:
+    """A model with its data and its optimiser, in a directory, at a step."""
+
+    def __init__(self, config: Config, directory: Path):
+        with bar(f"reading {config.data}"):
+            self.data = load(config.data, config.data_dir)
+        if config.limit:
+            if config.limit > (there := len(self.data.train)):
+                raise UsageError(
+                    f"limit={config.limit:,}: {config.data} has {there:,} images to train on"
+                )
+            self.data = self.data.first(config.limit)
+        checksum = self.data.checksum
+        if config.data_checksum not in ("", checksum):
+            raise Failure(
+                f"{directory} was trained on other data: {config.data} has checksum "
+                f"{checksum[:12]}..., not {config.data_checksum[:12]}..."
+            )
+        self.config = dataclasses.replace(config, data_checksum=checksum)
+        self.directory = directory
+        self.lock = FileLock(directory / LOCK)
+        self.settings = config.settings
+        family = FAMILIES[config.model]
+        self._refuse_unfit(family)
+        self.model = family.for_data(self.settings, self.data, config.rng(_WEIGHTS))
+        try:
+            self.model.to(config.device)
+        except (RuntimeError, ValueError) as error:
+            raise Failure(str(error)) from error
+        self.steps_per_epoch = len(self.data.train) // self.model.images_a_step
+        if self.steps_per_epoch == 0:
+            raise UsageError(
+                f"batch={self.settings.batch}: a step takes {self.model.images_a_step:,} of "
+                f"the {len(self.data.train):,} training images of {config.data}"
+            )
+        self.total_steps = self._total_steps(config)
+        self.step = 0
+        self.optimizers = self.model.optimizers(self.total_steps)
+
+    def __repr__(self) -> str:
+        c, total = self.config, self.total_steps
+        return f"Run({c.model} on {c.data} in {self.directory}, step {self.step:,} of {total:,})"
+
+    def _total_steps(self, config: Config) -> int:
+        return config.steps or config.settings.epochs * self.steps_per_epoch
+
+    def _refuse_unfit(self, family: type[Model]) -> None:
+        """Raises UsageError if a model of these settings is not for these data."""
+        name, how = self.config.data, self.settings.binarisation
+        if self.data.levels == 0 and not family.planar:
+            raise UsageError(f"{family.name} is for images, and {name} has points of the plane")
+        if self.data.levels == 2 and how != "fixed":
+            raise UsageError(
+                f"binarisation={how}: {name} is binary already, so it is fixed "
+                "(--set binarisation=fixed)"
+            )
+        if getattr(self.settings, "conditional", False) and not self.data.classes:
+            raise UsageError(f"conditional=yes: {name} has no labels to be conditioned on")
+
+    @cached_property
+    def test(self) -> Array:
+        """What the model is shown of the test images, (N, pixels), on its device."""
+        rng = self.config.rng(_TEST)
+        shown = self.data.observe(self.data.test, self.model.shown, rng)
+        return to_device(shown, self.config.device)
+
+    @cached_property
+    def baseline(self) -> float | None:
+        """The factorised model's test NLL, nats per image; None for points."""
+        return factorised.test_nll(self.data, self.model.shown) if self.data.levels else None
+
+    @classmethod
+    def create(cls, config: Config, directory: Path) -> "Run":
+        """A new run. Raises UsageError if there is something in `directory`."""
+        refuse_unless_free(directory)
+        run = cls(config, directory)
+        run.begin()
+        return run
+
+    def begin(self) -> None:
+        """Make the directory this run's, and this process's until it is trained."""
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Failure(f"cannot make {self.directory}: {error.strerror}") from error
+        claim(self.lock)
+        refuse_unless_free(self.directory)  # another process may have been as quick
+        self.config.write(self.directory)
+
+    @classmethod
+    def open(cls, directory: Path, **changes: Any) -> "Run":
+        """The run as its checkpoint has it, or at its start; with changes to its config.
+
+        Raises UsageError or Failure if the directory is no run, or the checkpoint not this one's.
+        """
+        run = cls(dataclasses.replace(Config.read(directory), **changes), directory)
+        run._load()
+        return run
+
+    @classmethod
+    def resume(cls, directory: Path, **changes: Any) -> "Run":
+        """As `open`, to be trained by this process, for which the directory is kept.
+
+        Raises UsageError if it is finished, and its pictures are drawn. Warns if another number of
+        steps makes another learning rate.
+        """
+        config = Config.read(directory)
+        run = cls(dataclasses.replace(config, **changes), directory)
+        claim(run.lock)
+        try:
+            run._load()
+            read_metrics(directory)  # before anything is written: they may be damaged
+            if run.step >= run.total_steps and run._drawn:
+                raise UsageError(
+                    f"{directory} is finished, at step {run.step:,} of {run.total_steps:,}: "
+                    "to go on, ask for more with --epochs or --steps"
+                )
+            run._tell_of_another_rate(run._total_steps(config))
+            run.config.write(directory)
+        except BaseException:
+            release(run.lock)
+            raise
+        return run
+
+    def _load(self) -> None:
+        path = self.directory / CHECKPOINT
+        if not path.exists():
+            return
+        arrays, metadata = checkpoint.read(path)
+        if metadata.get("model") != self.config.model:
+            raise Failure(
+                f"{path} is of the model {metadata.get('model')!r}, not {self.config.model!r}"
+            )
+        try:
+            self.model.load_state(_within(arrays, "model."))
+            for name, optimizer in self.optimizers.items():
+                optimizer.load_state(_within(arrays, f"{name}."))
+            self.step = int(metadata["step"])
+        except (ValueError, LookupError) as error:
+            raise Failure(f"{path} does not fit its config.json: {error}") from error
+
+    @property
+    def _drawn(self) -> bool:
+        """Whether the last picture is as new as the checkpoint."""
+        curves, saved = self.directory / f"{CURVES}.png", self.directory / CHECKPOINT
+        return curves.exists() and curves.stat().st_mtime_ns >= saved.stat().st_mtime_ns
+
+    def _tell_of_another_rate(self, steps: int) -> None:
+        """Warn if the learning rate would be another here in a training of so many `steps`."""
+        other = self.model.optimizers(steps)
+        for name, optimizer in self.optimizers.items():
+            now, before = (o.schedule(optimizer.steps) for o in (optimizer, other[name]))
+            if self.step and now != before:
+                warnings.warn(
+                    f"the learning rate goes on along a schedule of {self.total_steps:,} steps "
+                    f"instead of {steps:,}: it is {now:.3g} at step {self.step:,} instead of "
+                    f"{before:.3g}",
+                    Caution,
+                    stacklevel=3,
+                )
+                return
+
+    def train(self, progress: tqdm | None = None, pictures: str | int = "auto") -> list[Path]:
+        """From where the run stands to its last step; returns the paths of the pictures.
+
+        `progress` is a bar that several runs share; without it the run has its own. `pictures` are
+        drawn at the "end" and, unless that is all, each so many epochs or ("auto") as often as
+        takes no longer than the training does; or "no" pictures are drawn. Raises Failure
+        if a number is not finite, or if another process trains the run.
+        """
+        claim(self.lock)
+        try:
+            if progress is None:
+                with bar(self.config.model, self.total_steps, "step", self.step) as progress:
+                    return self._train(progress, pictures)
+            return self._train(progress, pictures)
+        finally:
+            release(self.lock)
+
+    def _train(self, progress: tqdm, pictures: str | int) -> list[Path]:
+        drawing, drawn = DRAWING, 0.0  # seconds: of the pictures once, and of all so far
+        started = time.perf_counter()
+        self._drop_metrics_after(self.step)
+        epochs = math.ceil(self.total_steps / self.steps_per_epoch)
+        told_every = max(1, epochs // TIMES_TOLD)
+        key, label = self.model.headline
+        progress.write(f"{self.config.model} on {self.config.data}, {self._shown()}")
+        with (self.directory / "metrics.jsonl").open("a") as metrics:
+            while self.step < self.total_steps:
+                for line in self._epoch():
+                    metrics.write(json.dumps(line) + "\n")
+                    progress.update()
+                found = self._over_test(self.model.test)
+                test = {k: float(v.mean()) for k, v in found.items()}
+                self._refuse_unless_finite(test)
+                metrics.write(json.dumps({"step": self.step, "test": True, **test}) + "\n")
+                metrics.flush()
+                self.save()
+                headline = f"test {label} {test[key]:.2f}"
+                progress.set_postfix_str(f"{key} {test[key]:.2f}")
+                epoch, last = math.ceil(self.step / self.steps_per_epoch), self.total_steps
+                if told := epoch % told_every == 0 or self.step == last:
+                    others = (f"{k} {v:.2f}" for k, v in test.items() if k != key)
+                    progress.write(f"epoch {epoch:4d}/{epochs}  {', '.join((headline, *others))}")
+                if isinstance(pictures, int):
+                    due = epoch % pictures == 0
+                else:
+                    trained = time.perf_counter() - started - drawn
+                    due = pictures == "auto" and told and trained > drawn + 2 * drawing
+                if due and self.step < last:
+                    began = time.perf_counter()
+                    self.draw()
+                    drawing = time.perf_counter() - began
+                    drawn += drawing
+        return [] if pictures == "no" else self.draw()
+
+    def _epoch(self) -> Iterator[dict[str, Any]]:
+        """Train to the end of the epoch, or to the last step; yields the numbers of each step."""
+        epoch, first = divmod(self.step, self.steps_per_epoch)
+        order = self.config.rng(_ORDER, epoch).permutation(len(self.data.train))
+        last = min(self.steps_per_epoch, self.total_steps - epoch * self.steps_per_epoch)
+        a_step = self.model.images_a_step
+        for i in range(first, last):
+            started = time.perf_counter()
+            numbers = self._train_step(order[i * a_step : (i + 1) * a_step])
+            yield numbers | {"seconds": round(time.perf_counter() - started, 6)}
+
+    def _train_step(self, chosen: np.ndarray) -> dict[str, Any]:
+        rng = self.config.rng(_BATCH, self.step)
+        shown = self.data.observe(self.data.train[chosen], self.model.shown, rng)
+        x = to_device(shown, self.config.device)
+        labels = self._labels(self.data.train_labels, chosen)
+        epoch = self.step / self.steps_per_epoch
+        numbers = self.model.update(x, rng, epoch, labels, self.optimizers)
+        self._refuse_unless_finite(numbers)
+        self.step += 1
+        return {"step": self.step, **numbers}
+
+    def _labels(self, labels: np.ndarray | None, chosen: Any) -> np.ndarray | None:
+        return labels[chosen] if self.model.classes and labels is not None else None
+
+    def _refuse_unless_finite(self, numbers: dict[str, float]) -> None:
+        for name, value in numbers.items():
+            if not math.isfinite(value):
+                kept = (self.directory / CHECKPOINT).exists()
+                raise Failure(
+                    f"{name} is {value} at step {self.step}: try a smaller learning_rate than "
+                    f"{self.settings.learning_rate:g}"
+                    + (f"; {self.directory} keeps its last checkpoint" if kept else "")
+                )
+
+    def _over_test(
+        self, f: Callable[[Array, np.random.Generator, np.ndarray | None], dict[str, np.ndarray]]
+    ) -> dict[str, np.ndarray]:
+        """What `f` gives for the test images, (N,) each, in batches."""
+        rng = self.config.rng(_TEST, 1)
+        found = []
+        with bar(f"{self.config.model}: test", len(self.test), "image") as progress:
+            for start in range(0, len(self.test), 500):
+                batch = slice(start, start + 500)
+                x, labels = self.test[batch], self._labels(self.data.test_labels, batch)
+                found.append(f(x, rng, labels))
+                progress.update(len(x))
+        return {k: np.concatenate([numbers[k] for numbers in found]) for k in found[0]}
+
+    def evaluate(self) -> dict[str, Any]:
+        """What the model's `evaluate` finds, averaged over the test images, and what it rests on.
+
+        `intervals` are the half-widths of 95% intervals of those means: over which images were
+        drawn to test, not over seeds of the training.
+        """
+        found = self._over_test(self.model.evaluate)
+        count = len(self.test)
+        return {
+            "model": self.config.model,
+            "data": self.config.data,
+            "shown": self._shown(),
+            "step": self.step,
+            "test_images": count,
+            **{k: v.mean(0).tolist() for k, v in found.items()},
+            "intervals": {
+                k: (1.96 * v.std(0) / math.sqrt(count)).tolist() for k, v in found.items()
+            },
+            "factorised_nll": self.baseline,
+            "pixels": self.test.shape[1],
+            "parameters": sum(p.size for p in self.model.parameters().values()),
+            "train_seconds": sum(m.get("seconds", 0) for m in read_metrics(self.directory)),
+        }
+
+    def _shown(self) -> str:
+        """What of the pixels the model is shown, without which a nat says nothing."""
+        limit = self.config.limit
+        first = f", the first {limit:,} images" if limit else ""
+        return self.data.describe(self.model.shown) + first
+
+    def save(self) -> None:
+        """Raises Failure if a gradient, or a number to save, is not finite: a loss can hide it."""
+        arrays = {f"model.{name}": array for name, array in self.model.state().items()}
+        for name, optimizer in self.optimizers.items():
+            arrays |= {f"{name}.{key}": array for key, array in optimizer.state().items()}
+        gradients = {
+            f"gradient.{name}": p.grad.numpy()
+            for name, p in self.model.parameters().items()
+            if p.grad is not None
+        }
+        for name, array in (gradients | arrays).items():
+            finite = np.isfinite(array)
+            if not finite.all():
+                self._refuse_unless_finite({name: float(array[~finite][0])})
+        metadata = {"model": self.config.model, "step": str(self.step)}
+        checkpoint.write(self.directory / CHECKPOINT, arrays, metadata)
+
+    def draw(self, suffix: str = ".png") -> list[Path]:
+        """Draw every picture of the run, as PNG, SVG or PDF; returns their paths."""
+        with bar(f"{self.config.model}: drawing pictures"):
+            return self._draw(suffix)
+
+    def _draw(self, suffix: str) -> list[Path]:
+        pictures = self.model.draw(self.data, self.test, self.config.rng(_PICTURE))
+        pictures[CURVES] = figures.curves(
+            read_metrics(self.directory),
+            self.steps_per_epoch,
+            self.model.panels(self.baseline),
+            self.model.title(self.data),
+        )
+        return [figures.save(f, self.directory / f"{name}{suffix}") for name, f in pictures.items()]
+
+    def _drop_metrics_after(self, step: int) -> None:
+        """Forget the lines of steps that no checkpoint has: they are about to be made again."""
+        path = self.directory / "metrics.jsonl"
+        lines = [json.dumps(m) + "\n" for m in read_metrics(self.directory) if m["step"] <= step]
+        with replacing(path) as unfinished:
+            unfinished.write_text("".join(lines))
+
+
+def read_metrics(directory: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl; none if it is not there. A last line cut short is left out."""
+    path = directory / "metrics.jsonl"
+    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+    metrics = []
+    for i, line in enumerate(lines):
+        try:
+            numbers = json.loads(line)
+            if not all(
+                isinstance(value, int | float) for value in (numbers["step"], *numbers.values())
+            ):
+                raise ValueError("not the numbers of a step")
+            metrics.append(numbers)
+        except (ValueError, TypeError, LookupError) as error:
+            if i < len(lines) - 1:
+                raise Failure(f"{path}, line {i + 1} is damaged: {error}") from error
+    return metrics
+
+
+def _within(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
