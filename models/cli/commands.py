@@ -173,21 +173,21 @@ def _verify(options: argparse.Namespace) -> None:
     if options.html:
         refuse_unless_file(options.html)
     if options.list:
-        print(verification.listed(verification.chosen(options.names)))
+        print(verification.list_claims(verification.select(options.names)))
         return
-    checked = [homework.checked(path) for path in files]
+    checked = [homework.check_file(path) for path in files]
     verdicts = [verdict for file in checked for verdict in file.claims]
     if not files:
-        verdicts = verification.verify(verification.chosen(options.names))
+        verdicts = verification.verify(verification.select(options.names))
     text = homework if files else verification
     shown: Any = checked if files else verdicts
-    print(json.dumps(text.as_json(shown), indent=2) if options.json else text.table(shown))
+    print(json.dumps(text.as_json(shown), indent=2) if options.json else text.as_table(shown))
     if options.html:
-        verification.write(verdicts, options.html, checked)
+        verification.write_page(verdicts, options.html, checked)
         print(options.html, file=sys.stderr if options.json else sys.stdout)
     if files:
-        homework.refuse(checked)
-    failed = [verdict.claim.name for verdict, _ in verdicts if not verdict.holds]
+        homework.raise_if_failed(checked)
+    failed = [verdict.claim.name for verdict in verdicts if not verdict.holds]
     if failed:
         raise Failure(f"{len(failed)} of {len(verdicts)} claims fail: {', '.join(failed)}")
 

@@ -1,6 +1,6 @@
-"""Files of one's own, checked: a gradient df of a function f, claims, or both, in each.
+"""Checks a person's own files: each defines claims, or a function f and its gradient df, or both.
 
-A file that doesn't hold says where and why, and those after it are checked all the same.
+A file that fails does not stop the check: every file gets its own report.
 """
 
 import contextlib
@@ -18,58 +18,60 @@ import numpy as np
 
 from autograd import check
 from autograd.derivation import Wrong
-from models.derivations import CLAIMS, Claim, verification
+from models.derivations import CLAIMS, Claim, Verdict, verification
 from models.errors import Failure, UsageError
 
 
 @dataclass
-class Checked:
-    """What was found of a file. `status` is 0 where all holds, 1 where something does not, and 2
-    where it could not be checked; `said` has a line for each finding."""
+class FileReport:
+    """`status` is 0 if all holds, 1 if something does not, 2 if the file could not be checked.
+
+    `messages` has a line for each result, `wrong` the gradients that do not hold.
+    """
 
     path: Path
     status: int = 0
-    said: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
     wrong: list[Wrong] = field(default_factory=list)
-    claims: list[verification.Timed] = field(default_factory=list)
+    claims: list[Verdict] = field(default_factory=list)
 
     @property
     def verdict(self) -> str:
         return ("holds", "FAILS", "could not be checked")[self.status]
 
 
-def checked(path: Path) -> Checked:
-    """Run a file, whose prints go to stderr, and check what it defines.
+def check_file(path: Path) -> FileReport:
+    """Run a file and check the claims and the gradient that it defines; its prints go to stderr.
 
-    f is checked at the defaults of its parameters; those that the file names in `constants` are
-    held fixed.
+    f is checked at the defaults of its parameters. The parameters that the file names in
+    `constants` are held fixed.
     """
-    result = Checked(path)
+    report = FileReport(path)
     try:
         with contextlib.redirect_stdout(sys.stderr):
             module, claims = _run(path)
             if hasattr(module, "f") and hasattr(module, "df"):
-                result.said.append(_derivation(module))
+                report.messages.append(_check_gradient(module))
             elif not claims:
                 raise LookupError(
                     "it defines neither a claim nor f and df, a function and its gradient"
                 )
-            result.claims = verification.verify(claims)
+            report.claims = verification.verify(claims)
     except check.DerivationError as error:
-        result.status, result.wrong = 1, error.wrong
-        result.said += map(str, error.wrong)
-    except (Exception, SystemExit) as error:  # whatever a person's own file raises
-        result.status = 2
-        result.said.append(_told(error, path))
-    for verdict, _ in result.claims:
-        result.said.append(f"claim {verdict.claim.name}: {verdict.said}")
+        report.status, report.wrong = 1, error.wrong
+        report.messages += map(str, error.wrong)
+    except (Exception, SystemExit) as error:  # whatever the file raises
+        report.status = 2
+        report.messages.append(_describe(error, path))
+    for verdict in report.claims:
+        report.messages.append(f"claim {verdict.claim.name}: {verdict.message}")
         if not verdict.holds:
-            result.status = max(result.status, 1)
-    return result
+            report.status = max(report.status, 1)
+    return report
 
 
 def _run(path: Path) -> tuple[ModuleType, list[Claim]]:
-    """The file as a module, and the claims it declares, which may be called like the book's."""
+    """The file as a module, and its claims. They may have names that the book has too."""
     module = ModuleType(path.stem)
     module.__file__ = str(path)
     code = compile(path.read_bytes(), str(path), "exec")
@@ -80,6 +82,7 @@ def _run(path: Path) -> tuple[ModuleType, list[Claim]]:
 
 @contextlib.contextmanager
 def _no_claims() -> Iterator[None]:
+    """With `CLAIMS` empty; afterwards it is the book again."""
     book = dict(CLAIMS)
     CLAIMS.clear()
     try:
@@ -89,7 +92,8 @@ def _no_claims() -> Iterator[None]:
         CLAIMS.update(book)
 
 
-def _derivation(module: ModuleType) -> str:
+def _check_gradient(module: ModuleType) -> str:
+    """Check the file's df and describe where it holds. Raises DerivationError if it does not."""
     kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
     inputs = {
         p.name: p.default
@@ -103,42 +107,43 @@ def _derivation(module: ModuleType) -> str:
         )
     constants = getattr(module, "constants", ())
     constants = (constants,) if isinstance(constants, str) else constants
-    held = check.derivation(module.f, module.df, *inputs.values(), constants=constants)
-    shapes = {name: f"{name} {np.shape(value)}" for name, value in inputs.items()}
-    fixed = [name for name in inputs if name not in held]
-    said = f"df is the gradient of f at {', '.join(shapes[name] for name in held)}"
-    return f"{said}; held fixed: {', '.join(fixed)}" if fixed else said
+    checked = check.derivation(module.f, module.df, *inputs.values(), constants=constants)
+    shapes = ", ".join(f"{name} {np.shape(inputs[name])}" for name in checked)
+    fixed = [name for name in inputs if name not in checked]
+    message = f"df is the gradient of f at {shapes}"
+    return f"{message}; held fixed: {', '.join(fixed)}" if fixed else message
 
 
-def _told(error: BaseException, path: Path) -> str:
-    """With the last line of the file that the error went through."""
+def _describe(error: BaseException, path: Path) -> str:
+    """The error in one line, with the last line of the file that it went through."""
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
     if isinstance(error, SyntaxError):
         lines, error = [error.lineno], SyntaxError(error.msg)
     where = f"line {lines[-1]}: " if lines else ""
     if isinstance(error, SystemExit):
         return f"{where}it ends Python (exit)"
-    if type(error) in (LookupError,) or (type(error) is ValueError and not lines):
-        return str(error)  # of the check itself
+    if type(error) is LookupError or (type(error) is ValueError and not lines):
+        return str(error)  # raised by the check, not by the file
     return f"{where}{type(error).__name__}: {error}"
 
 
-def table(files: Sequence[Checked]) -> str:
-    """Each file with its verdict, and below it what was found."""
+def as_table(files: Sequence[FileReport]) -> str:
+    """Each file with its verdict, and its messages below."""
     lines = []
     for file in files:
         lines.append(f"{file.path}: {file.verdict}")
-        lines += [f"  {said}" for said in file.said]
+        lines += [f"  {message}" for message in file.messages]
     return "\n".join(lines)
 
 
-def as_json(files: Sequence[Checked]) -> list[dict[str, Any]]:
+def as_json(files: Sequence[FileReport]) -> list[dict[str, Any]]:
+    """The reports, for `json.dumps`."""
     return [
         {
             "file": str(file.path),
             "status": file.status,
             "verdict": file.verdict,
-            "said": file.said,
+            "messages": file.messages,
             "wrong": [dataclasses.asdict(one) for one in file.wrong],
             "claims": verification.as_json(file.claims),
         }
@@ -146,8 +151,8 @@ def as_json(files: Sequence[Checked]) -> list[dict[str, Any]]:
     ]
 
 
-def refuse(files: Sequence[Checked]) -> None:
-    """Raises Failure where a file does not hold, UsageError where the worst is one unchecked."""
+def raise_if_failed(files: Sequence[FileReport]) -> None:
+    """Raises Failure if a file does not hold, UsageError if some could only not be checked."""
     if failed := [str(file.path) for file in files if file.status]:
         kind = Failure if any(file.status == 1 for file in files) else UsageError
         raise kind(f"{len(failed)} of {len(files)} files do not hold: {', '.join(failed)}")

@@ -1,11 +1,10 @@
-"""The claims of `models.derivations`, run and shown: as a table, as JSON, as a page."""
+"""Checks claims of the book and prints the verdicts: as a table, as JSON, as a page."""
 
 import io
 import re
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -19,72 +18,72 @@ from models.errors import UsageError
 from models.files import replacing
 
 TEMPLATE = Path(__file__).with_suffix(".html")
+RENAMED_TOPICS = {
+    "errata": "common_mistakes and mistakes_in_training",
+    "errata_of_training": "mistakes_in_training",
+}
 
 
-class Timed(NamedTuple):
-    verdict: Verdict
-    seconds: float
+def select(names: Sequence[str]) -> list[Claim]:
+    """The claims with these names or of these topics; all of them for no names.
 
-
-def chosen(names: Sequence[str]) -> list[Claim]:
-    """The claims of these names or topics, all if none is named. Raises UsageError for another.
-
-    A topic may be in several files: "errata" is also "errata_of_training".
+    A topic includes those that extend its name: "gan" is also "gan_critics". Raises UsageError for
+    an unknown name.
     """
 
-    def named(claim: Claim, name: str) -> bool:
+    def has_name(claim: Claim, name: str) -> bool:
         return name in (claim.name, claim.topic) or claim.topic.startswith(f"{name}_")
 
     for name in names:
-        if not any(named(claim, name) for claim in CLAIMS.values()):
+        if name in RENAMED_TOPICS:
+            raise UsageError(f"the topic {name!r} is now called {RENAMED_TOPICS[name]}")
+        if not any(has_name(claim, name) for claim in CLAIMS.values()):
             topics = dict.fromkeys(claim.topic for claim in CLAIMS.values())
             raise UsageError(
                 f"no claim or topic {name!r}: topics are {', '.join(topics)}; "
                 "chainrule verify --list shows the claims"
             )
-    return [c for c in CLAIMS.values() if not names or any(named(c, name) for name in names)]
+    return [c for c in CLAIMS.values() if not names or any(has_name(c, name) for name in names)]
 
 
-def listed(claims: Sequence[Claim]) -> str:
-    """A line for each, in columns."""
+def verify(claims: Sequence[Claim]) -> list[Verdict]:
+    """Check them; a progress bar appears after two seconds."""
+    return [
+        claim.check() for claim in tqdm(claims, unit="claim", disable=None, leave=False, delay=2)
+    ]
+
+
+def list_claims(claims: Sequence[Claim]) -> str:
+    """A line for each claim: topic, name, title."""
     rows = [(claim.topic, claim.name, claim.title) for claim in claims]
     topic, name, _ = (max(map(len, column)) for column in zip(*rows))
     return "\n".join(f"{a:{topic}}  {b:{name}}  {c}" for a, b, c in rows)
 
 
-def verify(claims: Sequence[Claim]) -> list[Timed]:
-    """The verdicts on them, with a progress bar where it takes long."""
-    verdicts = []
-    for claim in tqdm(claims, unit="claim", disable=None, leave=False, delay=2):
-        started = time.perf_counter()
-        verdicts.append(Timed(claim.check(), time.perf_counter() - started))
-    return verdicts
-
-
-def table(verdicts: Sequence[Timed]) -> str:
-    """A row for each route, and the claim's verdict beside its first."""
+def as_table(verdicts: Sequence[Verdict]) -> str:
+    """A row for each route; the first one also has the verdict on its claim."""
     rows = [("claim", "route", "value", "difference", "allowed", "verdict")]
     topic = ""
-    for verdict, _ in verdicts:
+    for verdict in verdicts:
         if verdict.claim.topic != topic:
             topic = verdict.claim.topic
             rows += [("", "", "", "", "", ""), (topic, "", "", "", "", "")]
-        said = "holds" if verdict.holds else "FAILS"
-        numbers = (f"{verdict.difference:.1e}", f"{verdict.allowed:.1e}", said)
-        (first, value), *others = verdict.values()
+        (first, value), *others = verdict.rows()
+        result = "holds" if verdict.holds else "FAILS"
+        numbers = (f"{verdict.difference:.1e}", f"{verdict.allowed:.1e}", result)
         rows.append((f"  {verdict.claim.name}", first, value, *numbers))
         rows += [("", name, value, "", "", "") for name, value in others]
-        rows += [("", f"not refused: {what}", "", "", "", "") for what in verdict.accepted]
+        rows += [("", f"not refused: {mistake}", "", "", "", "") for mistake in verdict.accepted]
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows
     ]
-    held, seconds = sum(v.holds for v, _ in verdicts), sum(s for _, s in verdicts)
+    held, seconds = sum(v.holds for v in verdicts), sum(v.seconds for v in verdicts)
     return "\n".join([*lines, "", f"{held} of {len(verdicts)} claims hold, {seconds:.0f} seconds"])
 
 
-def as_json(verdicts: Sequence[Timed]) -> list[dict[str, Any]]:
-    """Without what makes a claim: its names, numbers and verdict."""
+def as_json(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """Claims, values of their routes and verdicts, for `json.dumps`."""
     return [
         {
             "claim": verdict.claim.name,
@@ -107,51 +106,55 @@ def as_json(verdicts: Sequence[Timed]) -> list[dict[str, Any]]:
             "because": verdict.claim.because,
             "accepted": verdict.accepted,
             "holds": verdict.holds,
-            "seconds": seconds,
+            "seconds": verdict.seconds,
         }
-        for verdict, seconds in verdicts
+        for verdict in verdicts
     ]
 
 
-def write(verdicts: Sequence[Timed], path: Path, files: Sequence[Any] = ()) -> None:
-    """The page, which needs no network: formulas and plots are inside it; first, files checked."""
+def write_page(verdicts: Sequence[Verdict], path: Path, files: Sequence[Any] = ()) -> None:
+    """One HTML file that needs no network: formulas and plots are inside it.
+
+    `files` are reports of `homework`, which come first.
+    """
     topics: dict[str, list[dict[str, Any]]] = {}
-    for verdict, _ in verdicts:
+    for verdict in verdicts:
         claim = verdict.claim
         topics.setdefault(claim.topic, []).append(
             {
                 "claim": claim,
                 "verdict": verdict,
-                "values": verdict.values(),
-                "formula": formula(claim.statement),
-                "plot": plot(claim) if claim.draw else "",
+                "rows": verdict.rows(),
+                "formula": formula_svg(claim.statement),
+                "curve": curve_svg(claim) if claim.curve else "",
             }
         )
-    held = sum(verdict.holds for verdict, _ in verdicts)
+    held = sum(verdict.holds for verdict in verdicts)
     template = Template(TEMPLATE.read_text(encoding="utf-8"), autoescape=True)
     page = template.render(topics=topics, held=held, total=len(verdicts), files=files)
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
-def formula(statement: str) -> str:
-    """LaTeX as an SVG picture, typeset by matplotlib; fractions as large as in a display."""
+def formula_svg(statement: str) -> str:
+    """LaTeX typeset by matplotlib, with fractions as large as in a display."""
     figure = Figure()
     statement = re.sub(r"(?<!\^\{)\\frac", r"\\dfrac", statement)
     figure.text(0, 0, f"${statement}$", fontsize=15)
     return _svg(figure, transparent=True)
 
 
-def plot(claim: Claim) -> str:
-    assert claim.draw
+def curve_svg(claim: Claim) -> str:
+    assert claim.curve
     figure = Figure(figsize=(4.6, 2.9), layout="constrained")
     axes = figure.subplots()
-    claim.draw(axes)
+    claim.curve(axes)
     axes.spines[["top", "right"]].set_visible(False)
     return _svg(figure)
 
 
 def _svg(figure: Figure, **options: Any) -> str:
+    """The <svg> element alone, the same at every run: without a date, with fixed ids."""
     text, undated = io.StringIO(), dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with matplotlib.rc_context(
         {"svg.fonttype": "path", "svg.hashsalt": "chainrule", "mathtext.fontset": "cm"}
@@ -159,4 +162,4 @@ def _svg(figure: Figure, **options: Any) -> str:
         figure.savefig(
             text, format="svg", bbox_inches="tight", pad_inches=0.03, metadata=undated, **options
         )
-    return "".join(text.getvalue().partition("<svg")[1:])  # without what only a file needs
+    return "".join(text.getvalue().partition("<svg")[1:])

@@ -1,4 +1,4 @@
-"""Each claim holds and refuses each mistake planted in it; and what `chainrule verify` says."""
+"""Every claim of the book holds and refuses its mistakes; and the output of `chainrule verify`."""
 
 import json
 from dataclasses import replace
@@ -23,18 +23,18 @@ def test_it_holds_and_refuses_each_mistake(name, record_property):
 
 
 @pytest.mark.parametrize("name", CLAIMS)
-def test_its_formula_is_typeset_and_its_curve_drawn(name):
+def test_its_page_has_the_formula_and_the_curve(name):
     made = CLAIMS[name]
     assert made.source
     assert made.given
     assert made.because
-    assert verification.formula(made.statement).startswith("<svg")
-    if made.draw:
-        assert "<svg" in verification.plot(made)
+    assert verification.formula_svg(made.statement).startswith("<svg")
+    if made.curve:
+        assert "<svg" in verification.curve_svg(made)
 
 
-def declared(*routes, relation="=", tolerance=1e-6, **changes):
-    """A claim of these routes, which is not in the book."""
+def make_claim(*routes, relation="=", tolerance=1e-6, **changes):
+    """A claim with these routes; the book stays as it is."""
 
     def made_up(formula=None):
         """Made up."""
@@ -67,20 +67,20 @@ def declared(*routes, relation="=", tolerance=1e-6, **changes):
     ],
 )
 def test_a_verdict(routes, options, holds):
-    assert declared(*routes, **options).check(None).holds == holds
+    assert make_claim(*routes, **options).check(None).holds == holds
 
 
 @pytest.mark.parametrize("changes", [{"mistakes": {}}, {"relation": "<"}])
 def test_a_claim_that_cannot_fail_is_refused(changes):
     with pytest.raises(ValueError, match="a claim has a docstring, mistakes to refuse"):
-        declared(("a", 1.0), ("b", 1.0), **changes)
+        make_claim(("a", 1.0), ("b", 1.0), **changes)
 
 
 def test_a_mistake_that_is_the_formula_itself_is_no_mistake():
-    verdict = declared(("a", 1.0), ("b", 1.0)).check()
+    verdict = make_claim(("a", 1.0), ("b", 1.0)).check()
     assert verdict.accepted == ["m"]
     assert not verdict.holds
-    assert verdict.said == "FAILS, since it does not refuse 'm'"
+    assert verdict.message == "FAILS, since it does not refuse 'm'"
 
 
 CELL = """
@@ -92,14 +92,14 @@ def of_a_cell(formula=1):
 """
 
 
-def test_names_are_taken_once():
+def test_a_name_is_taken_once():
     with pytest.raises(ValueError, match=f"two claims are called {FAST}"):
         claim("x", source="", given="", tolerance=1, because="", mistakes={"m": 0})(
             CLAIMS[FAST].routes.__class__(CLAIMS[FAST].routes.__code__, {"__name__": "other"})
         )
 
 
-def test_a_cell_of_a_notebook_is_run_again_and_does_not_declare_twice():
+def test_a_notebooks_cell_may_run_again_but_not_declare_a_name_twice():
     scope = {"claim": claim, "__name__": "__main__"}
     try:
         for name, text in (("<1>", CELL), ("<1>", CELL), ("<2>", f"edited = 1\n{CELL}")):
@@ -111,7 +111,7 @@ def test_a_cell_of_a_notebook_is_run_again_and_does_not_declare_twice():
         CLAIMS.pop("of_a_cell", None)
 
 
-def test_what_a_notebook_shows_of_a_claim():
+def test_a_claim_in_a_notebook():
     made = CLAIMS[FAST]
     verdict = made.check()
     assert repr(made) == f"<claim {FAST}: {made.title}>"
@@ -128,8 +128,8 @@ def run(*arguments):
 def test_the_table_the_json_and_the_page(tmp_path, capsys):
     page = tmp_path / "claims.html"
     assert run(FAST, "--html", str(page)) == 0
-    shown = capsys.readouterr().out
-    assert all(word in shown for word in (FAST, "quadrature", "2.318147", "±", "holds"))
+    table = capsys.readouterr().out
+    assert all(word in table for word in (FAST, "quadrature", "2.318147", "±", "holds"))
     html = page.read_text()
     assert html.count("<svg") == 1
     assert "src=" not in html  # nothing is fetched
@@ -150,7 +150,8 @@ def test_the_list_and_topics(capsys):
     columns = {line.index(f"  {name}  ") for line, name in zip(lines, CLAIMS)}
     assert len(columns) == 1
     assert run("vae", "--list") == 0
-    assert all(line.startswith("vae") for line in capsys.readouterr().out.splitlines())
+    listed = [line.split()[:2] for line in capsys.readouterr().out.splitlines()]
+    assert listed == [line.split()[:2] for line in lines if line.startswith("vae")]
 
 
 def test_a_claim_that_fails_is_named(monkeypatch, capsys):
@@ -190,7 +191,7 @@ def df(w, x, b):
 CLAIM = """from models.derivations import claim
 @claim("x", source="s", given="g", tolerance=1e-9, because="b", mistakes={"a third": lambda: 1 / 3})
 def kl_to_the_prior(formula=lambda: 1 / 12):
-    "Called as one of the book."
+    "Has the name of a claim of the book."
     yield "a", formula()
     yield "b", 1 / 12
 """
@@ -216,13 +217,13 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_of_ones_own(name, tmp_path, capsys):
-    text, status, said = FILES[name]
+def test_a_persons_own_file(name, tmp_path, capsys):
+    text, status, message = FILES[name]
     path = tmp_path / "mine.py"
     path.write_text(text)
     assert run(str(path)) == status
     out, error = capsys.readouterr()
-    assert said in out
+    assert message in out
     assert out.startswith(f"{path}: {('holds', 'FAILS', 'could not be checked')[status]}\n")
     assert error == (f"chainrule: 1 of 1 files do not hold: {path}\n" if status else "")
     assert FAST in CLAIMS
@@ -249,13 +250,14 @@ def test_the_files_of_a_class_are_all_checked(tmp_path, capsys):
     html = page.read_text()
     assert html.count("could not be checked") == sum(s == 2 for _, s, _ in FILES.values())
     assert "It is 2 times the gradient." in html
-    assert "Called as one of the book." in html
+    assert "Has the name of a claim of the book." in html
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("nothing",), "no claim or topic 'nothing'"),
+        (("errata",), "'errata' is now called common_mistakes and mistakes_in_training"),
         ((FAST, "--html", "page.txt"), "name it something.html"),
         (("absent.py",), "no such file: absent.py"),
         ((FAST, "mine.py"), "name claims, or files of your own: not both at once"),

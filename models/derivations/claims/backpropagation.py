@@ -26,7 +26,7 @@ from autograd import (
     softmax,
 )
 from kernels import normal
-from models.derivations.claim import claim
+from models.derivations.claim import Formula, Routes, claim
 
 DIFFERENCES = "central differences with a step of 1e-5 are exact to about 1e-9"
 
@@ -37,7 +37,7 @@ def _flat(arrays: Any) -> np.ndarray:
 
 def _three_routes(
     by_hand: Callable[..., tuple], layer: Callable[..., Tensor], *shapes: tuple[int, ...]
-) -> Iterator[tuple]:
+) -> Routes:
     """dL/dx of each random input x, for L = <g, layer(inputs)>: `by_hand(g, *inputs)`, and two."""
     rng = np.random.default_rng(0)
     inputs = [rng.standard_normal(shape) for shape in shapes]
@@ -81,8 +81,8 @@ def linear_layer(
     # y_no = sum_i x_ni W_oi + b_o, so L = sum_no g_no y_no contains
     #   x_ni with the factor sum_o g_no W_oi: row n, column i of g W,
     #   W_oi with sum_n g_no x_ni: of g^T x,  and b_o with sum_n g_no.
-    formula: Callable[..., tuple] = lambda g, x, w, b: (g @ w, g.T @ x, g.sum(0)),
-) -> Iterator[tuple]:
+    formula: Formula = lambda g, x, w, b: (g @ w, g.T @ x, g.sum(0)),
+) -> Routes:
     """The gradients of a linear layer: the weights', the input's and the bias's."""
     yield from _three_routes(formula, linear, (4, 3), (3, 3), (3,))
 
@@ -126,7 +126,7 @@ def _convolution(
         ),
     },
 )
-def convolution(formula: Callable[..., tuple] = _convolution) -> Iterator[tuple]:
+def convolution(formula: Formula = _convolution) -> Routes:
     """A convolution's gradients are convolutions: with the kernel turned, and of the input."""
 
     def layer(x: Tensor, w: Tensor) -> Tensor:
@@ -160,8 +160,8 @@ def _masked(mask: str, g: np.ndarray, x: np.ndarray, w: np.ndarray) -> tuple:
 )
 def masked_convolution(
     # y depends on w by v = w m, so dL/dw = m dL/dv, and dL/dx is that of the kernel v.
-    formula: Callable[..., tuple] = lambda g, x, w: _masked("A", g, x, w),
-) -> Iterator[tuple]:
+    formula: Formula = lambda g, x, w: _masked("A", g, x, w),
+) -> Routes:
     """A masked convolution's gradients: the mask again, on the kernel and on its gradient."""
 
     def layer(x: Tensor, w: Tensor) -> Tensor:
@@ -205,7 +205,7 @@ def _batch_norm(
         "the sign of the mean's term": partial(_batch_norm, weights=(1, -1, 1)),
     },
 )
-def batch_norm(formula: Callable[..., tuple] = _batch_norm) -> Iterator[tuple]:
+def batch_norm(formula: Formula = _batch_norm) -> Routes:
     """Batch norm's gradient has three terms: direct, through the mean, through the variance."""
 
     def layer(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
@@ -233,8 +233,8 @@ def batch_norm(formula: Callable[..., tuple] = _batch_norm) -> Iterator[tuple]:
 def softmax_with_cross_entropy(
     # -log p_y = logsumexp(l) - l_y. The gradient of the first is e^l / sum e^l = p, and that of the
     # second onehot(y).
-    formula: Callable[..., np.ndarray] = lambda p, y: (p - y) / len(p),
-) -> Iterator[tuple]:
+    formula: Formula = lambda p, y: (p - y) / len(p),
+) -> Routes:
     """The gradient of the cross-entropy of a softmax is p - y."""
     labels = np.array([2, 0, 1, 1])
 
@@ -261,8 +261,8 @@ def softmax_with_cross_entropy(
 )
 def softmax_alone(
     # dy_i/dx_j = y_i (delta_ij - y_j), so sum_i g_i dy_i/dx_j = y_j (g_j - sum_i g_i y_i).
-    formula: Callable[..., np.ndarray] = lambda g, y: y * (g - (g * y).sum(-1, keepdims=True)),
-) -> Iterator[tuple]:
+    formula: Formula = lambda g, y: y * (g - (g * y).sum(-1, keepdims=True)),
+) -> Routes:
     """A softmax's vector-Jacobian product needs no matrix: y (g - <g, y>)."""
 
     def by_hand(g: np.ndarray, x: np.ndarray) -> tuple:
@@ -286,8 +286,8 @@ def softmax_alone(
 )
 def sigmoid_with_bce(
     # dL/dp = -t / p + (1 - t) / (1 - p) = (p - t) / (p (1 - p)), and dp/dl = p (1 - p) cancels it.
-    formula: Callable[..., np.ndarray] = lambda p, t: p - t,
-) -> Iterator[tuple]:
+    formula: Formula = lambda p, t: p - t,
+) -> Routes:
     """The gradient of the binary cross-entropy of a sigmoid is p - t: nothing saturates."""
     t = np.array([0.0, 1, 1, 0, 1, 0])
 
@@ -327,11 +327,11 @@ def sigmoid_with_bce(
 def reparameterised_layer(
     # sigma = e^(logvar / 2), so dsigma/dlogvar = sigma / 2 and dz/dlogvar = sigma epsilon / 2;
     # KL = (mu^2 + e^logvar - 1 - logvar) / 2 has the gradients mu and (sigma^2 - 1) / 2.
-    formula: Callable[..., tuple] = lambda g_z, g_kl, mu, sigma, epsilon: (
+    formula: Formula = lambda g_z, g_kl, mu, sigma, epsilon: (
         g_z + g_kl * mu,
         g_z * sigma * epsilon / 2 + g_kl * (sigma**2 - 1) / 2,
     ),
-) -> Iterator[tuple]:
+) -> Routes:
     """The gradients that reach mu and log sigma^2 through the sample and through the KL."""
     n, d = 3, 2
     epsilon = normal((n, d), seed=0, dtype=np.float64)
@@ -359,9 +359,7 @@ def reparameterised_layer(
         "inputs and outputs swapped": lambda w: w.swapaxes(0, 1),
     },
 )
-def convolutions_are_adjoint(
-    formula: Callable[[np.ndarray], np.ndarray] = lambda w: w,
-) -> Iterator[tuple]:
+def convolutions_are_adjoint(formula: Formula = lambda w: w) -> Routes:
     """Convolution and its two gradients are one trilinear form, seen from its three arguments."""
     rng = np.random.default_rng(0)
     x, w, g = (rng.standard_normal(s) for s in [(2, 3, 9, 8), (3, 3, 3, 3), (2, 3, 4, 3)])
@@ -400,9 +398,7 @@ def _jacobian_by_hand(x: Tensor, g: np.ndarray) -> np.ndarray:
     mistakes={"J row by row": _jacobian_built, "J in closed form": _jacobian_by_hand},
     relation="<=",
 )
-def no_jacobian_is_built(
-    formula: Callable[[Tensor, np.ndarray], Any] = lambda x, g: grad(softmax(x), x, g),
-) -> Iterator[tuple]:
+def no_jacobian_is_built(formula: Formula = lambda x, g: grad(softmax(x), x, g)) -> Routes:
     """A vector-Jacobian product takes memory for a few vectors, and never for the Jacobian."""
     rng = np.random.default_rng(0)
     x, g = Tensor(rng.standard_normal(400), requires_grad=True), rng.standard_normal(400)

@@ -4,7 +4,6 @@ Those about training are in `errata_of_training`.
 """
 
 import math
-from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy import integrate, optimize, special, stats
@@ -13,7 +12,7 @@ from autograd import Tensor, bce_with_logits, grad, log_softmax, reparameterize
 from kernels import normal
 from models.autoencoders import autoencoder, vae
 from models.autoregressive import pixelcnn
-from models.derivations.claim import claim
+from models.derivations.claim import Formula, Routes, claim
 
 
 @claim(
@@ -24,7 +23,7 @@ from models.derivations.claim import claim
     because="the gradient of a few terms, against the softplus written out",
     mistakes={"as printed": lambda nll, kl: -(nll + kl)},
 )
-def the_loss_descends(formula: Callable = lambda nll, kl: nll + kl) -> Iterator[tuple]:
+def the_loss_descends(formula: Formula = lambda nll, kl: nll + kl) -> Routes:
     """Minimising the loss lowers the negative log-likelihood: no minus stands before it."""
     logits, x = Tensor(np.array([0.5, -1.0, 2.0]), requires_grad=True), np.array([1.0, 0.0, 0.0])
     loss = formula(bce_with_logits(logits, x).sum(), 0.25)
@@ -44,9 +43,7 @@ def the_loss_descends(formula: Callable = lambda nll, kl: nll + kl) -> Iterator[
         "the KL with the other sign": lambda nll, kl: -nll + kl,
     },
 )
-def the_elbo_has_a_minus(
-    formula: Callable[[float, float], float] = lambda nll, kl: -(nll + kl),
-) -> Iterator[tuple]:
+def the_elbo_has_a_minus(formula: Formula = lambda nll, kl: -(nll + kl)) -> Routes:
     """The ELBO is minus the sum of reconstruction and KL, so that it is below log p(x)."""
     prior, likelihood, q = np.array([0.3, 0.7]), np.array([0.9, 0.2]), np.array([0.6, 0.4])
     yield "of the two losses", formula(-(q * np.log(likelihood)).sum(), stats.entropy(q, prior))
@@ -66,9 +63,7 @@ def the_elbo_has_a_minus(
         "sigma, not its square": lambda sigma: np.diag(sigma),
     },
 )
-def posterior_is_diagonal(
-    formula: Callable[[np.ndarray], np.ndarray] = lambda sigma: np.diag(sigma**2),
-) -> Iterator[tuple]:
+def posterior_is_diagonal(formula: Formula = lambda sigma: np.diag(sigma**2)) -> Routes:
     """The covariance of the approximate posterior is diagonal, and not a multiple of I."""
     sigma, n = np.array([0.5, 1.0, 2.0]), 100_000
     yield "closed form", formula(sigma)
@@ -94,11 +89,11 @@ def posterior_is_diagonal(
     },
 )
 def the_dual_is_constrained(
-    formula: Callable[[np.ndarray], dict] = lambda slopes: {
+    formula: Formula = lambda slopes: {
         "A_ub": np.vstack([slopes, -slopes]),
         "b_ub": np.ones(10),
     },
-) -> Iterator[tuple]:
+) -> Routes:
     """The dual of W_1 is over 1-Lipschitz critics; without that constraint it is unbounded."""
     places, rng = np.arange(6.0), np.random.default_rng(0)
     p, q = rng.dirichlet(np.ones(6)), rng.dirichlet(np.ones(6))
@@ -122,8 +117,8 @@ def the_dual_is_constrained(
     },
 )
 def a_density_may_exceed_1(
-    formula: Callable[[np.ndarray], np.ndarray] = lambda sigma: 1 / (sigma * np.sqrt(2 * np.pi)),
-) -> Iterator[tuple]:
+    formula: Formula = lambda sigma: 1 / (sigma * np.sqrt(2 * np.pi)),
+) -> Routes:
     """A density is a probability per unit, and may exceed 1: here it is 3.99."""
     sigma = np.array([0.1, 1.0, 10.0])
     yield "closed form", formula(sigma)
@@ -145,9 +140,7 @@ def a_density_may_exceed_1(
         "as in one dimension": lambda d: 0.5,
     },
 )
-def latents_are_not_equally_likely(
-    formula: Callable[[int], float] = lambda d: d / 2,
-) -> Iterator[tuple]:
+def latents_are_not_equally_likely(formula: Formula = lambda d: d / 2) -> Routes:
     """A typical z in 20 dimensions has a density e^10 times below that of 0."""
     d = 20
     yield "closed form", formula(d)
@@ -172,11 +165,11 @@ def latents_are_not_equally_likely(
     },
 )
 def a_plain_pixelcnn_has_a_blind_spot(
-    formula: Callable[[int], list] = lambda r: [
+    formula: Formula = lambda r: [
         2 * r * (r + 1) - r * (r - 1) // 2,
         2 * r * (r + 1),
     ],
-) -> Iterator[tuple]:
+) -> Routes:
     """A plain PixelCNN sees fewer pixels than are above and to the left; a gated one sees all."""
     r = 4
     yield "closed form", formula(r)
@@ -204,8 +197,8 @@ def a_plain_pixelcnn_has_a_blind_spot(
     },
 )
 def bce_on_grey_is_no_likelihood(
-    formula: Callable[[np.ndarray], np.ndarray] = lambda logit: np.tanh(logit / 2) / logit,
-) -> Iterator[tuple]:
+    formula: Formula = lambda logit: np.tanh(logit / 2) / logit,
+) -> Routes:
     """exp(-BCE) of grey targets does not integrate to 1, so it is no density."""
     logits = np.array([0.1, 1.0, 5.0])
     yield "closed form", formula(logits)
@@ -232,8 +225,8 @@ def bce_on_grey_is_no_likelihood(
     },
 )
 def bce_on_grey_has_a_floor(
-    formula: Callable[[np.ndarray], np.ndarray] = lambda x: special.entr(x) + special.entr(1 - x),
-) -> Iterator[tuple]:
+    formula: Formula = lambda x: special.entr(x) + special.entr(1 - x),
+) -> Routes:
     """The BCE of a perfect reconstruction of grey pixels is not 0, but their entropy."""
     x = np.array([1 / 16, 1 / 2, 3 / 4])
     yield "closed form", formula(x)
@@ -252,7 +245,7 @@ def bce_on_grey_has_a_floor(
     because="the networks compute in float32",
     mistakes={"as printed, with sigma = 1": 1.0, "sigma = 1/2": 0.25},
 )
-def squared_error_fixes_sigma(formula: float = 0.5) -> Iterator[tuple]:
+def squared_error_fixes_sigma(formula: float = 0.5) -> Routes:
     """The squared error with weight 1 is a Gaussian likelihood with sigma^2 = 1/2."""
     rng = np.random.default_rng(0)
     settings = vae.Settings(hidden=(4,), latent=2, decoder="gaussian", binarisation="none")
@@ -276,9 +269,7 @@ def squared_error_fixes_sigma(formula: float = 0.5) -> Iterator[tuple]:
         "a small number added to q": lambda p, q: stats.entropy(p, q + 1e-8),
     },
 )
-def kl_off_support(
-    formula: Callable[[np.ndarray, np.ndarray], float] = lambda p, q: special.rel_entr(p, q).sum(),
-) -> Iterator[tuple]:
+def kl_off_support(formula: Formula = lambda p, q: special.rel_entr(p, q).sum()) -> Routes:
     """The KL divergence is infinite where q gives no probability to what p does."""
     p, q = np.array([0.5, 0.5, 0.0]), np.array([0.5, 0.0, 0.5])
     yield "sum of p log(p / q)", formula(p, q)
@@ -301,8 +292,8 @@ def kl_off_support(
     },
 )
 def one_sign_for_the_loss(
-    formula: Callable = lambda reconstruction, kl: reconstruction + kl,
-) -> Iterator[tuple]:
+    formula: Formula = lambda reconstruction, kl: reconstruction + kl,
+) -> Routes:
     """What is minimised and what is reported have one sign, which a bound on -log p(x) needs."""
     settings = vae.Settings(hidden=(4,), latent=2, binarisation="fixed")
     model = vae.VAE(settings, (2, 3), 2, np.random.default_rng(0))
@@ -325,7 +316,7 @@ def one_sign_for_the_loss(
         "the sign of the energy": lambda e, z: np.exp(e) / z,
     },
 )
-def a_boltzmann_distribution(formula: Callable = lambda e, z: np.exp(-e) / z) -> Iterator[tuple]:
+def a_boltzmann_distribution(formula: Formula = lambda e, z: np.exp(-e) / z) -> Routes:
     """Divided by Z it is a probability, not only proportional to one."""
     energies = np.random.default_rng(0).standard_normal(8)
     p = formula(energies, np.exp(-energies).sum())
@@ -348,8 +339,8 @@ def a_boltzmann_distribution(formula: Callable = lambda e, z: np.exp(-e) / z) ->
     },
 )
 def a_plain_autoencoder_is_deterministic(
-    formula: Callable = lambda variance: [0.0, variance],
-) -> Iterator[tuple]:
+    formula: Formula = lambda variance: [0.0, variance],
+) -> Routes:
     """The code of a plain autoencoder has no spread: there is no q(z|x), as a VAE has."""
     rng, n = np.random.default_rng(0), 20_000
     x = np.repeat(rng.integers(0, 2, (1, 6)).astype(np.float32), n, axis=0)

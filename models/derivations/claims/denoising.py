@@ -1,13 +1,12 @@
 """Claims about what a denoiser says, and how it is sampled from: the score, DDIM and guidance."""
 
 import math
-from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy import stats
 
 from autograd import Tensor, exp, grad, log, logsumexp, stack
-from models.derivations.claim import claim
+from models.derivations.claim import Formula, Routes, claim
 from models.diffusion.ddpm import DDPM, Settings
 from models.diffusion.gaussian_diffusion import OBJECTIVES, Diffusion, linear
 
@@ -29,7 +28,7 @@ H = 1e-5  # step of the finite differences
         "eps itself": lambda eps, noise: -eps,
     },
 )
-def score_is_the_noise(formula: Callable = lambda eps, noise: -eps / noise) -> Iterator[tuple]:
+def score_is_the_noise(formula: Formula = lambda eps, noise: -eps / noise) -> Routes:
     """The score of x_t, given x_0, is its noise, turned around and scaled."""
     x_0, eps = np.array([0.5, -1.0, 0.2]), np.array([0.3, 1.2, -0.7])
     yield "closed form", formula(eps, NOISE)
@@ -55,8 +54,8 @@ def score_is_the_noise(formula: Callable = lambda eps, noise: -eps / noise) -> I
     },
 )
 def best_denoiser_has_the_score(
-    formula: Callable = lambda x, score: (x + NOISE**2 * score) / SIGNAL,
-) -> Iterator[tuple]:
+    formula: Formula = lambda x, score: (x + NOISE**2 * score) / SIGNAL,
+) -> Routes:
     """The mean of x_0 is a step from x_t along the score: to denoise is to know the score."""
     x, places, p = 0.4, np.array([-1.0, 1.0]), np.array([0.3, 0.7])
 
@@ -84,9 +83,7 @@ def best_denoiser_has_the_score(
         "no roots": lambda x_0, eps: SIGNAL**2 * eps - NOISE**2 * x_0,
     },
 )
-def v_is_the_velocity(
-    formula: Callable = lambda x_0, eps: SIGNAL * eps - NOISE * x_0,
-) -> Iterator[tuple]:
+def v_is_the_velocity(formula: Formula = lambda x_0, eps: SIGNAL * eps - NOISE * x_0) -> Routes:
     """v is how x_t moves as the angle from image to noise grows."""
     x_0, eps = np.array([0.5, -1.0]), np.array([0.3, 1.2])
     yield "closed form", formula(x_0, eps)
@@ -119,11 +116,11 @@ def v_is_the_velocity(
     },
 )
 def eps_v_and_x_0_are_one_another(
-    formula: Callable = lambda x_t, eps, v: [
+    formula: Formula = lambda x_t, eps, v: [
         (x_t - NOISE * eps) / SIGNAL,
         SIGNAL * x_t - NOISE * v,
     ],
-) -> Iterator[tuple]:
+) -> Routes:
     """Whether a network says eps, v or x_0, the other two follow."""
     x_0, eps, t = np.array([0.5, -1.0]), np.array([0.3, 1.2]), np.array([T, T])
     x_t = DIFFUSION.mix(x_0, eps, t)
@@ -151,9 +148,7 @@ def eps_v_and_x_0_are_one_another(
         "the error in v is that in eps": lambda snr: [1 / snr, 1.0],
     },
 )
-def one_error_in_three_units(
-    formula: Callable = lambda snr: [1 / snr, 1 + 1 / snr],
-) -> Iterator[tuple]:
+def one_error_in_three_units(formula: Formula = lambda snr: [1 / snr, 1 + 1 / snr]) -> Routes:
     """The losses in eps, x_0 and v are one loss, weighted by the ratio of signal to noise."""
     yield "closed form", formula(SIGNAL**2 / NOISE**2)
     x_0, eps, t = np.array([[0.5, -1.0]]), np.array([[0.3, 1.2]]), np.array([T])
@@ -191,8 +186,8 @@ def _ddim_variance(abar_t: float, abar_s: float, eta: float = 1.0) -> float:
     },
 )
 def ddim_has_the_same_marginals(
-    formula: Callable = lambda noise, variance: np.sqrt(noise - variance),
-) -> Iterator[tuple]:
+    formula: Formula = lambda noise, variance: np.sqrt(noise - variance),
+) -> Routes:
     """However much noise DDIM adds, x_s is distributed as the diffusion would have it."""
     abar_t, abar_s = DIFFUSION.alpha_bar[[T, S]]
     marginal = [math.sqrt(abar_s), 1 - abar_s]
@@ -235,7 +230,7 @@ def ddim_has_the_same_marginals(
         "sigma for sigma^2": lambda abar_t, abar_s: math.sqrt(_ddim_variance(abar_t, abar_s)),
     },
 )
-def ddim_with_eta_one_is_ancestral(formula: Callable = _ddim_variance) -> Iterator[tuple]:
+def ddim_with_eta_one_is_ancestral(formula: Formula = _ddim_variance) -> Routes:
     """At eta = 1 DDIM's variance is the posterior's, whatever the steps left out."""
     abar_t, abar_s = DIFFUSION.alpha_bar[[T, S]]
     yield "closed form", formula(abar_t, abar_s)
@@ -285,8 +280,8 @@ class _TwoClasses(DDPM):
     },
 )
 def guidance_sharpens_the_class(
-    formula: Callable = lambda eps_c, eps, w: (1 + w) * eps_c - w * eps,
-) -> Iterator[tuple]:
+    formula: Formula = lambda eps_c, eps, w: (1 + w) * eps_c - w * eps,
+) -> Routes:
     """Guided by w, the noise is the score of p(x) p(c|x)^(1 + w)."""
     x, c, w = 0.3, 1, 2.0
     at = np.array([[x]])
@@ -316,9 +311,7 @@ def guidance_sharpens_the_class(
         "scaled by the score's factor twice": lambda eps_c, eps: NOISE * (eps_c - eps),
     },
 )
-def guidance_needs_no_classifier(
-    formula: Callable = lambda eps_c, eps: eps_c - eps,
-) -> Iterator[tuple]:
+def guidance_needs_no_classifier(formula: Formula = lambda eps_c, eps: eps_c - eps) -> Routes:
     """What the class changes in the noise is the gradient of a classifier that nobody trained."""
     x, c = 0.3, 1
     at = np.array([[x]])
@@ -347,7 +340,7 @@ def guidance_needs_no_classifier(
         "s = 1 is without guidance, so w = 1 too": lambda w: np.maximum(w, 1.0),
     },
 )
-def two_scales_of_guidance(formula: Callable = lambda w: w + 1) -> Iterator[tuple]:
+def two_scales_of_guidance(formula: Formula = lambda w: w + 1) -> Routes:
     """Two scales of guidance are in use; s = 1 and w = 0 both mean plain conditional."""
     x, w = np.array([[0.3]]), np.array([-1.0, 0.0, 2.0])
     eps_c, eps = _eps(x, 1).item(), _eps(x).item()

@@ -4,14 +4,13 @@ Where a claim needs a schedule it is the linear one of Ho et al., from 1e-4 to 0
 """
 
 import math
-from collections.abc import Callable, Iterator
 from decimal import Decimal, localcontext
 
 import numpy as np
 from matplotlib.axes import Axes
 from scipy import integrate, stats
 
-from models.derivations.claim import claim
+from models.derivations.claim import Formula, Routes, claim
 from models.diffusion.gaussian_diffusion import Diffusion, cosine, linear
 
 BETAS = linear(1000)
@@ -38,8 +37,8 @@ DIFFUSION = Diffusion(BETAS)
     },
 )
 def steps_compose(
-    formula: Callable = lambda betas: [np.sqrt(np.prod(1 - betas)), 1 - np.prod(1 - betas)],
-) -> Iterator[tuple]:
+    formula: Formula = lambda betas: [np.sqrt(np.prod(1 - betas)), 1 - np.prod(1 - betas)],
+) -> Routes:
     """Many small steps of noise are one large one."""
     t = 100
     yield "closed form", formula(BETAS[:t])
@@ -71,8 +70,8 @@ def steps_compose(
     },
 )
 def the_linear_schedule_ends_in_noise(
-    formula: Callable = lambda betas: np.cumprod(1 - betas),
-) -> Iterator[tuple]:
+    formula: Formula = lambda betas: np.cumprod(1 - betas),
+) -> Routes:
     """Of the image's variance a thousand steps leave 4 parts in 100,000."""
     t = np.array([500, 1000])
     yield "the product", formula(BETAS)[t - 1]
@@ -110,9 +109,7 @@ def _cosine(t: np.ndarray, offset: float = 0.008) -> np.ndarray:
         "the cosine not squared": lambda t: np.sqrt(_cosine(t) / _cosine(0.0 * t)),
     },
 )
-def the_cosine_schedule(
-    formula: Callable = lambda t: _cosine(t) / _cosine(0.0 * t),
-) -> Iterator[tuple]:
+def the_cosine_schedule(formula: Formula = lambda t: _cosine(t) / _cosine(0.0 * t)) -> Routes:
     """The betas of the cosine schedule multiply up to the cosine that they were made of."""
     t = np.array([10, 500, 900])
     yield "closed form", formula(t / 1000)
@@ -154,7 +151,7 @@ def posterior(beta: float, abar: float, abar_before: float) -> list[float]:
         ],
     },
 )
-def posterior_by_bayes(formula: Callable = posterior) -> Iterator[tuple]:
+def posterior_by_bayes(formula: Formula = posterior) -> Routes:
     """The step back, for one who knows x_0, is a Gaussian too."""
     t = 20
     beta, abar, before = BETAS[t - 1], DIFFUSION.alpha_bar[t], DIFFUSION.alpha_bar[t - 1]

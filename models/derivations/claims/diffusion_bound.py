@@ -2,14 +2,13 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from scipy import integrate, stats
 
 import kernels
-from models.derivations.claim import claim
+from models.derivations.claim import Formula, Routes, claim
 from models.derivations.claims.diffusion import DIFFUSION, posterior
 from models.diffusion.ddpm import DDPM, Settings
 from models.diffusion.gaussian_diffusion import Diffusion, log_mass
@@ -52,10 +51,10 @@ def _silent_ddpm(objective: str, variance: str) -> DDPM:
     },
 )
 def prior_term(
-    formula: Callable = lambda abar, x_0: (
+    formula: Formula = lambda abar, x_0: (
         (abar * x_0 @ x_0 - len(x_0) * (abar + np.log1p(-abar))) / 2
     ),
-) -> Iterator[tuple]:
+) -> Routes:
     """What x_T still tells of x_0, which no network can help."""
     model = _silent_ddpm("v", "large")
     abar = model.diffusion.alpha_bar[-1]
@@ -97,7 +96,7 @@ def _error_weight(beta: Any, abar: Any, sigma2: Any) -> Any:
         "the half forgotten": lambda beta, abar, sigma2: 2 * _error_weight(beta, abar, sigma2),
     },
 )
-def step_term(formula: Callable = _error_weight) -> Iterator[tuple]:
+def step_term(formula: Formula = _error_weight) -> Routes:
     """A step of the bound is a divergence of Gaussians: a weight times the error in eps."""
     model, t = _silent_ddpm("epsilon", "small"), np.array([2])
     diffusion = model.diffusion
@@ -129,8 +128,8 @@ def step_term(formula: Callable = _error_weight) -> Iterator[tuple]:
     },
 )
 def eps_loss_is_a_weighted_bound(
-    formula: Callable = lambda snr, before: (before / snr - 1) / 2,
-) -> Iterator[tuple]:
+    formula: Formula = lambda snr, before: (before / snr - 1) / 2,
+) -> Routes:
     """The bound's weights on the error in eps, which the simple loss drops, are those of SNRs."""
     t = np.array([2, 10, 100, 500, 1000])
     snr, before = (DIFFUSION.alpha_bar[at] / DIFFUSION.noise[at] for at in (t, t - 1))
@@ -188,8 +187,8 @@ def _drawn_bound(model: DDPM) -> np.ndarray:
     },
 )
 def bound_is_tight_for_gaussian_data(
-    formula: Callable = lambda prior, steps, decoder: prior + steps + decoder,
-) -> Iterator[tuple]:
+    formula: Formula = lambda prior, steps, decoder: prior + steps + decoder,
+) -> Routes:
     """With the right step back the bound's terms add up to -log p(x_0), for every x_0."""
     # v = sqrt(abar) eps - sqrt(1 - abar) x_0 is independent of x_t here, and its mean is 0: an
     # untrained network, which says 0, is the right one.
@@ -215,8 +214,8 @@ def bound_is_tight_for_gaussian_data(
     },
 )
 def bound_of_a_diffusion(
-    formula: Callable = lambda prior, steps, decoder: prior + steps + decoder,
-) -> Iterator[tuple]:
+    formula: Formula = lambda prior, steps, decoder: prior + steps + decoder,
+) -> Routes:
     """With another step back the terms add up to more than -log p(x_0)."""
     model = _silent_ddpm("v", "small")
     sigma2 = _variances(model.diffusion, "small")
@@ -253,7 +252,7 @@ def _masses(levels: int, mean: float, sigma: float, outermost: float = np.inf) -
         "L for L - 1": lambda levels, mean, sigma: _masses(levels + 1, mean, sigma)[:levels],
     },
 )
-def decoder_term(formula: Callable = _masses) -> Iterator[tuple]:
+def decoder_term(formula: Formula = _masses) -> Routes:
     """The last step gives each grey level a mass, and the masses add up to 1."""
     levels, mean, sigma = 5, 0.4, 0.5
     yield "closed form, and their sum", [*(masses := formula(levels, mean, sigma)), masses.sum()]

@@ -1,7 +1,7 @@
 """Claims about how far two distributions are apart: KL, Jensen-Shannon, Wasserstein."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,7 +9,7 @@ from scipy import integrate, optimize, special, stats
 
 from autograd import Tensor, grad
 from autograd import abs as absolute
-from models.derivations.claim import claim
+from models.derivations.claim import Formula, Routes, claim
 
 
 def _kl(p: np.ndarray, q: np.ndarray) -> np.ndarray:
@@ -45,7 +45,7 @@ def _pairs(rng: np.random.Generator) -> Iterator[np.ndarray]:
         "the entropy of p left out: the cross-entropy": lambda p, q: -(p * np.log(q)).sum(-1),
     },
 )
-def kl_is_not_negative(formula: Callable = _kl) -> Iterator[tuple]:
+def kl_is_not_negative(formula: Formula = _kl) -> Routes:
     """The KL divergence is at least 0, and lies between two bounds that are 0 only at p = q."""
     p, q = _pairs(np.random.default_rng(0))
     p[0] = q[0]  # where all of them are 0
@@ -78,7 +78,7 @@ def _gaussian_kl(mu: float, sigma: float, nu: float, tau: float) -> float:
         ),
     },
 )
-def kl_is_asymmetric(formula: Callable = _gaussian_kl) -> Iterator[tuple]:
+def kl_is_asymmetric(formula: Formula = _gaussian_kl) -> Routes:
     """KL(p || q) is not KL(q || p): two Gaussians."""
     p, q = (0.0, 1.0), (1.0, 2.0)
     yield "closed form: KL(p || q), KL(q || p)", [formula(*p, *q), formula(*q, *p)]
@@ -103,7 +103,7 @@ def kl_is_asymmetric(formula: Callable = _gaussian_kl) -> Iterator[tuple]:
         "not defined": lambda p, q: _kl(p, q) if q.all() else math.nan,
     },
 )
-def kl_off_the_support(formula: Callable = _kl) -> Iterator[tuple]:
+def kl_off_the_support(formula: Formula = _kl) -> Routes:
     """KL is infinite where q misses what p has: it outgrows every bound as q loses it."""
     p, q = np.array([0.5, 0.5]), np.array([1.0, 0.0])
     yield "closed form", [math.inf, math.log(2), 0.5]
@@ -126,7 +126,7 @@ def kl_off_the_support(formula: Callable = _kl) -> Iterator[tuple]:
         "of each other, not of the mixture": lambda p, q: (_kl(p, q) + _kl(q, p)) / 2,
     },
 )
-def js_is_symmetric_and_bounded(formula: Callable = _js) -> Iterator[tuple]:
+def js_is_symmetric_and_bounded(formula: Formula = _js) -> Routes:
     """JS is symmetric, and at most log 2: the bit that tells from which of the two x came."""
     p, q = _pairs(np.random.default_rng(1))
     p[0], q[0] = [0.5, 0.5, 0, 0], [0, 0, 0.2, 0.8]  # log 2 is reached
@@ -155,8 +155,8 @@ def js_is_symmetric_and_bounded(formula: Callable = _js) -> Iterator[tuple]:
     },
 )
 def js_is_flat_where_supports_part(
-    formula: Callable = lambda theta: [np.log(2), 0.0, theta, 1.0],
-) -> Iterator[tuple]:
+    formula: Formula = lambda theta: [np.log(2), 0.0, theta, 1.0],
+) -> Routes:
     """JS has no gradient where supports do not meet, and W_1 has one."""
 
     def both(theta: float) -> np.ndarray:
@@ -205,7 +205,7 @@ def _primal(places: np.ndarray, p: np.ndarray, q: np.ndarray) -> float:
         "unsorted": lambda u, v: np.abs(u[::-1] - v).mean(),
     },
 )
-def wasserstein(formula: Callable = lambda u, v: np.abs(u - v).mean()) -> Iterator[tuple]:
+def wasserstein(formula: Formula = lambda u, v: np.abs(u - v).mean()) -> Routes:
     """The cheapest plan, the sorted samples and the best critic agree on W_1."""
     rng = np.random.default_rng(0)
     places = np.arange(10.0)
@@ -236,8 +236,8 @@ def wasserstein(formula: Callable = lambda u, v: np.abs(u - v).mean()) -> Iterat
     },
 )
 def wasserstein_gradient(
-    formula: Callable = lambda theta, sigma, tau: theta / abs(sigma - tau),
-) -> Iterator[tuple]:
+    formula: Formula = lambda theta, sigma, tau: theta / abs(sigma - tau),
+) -> Routes:
     """The generator's gradient of W_1 comes from the best critic, held fixed."""
     theta, sigma, tau, n = 0.6, 0.5, 1.5, 100_000
     # In order, theta + sigma z goes to tau z, so W_1 = E|theta + (sigma - tau) z|: its slope is the

@@ -1,7 +1,7 @@
 """Claims about generative adversarial networks (Goodfellow et al. 2014)."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from scipy import integrate, optimize, special, stats
 from autograd import Tensor, bce_with_logits, grad, nn, norm, tanh
 from models.adversarial.gan import GAN, Settings
 from models.adversarial.networks import Discriminator, SpectralNorm
-from models.derivations.claim import claim
+from models.derivations.claim import Formula, Routes, claim
 
 
 class _Critic(Discriminator):
@@ -36,7 +36,7 @@ P, Q = np.array([0.5, 0.3, 0.1, 0.1]), np.array([0.1, 0.3, 0.2, 0.4])
 """How often four outcomes are, of the data and of the samples."""
 
 
-def _best_discriminator(a: float, b: float) -> Iterator[tuple]:
+def _best_discriminator(a: float, b: float) -> Routes:
     """D of each outcome, where a is its target for data and b for samples."""
 
     def cross_entropy(target: float, d: float) -> float:
@@ -74,7 +74,7 @@ def _best_discriminator(a: float, b: float) -> Iterator[tuple]:
         "the ratio as the logit, not its logarithm": lambda p, q: special.expit(p / q),
     },
 )
-def optimal_discriminator(formula: Callable = lambda p, q: p / (p + q)) -> Iterator[tuple]:
+def optimal_discriminator(formula: Formula = lambda p, q: p / (p + q)) -> Routes:
     """The best discriminator tells p / (p + q)."""
     # p / D - q / (1 - D) = 0 where D (p + q) = p; the second derivative is negative
     yield "closed form", formula(P, Q)
@@ -94,8 +94,8 @@ def optimal_discriminator(formula: Callable = lambda p, q: p / (p + q)) -> Itera
     },
 )
 def smoothed_discriminator(
-    formula: Callable = lambda p, q, a, b: (a * p + b * q) / (p + q),
-) -> Iterator[tuple]:
+    formula: Formula = lambda p, q, a, b: (a * p + b * q) / (p + q),
+) -> Routes:
     """Label smoothing moves the best discriminator to (a p + b q) / (p + q)."""
     a, b = 0.9, 0.1
     # The targets weigh log D by a p + b q and log(1 - D) by the rest of p + q: proposition 1. Where
@@ -131,7 +131,7 @@ def _js(p: Any, q: Any) -> float:
         "the sign of JS": lambda js: -math.log(4) - 2 * js,
     },
 )
-def value_of_the_game(formula: Callable = lambda js: -math.log(4) + 2 * js) -> Iterator[tuple]:
+def value_of_the_game(formula: Formula = lambda js: -math.log(4) + 2 * js) -> Routes:
     """Against the best discriminator the game's value is JS, doubled, above -log 4."""
     p, q, n = stats.norm(0, 1), stats.norm(1, 1), 100_000
     yield "closed form", formula(_js(p, q))
@@ -157,8 +157,8 @@ def value_of_the_game(formula: Callable = lambda js: -math.log(4) + 2 * js) -> I
     },
 )
 def equilibrium_losses(
-    formula: Callable = lambda: [math.log(4), math.log(2), -math.log(2), 0.0],
-) -> Iterator[tuple]:
+    formula: Formula = lambda: [math.log(4), math.log(2), -math.log(2), 0.0],
+) -> Routes:
     """At equilibrium D says 1/2 everywhere; its loss is log 4, and the generator's log 2."""
     yield "closed form: L_D, L_G, minimax's L_G, slope of L_D", formula()
     rng = np.random.default_rng(0)
@@ -202,7 +202,7 @@ def _generator_slopes(s: np.ndarray) -> list[np.ndarray]:
         "minimax with its sign changed": lambda s: [special.expit(s), -special.expit(-s)],
     },
 )
-def saturation(formula: Callable = _generator_slopes) -> Iterator[tuple]:
+def saturation(formula: Formula = _generator_slopes) -> Routes:
     """Where D is sure of a sample, minimax's gradient is gone and the other's is at its largest."""
     s, h = np.array([-12.0, -6.0, -2.0, 0.0, 3.0]), 1e-4
     yield "closed form", formula(s)
@@ -245,8 +245,8 @@ def _(axes: Axes) -> None:
     },
 )
 def what_the_generator_descends(
-    formula: Callable = lambda kl, reverse, js: [kl - 2 * js, 2 * js],
-) -> Iterator[tuple]:
+    formula: Formula = lambda kl, reverse, js: [kl - 2 * js, 2 * js],
+) -> Routes:
     """Against the best D, -log D descends KL(q || p) - 2 JS, and minimax 2 JS."""
     sigma, h, n = 0.5, 1e-4, 100_000
     p = stats.norm(0, 1)
@@ -287,7 +287,7 @@ def what_the_generator_descends(
         "not squared": lambda k: np.abs(k - 1),
     },
 )
-def gradient_penalty(formula: Callable = lambda k: (k - 1) ** 2) -> Iterator[tuple]:
+def gradient_penalty(formula: Formula = lambda k: (k - 1) ** 2) -> Routes:
     """The gradient penalty is 0 for a critic of slope 1, and counts what others are off it."""
     k, h = np.array([0.5, 1.0, 2.0]), 1e-5
     x = np.random.default_rng(0).standard_normal((20, 2))
@@ -326,8 +326,8 @@ def _terms_of_the_penalty(w: np.ndarray, x: np.ndarray) -> list[np.ndarray]:
     },
 )
 def gradient_of_the_penalty(
-    formula: Callable = lambda w, x: sum(_terms_of_the_penalty(w, x)),
-) -> Iterator[tuple]:
+    formula: Formula = lambda w, x: sum(_terms_of_the_penalty(w, x)),
+) -> Routes:
     """Training on the penalty needs the gradient of a gradient: by differentiating twice."""
     w, h = np.array([1.5, -0.7]), 1e-5
     x = np.random.default_rng(0).standard_normal((20, 2))
@@ -368,8 +368,8 @@ def _square_layer() -> tuple[SpectralNorm, np.ndarray]:
     },
 )
 def spectral_norm(
-    formula: Callable = lambda w: np.sqrt(np.linalg.eigvalsh(w.T @ w).max()),
-) -> Iterator[tuple]:
+    formula: Formula = lambda w: np.sqrt(np.linalg.eigvalsh(w.T @ w).max()),
+) -> Routes:
     """The spectral norm is the largest singular value: the most that W stretches any x."""
     normalised, w = _square_layer()
     yield "closed form: the root of an eigenvalue", formula(w)
@@ -391,9 +391,7 @@ def spectral_norm(
         "v alone, on both sides": lambda u, sigma, v: np.outer(v, v),
     },
 )
-def gradient_of_the_spectral_norm(
-    formula: Callable = lambda u, sigma, v: np.outer(u, v),
-) -> Iterator[tuple]:
+def gradient_of_the_spectral_norm(formula: Formula = lambda u, sigma, v: np.outer(u, v)) -> Routes:
     """u and v may count as constants: they are at an optimum, where their change adds nothing."""
     normalised, w = _square_layer()
     u, sigma, v = np.linalg.svd(w)

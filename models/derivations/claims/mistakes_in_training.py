@@ -1,7 +1,6 @@
 """What the lectures print about losses, scores and training that does not hold, and what does."""
 
 import math
-from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy import integrate, linalg, optimize, special, stats
@@ -9,7 +8,7 @@ from sklearn.datasets import load_digits
 
 from autograd import Tensor, grad, optim
 from models.adversarial import gan
-from models.derivations.claim import claim
+from models.derivations.claim import Formula, Routes, claim
 from models.metrics import scores as metrics
 
 
@@ -25,9 +24,7 @@ from models.metrics import scores as metrics
         "the mean of the two terms": lambda: [np.log(2), np.log(2)],
     },
 )
-def gan_losses_at_equilibrium(
-    formula: Callable[[], list] = lambda: [np.log(4), np.log(2)],
-) -> Iterator[tuple]:
+def gan_losses_at_equilibrium(formula: Formula = lambda: [np.log(4), np.log(2)]) -> Routes:
     """At equilibrium D's loss is log 4, if it is the sum it was at the start, and G's log 2."""
     yield "closed form", formula()
     rng, images = np.random.default_rng(0), np.zeros((5, 4), np.float32)
@@ -57,9 +54,7 @@ def gan_losses_at_equilibrium(
     },
     relation="<=",
 )
-def reconstruction_errors_are_small(
-    formula: Callable[[np.ndarray], float] = lambda x: ((x - 0.5) ** 2).mean(),
-) -> Iterator[tuple]:
+def reconstruction_errors_are_small(formula: Formula = lambda x: ((x - 0.5) ** 2).mean()) -> Routes:
     """The squared error of grey everywhere is at most 1/4, and whatever has learnt is below."""
     x = load_digits().data / 16
     mean = x.mean(axis=0)
@@ -82,9 +77,7 @@ def reconstruction_errors_are_small(
         "without the exponential": lambda classes: np.log(classes),
     },
 )
-def inception_score_of_the_best(
-    formula: Callable[[int], float] = lambda classes: classes,
-) -> Iterator[tuple]:
+def inception_score_of_the_best(formula: Formula = lambda classes: classes) -> Routes:
     """The inception score is at most the number of classes, and reaches it."""
     yield "the number of classes", [formula(3), formula(10)]
     # KL(p(y|x) || p(y)) on average is H(y) - H(y|x), at most log K - 0.
@@ -114,8 +107,8 @@ def inception_score_of_the_best(
     },
 )
 def fid_is_unbounded(
-    formula: Callable[..., np.ndarray] = lambda s, mu, c: (s - 1) ** 2 * (mu @ mu + np.trace(c)),
-) -> Iterator[tuple]:
+    formula: Formula = lambda s, mu, c: (s - 1) ** 2 * (mu @ mu + np.trace(c)),
+) -> Routes:
     """FID has no upper bound: of a set and its multiple it grows with the square."""
     x = 1 + np.random.default_rng(0).standard_normal((50, 3))
     mu, c, scales = x.mean(axis=0), np.cov(x.T), np.array([2.0, 30.0, 1000.0])
@@ -138,7 +131,7 @@ def fid_is_unbounded(
     because="quadrature of a smooth function; the chains have their standard error",
     mistakes={"as printed": 0.0, "only as often as the rate, 0.1": 0.1},
 )
-def sgd_is_not_monotonic(formula: float = 0.5) -> Iterator[tuple]:
+def sgd_is_not_monotonic(formula: float = 0.5) -> Routes:
     """Near its minimum, SGD raises the loss in every other step."""
     yield "closed form: forwards and backwards in time are alike", formula
     # theta' = a theta + rate noise with a = 1 - rate has the variance v = rate^2 / (1 - a^2).
@@ -173,9 +166,7 @@ def sgd_is_not_monotonic(formula: float = 0.5) -> Iterator[tuple]:
         "the radius, not its square": lambda eta, t: (1 + eta**2) ** (t / 2),
     },
 )
-def adversarial_training_may_diverge(
-    formula: Callable[[float, int], float] = lambda eta, t: (1 + eta**2) ** t,
-) -> Iterator[tuple]:
+def adversarial_training_may_diverge(formula: Formula = lambda eta, t: (1 + eta**2) ** t) -> Routes:
     """Gradient steps of two players can spiral away from their equilibrium."""
     eta, steps = 0.1, 100
     yield "closed form", formula(eta, steps)

@@ -4,7 +4,7 @@ Probabilities are checked by enumeration of small images, and what a pixel depen
 gradients are not 0: all of our own engine and networks, untrained.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from scipy import ndimage, special
 
 from autograd import Tensor, conv2d, grad
 from models.autoregressive.pixelcnn import PixelCNN, Settings
-from models.derivations.claim import claim
+from models.derivations.claim import Formula, Routes, claim
 from models.metrics import scores as metrics
 
 SIZE = 3  # pixels along a side of the images that are enumerated
@@ -55,7 +55,7 @@ def _offsets(row: int, column: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     because="log p is a sum of nine float32 numbers",
     mistakes={"mask B in the first layer: a pixel sees itself": "B", "no mask in it": None},
 )
-def probabilities_sum_to_one(formula: str | None = "A") -> Iterator[tuple]:
+def probabilities_sum_to_one(formula: str | None = "A") -> Routes:
     """The probabilities of all images sum to 1, with mask A in the first layer."""
     models = [_untrained(kind) for kind in ("plain", "gated")]
     for model in models:
@@ -91,9 +91,7 @@ def probabilities_sum_to_one(formula: str | None = "A") -> Iterator[tuple]:
         "given none, the marginal": lambda i: [j for j in range(SIZE**2) if j != i],
     },
 )
-def conditionals_by_enumeration(
-    formula: Callable[[int], Sequence[int]] = lambda i: range(i + 1, SIZE**2),
-) -> Iterator[tuple]:
+def conditionals_by_enumeration(formula: Formula = lambda i: range(i + 1, SIZE**2)) -> Routes:
     """What the network says of a pixel is what the joint distribution says, given the earlier."""
     model = _untrained("plain")
     yield "sigmoid of the logit", _conditionals(model, EVERY_IMAGE)
@@ -121,9 +119,7 @@ def conditionals_by_enumeration(
         "rows above only": lambda i, j, mask: j // 7 < i // 7 or (mask == "B" and i == j),
     },
 )
-def masks(
-    formula: Callable[[int, int, str], bool] = lambda i, j, mask: j < i + (mask == "B"),
-) -> Iterator[tuple]:
+def masks(formula: Formula = lambda i, j, mask: j < i + (mask == "B")) -> Routes:
     """Mask A lets through the pixels before the centre, mask B the centre too."""
     size, reach = 7, 2
 
@@ -163,10 +159,8 @@ def _jacobian(kernel: np.ndarray, size: int, mask: str) -> np.ndarray:
     },
 )
 def blind_spot(
-    formula: Callable[[int, int], int] = lambda layers, size: (
-        (size // 2) * layers * (layers - 1) // 2
-    ),
-) -> Iterator[tuple]:
+    formula: Formula = lambda layers, size: (size // 2) * layers * (layers - 1) // 2,
+) -> Routes:
     """How many earlier pixels, above right, a plain masked stack never sees: more with depth."""
     # With h = (k - 1) / 2, a layer goes at most h to the right, and that only if it goes up. A row
     # that is a < L above is reached by at most a layers that go up, so at most h a to the right,
@@ -231,9 +225,7 @@ def _(axes: Axes) -> None:
         "the pixel itself too": lambda up, right: _earlier(up, right - 1),
     },
 )
-def two_stacks_see_everything(
-    formula: Callable[[np.ndarray, np.ndarray], np.ndarray] = _earlier,
-) -> Iterator[tuple]:
+def two_stacks_see_everything(formula: Formula = _earlier) -> Routes:
     """A gated PixelCNN has no blind spot: a logit depends on every earlier pixel and no other."""
     size = 5
     places = list(np.ndindex(size, size))
@@ -257,10 +249,8 @@ def two_stacks_see_everything(
     },
 )
 def wavenet_receptive_field(
-    formula: Callable[[Sequence[int], int], int] = lambda dilations, size: (
-        1 + (size - 1) * sum(dilations)
-    ),
-) -> Iterator[tuple]:
+    formula: Formula = lambda dilations, size: 1 + (size - 1) * sum(dilations),
+) -> Routes:
     """The receptive field of a stack of dilated convolutions: 1024 samples for a WaveNet block."""
     block = [2**i for i in range(10)]
     stacks = [block, 3 * block]
@@ -296,9 +286,7 @@ def wavenet_receptive_field(
         "multiplied by log 2": lambda nats, pixels: nats * np.log(2) / pixels,
     },
 )
-def bits_per_dim(
-    formula: Callable[[float, int], float] = metrics.bits_per_dim,
-) -> Iterator[tuple]:
+def bits_per_dim(formula: Formula = metrics.bits_per_dim) -> Routes:
     """Bits per dimension are nats over the pixels and log 2; four equal levels need two."""
     model = _untrained("plain", size=2, levels=4)
     x = np.array([[0, 1, 3, 2]], np.float32) / 3

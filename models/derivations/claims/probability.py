@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 from scipy import optimize, special, stats
@@ -10,7 +10,7 @@ from scipy import optimize, special, stats
 from autograd import Tensor, bce_with_logits, exp, grad, logsumexp
 from models.autoregressive.pixelcnn import PixelCNN
 from models.autoregressive.pixelcnn import Settings as PixelCNNSettings
-from models.derivations.claim import claim
+from models.derivations.claim import Formula, Routes, claim
 
 
 @claim(
@@ -29,8 +29,8 @@ from models.derivations.claim import claim
     },
 )
 def likelihood_and_kl(
-    formula: Callable = lambda p_hat, p: special.rel_entr(p_hat, p).sum(),
-) -> Iterator[tuple]:
+    formula: Formula = lambda p_hat, p: special.rel_entr(p_hat, p).sum(),
+) -> Routes:
     """Maximum likelihood is least KL divergence from the data, and least cross-entropy."""
     draws, k = np.array([0, 1, 1, 2, 2, 2, 3, 3, 3, 3]), np.arange(4)
     p_hat = np.bincount(draws) / len(draws)
@@ -80,7 +80,7 @@ def _gaussian_fit(x: np.ndarray, spread: Callable = np.var) -> list[float]:
         ],
     },
 )
-def gaussian_maximum_likelihood(formula: Callable = _gaussian_fit) -> Iterator[tuple]:
+def gaussian_maximum_likelihood(formula: Formula = _gaussian_fit) -> Routes:
     """The Gaussian that makes the data likeliest has their mean and their variance over N."""
     x = np.array([2.0, 3.0, 5.0])
     yield "closed form: mu, sigma^2, log-likelihood", formula(x)
@@ -120,7 +120,7 @@ def _product_of_conditionals(p: np.ndarray, given: Callable) -> np.ndarray:
         "each given all others": lambda i: {0, 1, 2, 3} - {i},
     },
 )
-def chain_rule_of_probability(formula: Callable = range) -> Iterator[tuple]:
+def chain_rule_of_probability(formula: Formula = range) -> Routes:
     """A joint probability is the product of conditionals, each given the pixels before it."""
     rng = np.random.default_rng(0)
     model = PixelCNN(PixelCNNSettings(first=3, channels=8, blocks=1), (2, 2), 2, rng)
@@ -153,8 +153,8 @@ def chain_rule_of_probability(formula: Callable = range) -> Iterator[tuple]:
     },
 )
 def generative_classifier(
-    formula: Callable = lambda likelihood, prior: likelihood + prior,
-) -> Iterator[tuple]:
+    formula: Formula = lambda likelihood, prior: likelihood + prior,
+) -> Routes:
     """By Bayes a generative model is a classifier: of two Gaussians, a logistic regression."""
     mu, sigma, prior = np.array([-0.5, 1.5]), 1.2, np.array([0.8, 0.2])
     x = np.linspace(-3, 4, 5)

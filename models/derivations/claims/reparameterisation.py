@@ -1,13 +1,11 @@
 """Claims about gradients through a sample (Kingma & Welling 2014; Rezende et al. 2014)."""
 
-from collections.abc import Callable, Iterator
-
 import numpy as np
 from scipy import integrate, stats
 
 import kernels
 from autograd import Tensor, exp, grad, reparameterize
-from models.derivations.claim import claim
+from models.derivations.claim import Formula, Routes, claim
 
 
 @claim(
@@ -22,9 +20,7 @@ from models.derivations.claim import claim
         "the sign": lambda slope, sigma: -slope,
     },
 )
-def reparameterised_gradient(
-    formula: Callable = lambda slope, sigma: slope,
-) -> Iterator[tuple]:
+def reparameterised_gradient(formula: Formula = lambda slope, sigma: slope) -> Routes:
     """The pathwise gradient is the gradient of the mean, and so is the score function's."""
     mu, sigma, n = 0.3, 0.7, 200_000
 
@@ -66,13 +62,13 @@ def reparameterised_gradient(
     },
 )
 def variance_of_the_gradients(
-    formula: Callable = lambda mu, sigma: [
+    formula: Formula = lambda mu, sigma: [
         4 * sigma**2,
         # E (mu^2 eps + 2 mu sigma eps^2 + sigma^2 eps^3)^2 / sigma^2 - (2 mu)^2, with 1, 3 and 15
         # for E eps^2, E eps^4 and E eps^6
         mu**4 / sigma**2 + 14 * mu**2 + 15 * sigma**2,
     ],
-) -> Iterator[tuple]:
+) -> Routes:
     """Both estimate the same gradient, and the score function's varies far more."""
     mu, sigma = 1.0, 0.5
 
@@ -105,8 +101,8 @@ def variance_of_the_gradients(
     },
 )
 def reparameterised_sample(
-    formula: Callable = lambda mu, logvar, eps: mu + np.exp(logvar / 2) * eps,
-) -> Iterator[tuple]:
+    formula: Formula = lambda mu, logvar, eps: mu + np.exp(logvar / 2) * eps,
+) -> Routes:
     """A draw of N(mu, sigma^2) from one of N(0, 1): (1.827096, -.967184), not the printed -.968."""
     mu, logvar, eps = np.array([1.5, -0.3]), np.array([-0.5, -1.0]), np.array([0.42, -1.10])
     yield "closed form", formula(mu, logvar, eps)
@@ -140,8 +136,8 @@ def reparameterised_sample(
     },
 )
 def gradient_through_a_sample(
-    formula: Callable = lambda slope, sigma, eps: [slope, slope * eps, slope * sigma * eps / 2],
-) -> Iterator[tuple]:
+    formula: Formula = lambda slope, sigma, eps: [slope, slope * eps, slope * sigma * eps / 2],
+) -> Routes:
     """The gradients of a loss for mu, sigma and log sigma^2, through one sample z."""
     mu, sigma, c, seed = 0.8, 0.6, -0.5, 1
     eps = kernels.normal((1,), seed, dtype=np.float64).item()

@@ -4,7 +4,7 @@ Where a claim needs log p(x) itself, the model is linear: z ~ N(0, 1) and x|z ~ 
 x ~ N(0, w^2 + sigma^2), and the posterior is a Gaussian too.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,7 +13,7 @@ from scipy import integrate, optimize, special, stats
 import kernels
 from autograd import Tensor, exp, grad, reparameterize
 from models.autoencoders.vae import VAE, Settings
-from models.derivations.claim import claim
+from models.derivations.claim import Formula, Routes, claim
 
 X, W, SIGMA = 1.5, 0.9, 0.6
 LOG_P = stats.norm.logpdf(X, 0, np.hypot(W, SIGMA))
@@ -68,9 +68,7 @@ def _linear_vae() -> VAE:
         "the divergence counted twice": lambda reconstruction, kl: reconstruction - 2 * kl,
     },
 )
-def elbo_is_a_bound(
-    formula: Callable = lambda reconstruction, kl: reconstruction - kl,
-) -> Iterator[tuple]:
+def elbo_is_a_bound(formula: Formula = lambda reconstruction, kl: reconstruction - kl) -> Routes:
     """The ELBO is at most log p(x), by Jensen: E log w <= log E w with w = p(x, z) / q(z|x)."""
     bound = _linear_vae().bound(np.full((100_000, 1), X, np.float32), np.random.default_rng(0))
     elbo = -bound["negative_elbo"].astype(float)
@@ -97,8 +95,8 @@ def elbo_is_a_bound(
     },
 )
 def gap_of_the_elbo(
-    formula: Callable = lambda elbo, m, s: elbo + _kl(Q_MU, Q_SIGMA, m, s),
-) -> Iterator[tuple]:
+    formula: Formula = lambda elbo, m, s: elbo + _kl(Q_MU, Q_SIGMA, m, s),
+) -> Routes:
     """What the ELBO lacks of log p(x) is the divergence of q from the posterior."""
     yield "log p(x), closed form", LOG_P
     elbo = _reconstruction(Q_MU, Q_SIGMA) - _kl(Q_MU, Q_SIGMA)
@@ -130,8 +128,8 @@ def gap_of_the_elbo(
     },
 )
 def kl_to_the_prior(
-    formula: Callable = lambda mu, logvar: 0.5 * (mu**2 + np.exp(logvar) - 1 - logvar),
-) -> Iterator[tuple]:
+    formula: Formula = lambda mu, logvar: 0.5 * (mu**2 + np.exp(logvar) - 1 - logvar),
+) -> Routes:
     """The KL divergence of a Gaussian from the standard normal."""
     mu, sigma = 2.0, 0.5
     q, p = stats.norm(mu, sigma), stats.norm()
@@ -163,8 +161,8 @@ def kl_to_the_prior(
     },
 )
 def kl_adds_over_dimensions(
-    formula: Callable = lambda mu, logvar: np.sum(mu**2 + np.exp(logvar) - 1 - logvar) / 2,
-) -> Iterator[tuple]:
+    formula: Formula = lambda mu, logvar: np.sum(mu**2 + np.exp(logvar) - 1 - logvar) / 2,
+) -> Routes:
     """The divergence of a diagonal Gaussian from N(0, I) is a sum over its dimensions."""
     mu, logvar = np.array([1.2, -0.5, 0.8]), np.array([-1.1, -0.3, -2.0])
     yield "closed form", formula(mu, logvar)
@@ -201,7 +199,7 @@ def _kl_of_gaussians(m: np.ndarray, a: np.ndarray, n: np.ndarray, b: np.ndarray)
         ),
     },
 )
-def kl_between_gaussians(formula: Callable = _kl_of_gaussians) -> Iterator[tuple]:
+def kl_between_gaussians(formula: Formula = _kl_of_gaussians) -> Routes:
     """The divergence between two Gaussians of any mean and covariance."""
     m, a = np.array([1.0, -0.5]), np.array([[0.6, 0.3], [0.3, 0.5]])
     n, b = np.array([0.2, 0.3]), np.array([[1.5, -0.4], [-0.4, 0.8]])
@@ -235,8 +233,8 @@ def kl_between_gaussians(formula: Callable = _kl_of_gaussians) -> Iterator[tuple
     },
 )
 def squared_error_is_a_gaussian(
-    formula: Callable = lambda x, mean: np.sum((x - mean) ** 2) + len(x) / 2 * np.log(np.pi),
-) -> Iterator[tuple]:
+    formula: Formula = lambda x, mean: np.sum((x - mean) ** 2) + len(x) / 2 * np.log(np.pi),
+) -> Routes:
     """The squared error is -log p(x|z), but for a constant, of a Gaussian with sigma^2 = 1/2."""
     x = np.array([0.1, 0.9, 0.4, 0.7])
     settings = Settings(hidden=(3,), latent=2, decoder="gaussian", binarisation="none")
@@ -266,8 +264,8 @@ def squared_error_is_a_gaussian(
     },
 )
 def beta_lowers_the_bound(
-    formula: Callable = lambda reconstruction, kl, beta: reconstruction - beta * kl,
-) -> Iterator[tuple]:
+    formula: Formula = lambda reconstruction, kl, beta: reconstruction - beta * kl,
+) -> Routes:
     """With beta above 1 the objective is still a lower bound of log p(x), a looser one."""
     x = np.full((100_000, 1), X, np.float32)
     reconstruction, kl = _linear_vae().terms(x, np.random.default_rng(0))
@@ -293,8 +291,8 @@ def beta_lowers_the_bound(
     },
 )
 def beta_widens_the_decoder(
-    formula: Callable = lambda beta: _posterior(W, SIGMA * beta**0.5),
-) -> Iterator[tuple]:
+    formula: Formula = lambda beta: _posterior(W, SIGMA * beta**0.5),
+) -> Routes:
     """The best q for beta is the posterior of a decoder whose variance is beta times as large."""
     beta = 4.0
     # In beta (E log p(x|z) / beta - KL), p^(1/beta) is a Gaussian with beta times the variance.
@@ -341,10 +339,10 @@ def _log_weights(k: int, n: int) -> tuple[np.ndarray, np.ndarray]:
     },
 )
 def iwae_rises_to_log_p(
-    formula: Callable = lambda log_joint, log_q: (
+    formula: Formula = lambda log_joint, log_q: (
         special.logsumexp(log_joint - log_q, axis=0) - np.log(len(log_q))
     ),
-) -> Iterator[tuple]:
+) -> Routes:
     """More importance samples never lower the bound: from the ELBO at k = 1 up to log p(x)."""
     n, x = 4000, np.full((4000, 1), X, np.float32)
     yield "ELBO, closed form", _reconstruction(Q_MU, Q_SIGMA) - _kl(Q_MU, Q_SIGMA)
@@ -382,7 +380,7 @@ def _(axes: Axes) -> None:
         "the images' mean, unweighted": lambda images, p: images.mean(0),
     },
 )
-def best_image_is_blurred(formula: Callable = lambda images, p: p @ images) -> Iterator[tuple]:
+def best_image_is_blurred(formula: Formula = lambda images, p: p @ images) -> Routes:
     """The decoder with the least squared error shows the mean of what z may stand for: a blur."""
     images = np.array([[0, 1, 1, 1], [0, 0, 1, 1], [0, 0, 0, 1]], float)
     p = np.array([0.2, 0.3, 0.5])
