@@ -13,8 +13,7 @@ and the optimisers, `check` the numerical check of any gradient.
 
 import builtins
 
-from autograd.tensor import Tensor, Values  # isort: skip -- the others are written in terms of it
-import autograd.operators  # noqa: F401 -- which it sets
+import autograd.operators  # noqa: F401 -- which completes Tensor
 from autograd import check, nn, optim
 from autograd.array import Array, Rng, namespace, to_device
 from autograd.modes import detect_nan, detect_writes, no_grad
@@ -22,6 +21,7 @@ from autograd.ops import *  # noqa: F403
 from autograd.ops import __all__ as _ops
 from autograd.primitive import PRIMITIVES, primitive
 from autograd.sweep import backward, grad
+from autograd.tensor import Tensor, Values
 
 __all__ = [
     "PRIMITIVES",

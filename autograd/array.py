@@ -1,6 +1,7 @@
 """NumPy or CuPy: which one owns an array, and how to move between them."""
 
 import ctypes
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -36,16 +37,22 @@ def as_array(value: Any) -> Array:
 
 
 FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
-"""What gradients are of."""
+"""The dtypes that can have a gradient."""
 
 PLAIN = {np.ndarray, float, int, bool, type(None), np.float32, np.float64}
-"""What may stand beside a Tensor as it is."""
+"""The types that a primitive takes as they are, beside a Tensor."""
 
 
-def operand(value: Any) -> Any:
-    """Something else beside a Tensor: NumPy's scalars stay, the rest becomes an array."""
+def array_or_number(value: Any) -> Any:
+    """A number of NumPy's as it is; anything else as an array. (A number promotes no float32.)"""
     is_number = isinstance(value, np.generic) and value.dtype.kind in "fiub"
     return value if is_number else as_array(value)
+
+
+def describe(arrays: Sequence) -> str:
+    """The dtypes and shapes, for messages."""
+    kinds = [getattr(x, "dtype", type(x).__name__) for x in arrays]
+    return " and ".join(f"{kind}{getattr(x, 'shape', ())}" for kind, x in zip(kinds, arrays))
 
 
 def to_device(array: Array, device: str) -> Array:

@@ -16,7 +16,7 @@ import numpy as np
 
 from autograd.derivation import DerivationError, derivation
 from autograd.sweep import grad
-from autograd.tensor import Tensor, bare
+from autograd.tensor import Tensor, array_of
 
 __all__ = ["DerivationError", "GradientError", "adjoint", "derivation", "gradients"]
 
@@ -84,9 +84,9 @@ def gradients(
     rounding inside f, and counts only where two steps agree. Weights and inner products stay
     outside the engine, whose rules are not to vouch for themselves. Raises GradientError.
     """
-    if any(np.iscomplexobj(bare(arg)) for arg in args):
+    if any(np.iscomplexobj(array_of(arg)) for arg in args):
         raise TypeError("check.gradients takes real inputs, and one is complex")
-    arrays = [np.array(bare(arg), dtype=np.float64) for arg in args]
+    arrays = [np.array(array_of(arg), dtype=np.float64) for arg in args]
     rng = np.random.default_rng(seed)
 
     def outputs(*xs: Tensor) -> list[Tensor]:
@@ -294,7 +294,7 @@ def adjoint(f: Callable[..., Tensor], *args: Any, order: int = 1, seed: int = 0)
 
 
 def _adjoint(f: Callable[..., Tensor], args: Sequence, k: int, order: int, seed: int) -> None:
-    leaves = [_leaf(bare(arg)) for arg in args]
+    leaves = [_leaf(array_of(arg)) for arg in args]
     y = f(*leaves)
     g = np.random.default_rng(seed).standard_normal(y.shape).astype(y.dtype)
     forward = float((g * y.data).sum(dtype=np.float64))

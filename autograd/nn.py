@@ -14,7 +14,7 @@ from autograd import ops
 from autograd.array import namespace, to_device
 from autograd.memory import note_write
 from autograd.ops.shape import by_channel
-from autograd.tensor import Tensor, bare
+from autograd.tensor import Tensor, array_of
 from kernels import Mask, Pair, pair
 
 
@@ -232,8 +232,8 @@ class BatchNorm(Module):
         n = x.size // x.shape[1]
         if n < 2:
             raise ValueError(f"BatchNorm of {x.shape}: one value a feature has no variance")
-        mean = ops.sum_by_channel(bare(x)) / n
-        deviation = bare(x) - by_channel(mean, x.ndim)
+        mean = ops.sum_by_channel(array_of(x)) / n
+        deviation = array_of(x) - by_channel(mean, x.ndim)
         self._average(self.running_mean, mean)
         self._average(self.running_var, ops.sum_by_channel(deviation * deviation) / (n - 1))
         one, features = (1, 0, *range(2, x.ndim)), self.weight.size
@@ -294,7 +294,7 @@ class Dropout(Module):
     def forward(self, x: Any) -> Any:
         if not self.training or self.rate == 0:
             return x
-        kept = namespace(bare(x)).asarray(self.rng.random(x.shape) >= self.rate)
+        kept = namespace(array_of(x)).asarray(self.rng.random(x.shape) >= self.rate)
         return x * (kept.astype(x.dtype) / (1 - self.rate))
 
 

@@ -15,9 +15,9 @@ import kernels
 from autograd import memory
 from autograd.array import Array, as_array, namespace
 from autograd.modes import mode, switched
+from autograd.nan import refuse_nan_cotangent
 from autograd.ops import sum_to
-from autograd.primitive import refuse_nan_cotangent
-from autograd.tensor import Node, Tensor, bare
+from autograd.tensor import Node, Tensor, array_of
 
 Cotangents = dict[Node, Any]
 Cotangent = Tensor | Array | None
@@ -56,12 +56,14 @@ def grad(
     nodes = [x.node for x in wanted if x.node is not None]
     root, seed = _seed(outputs, cotangent, create_graph)
     with switched(recording=True):  # under no_grad() too, if create_graph asks for it
-        found = _sweep(root, seed, set(nodes), _path(root, nodes), create_graph, retain_graph)
+        found = _sweep(
+            root, seed, set(nodes), _path(root, nodes), create_graph, create_graph or retain_graph
+        )
     gradients = [
         _tensor(found[node] if node in found else namespace(x.data).zeros_like(x.data))
         for x, node in zip(wanted, nodes)
     ]
-    arrays = memory.apart((g.data for g in gradients), bare(seed))
+    arrays = memory.apart((g.data for g in gradients), array_of(seed))
     # A constant gradient is recorded too if asked: its own derivative is zero, and no error.
     gradients = [
         Tensor(array, requires_grad=create_graph and g.node is None, node=g.node)
@@ -98,7 +100,7 @@ def _seed(output: Tensor, cotangent: Any, create_graph: bool) -> tuple[Node, Any
         raise ValueError(f"cotangent of shape {cotangent.shape} for {output.node}")
     if cotangent.dtype != output.dtype:
         cotangent = cotangent.astype(output.dtype)
-    return output.node, _tensor(cotangent) if create_graph else bare(cotangent)
+    return output.node, _tensor(cotangent) if create_graph else array_of(cotangent)
 
 
 def _sweep(
@@ -109,58 +111,51 @@ def _sweep(
     create_graph: bool,
     retain_graph: bool,
 ) -> Cotangents:
-    """Carry `seed` down from `root`, newest node first, to the leaves and to `wanted`.
+    """The cotangents of the leaves and of `wanted`, when `root` has the cotangent `seed`.
 
-    A node is taken when all that was made of it has been, so its cotangent is complete. Only the
-    nodes on `path` are visited; None visits all. Without `create_graph` the rules are given
-    arrays and return arrays, and a node lets go of what it kept as soon as it has been used.
+    Nodes are processed in reverse order of creation. An input is older than what is made of it,
+    so this is a topological order: when a node is processed, all of its uses have been. A heap of
+    the nodes that wait gives this order without recursion, and so without a limit on the depth.
+    Only the nodes on `path` are processed; None is all of them.
     """
-    cotangents = {root: seed}
-    pending = [(-root.order, root)]
-    found = {}
-    retain_graph = retain_graph or create_graph
+    cotangents, pending, found = {root: seed}, [(-root.order, root)], {}
     detecting_nan = mode().detecting_nan
     trusted_from = memory.last_write if mode().fingerprints is None else math.inf
     while pending:
         node = heappop(pending)[1]
-        g = cotangents.pop(node)
-        primitive = node.primitive
-        if primitive is None or node in wanted:
+        g = cotangents.pop(node)  # complete: all uses of the node have been processed
+        if node.primitive is None or node in wanted:
             found[node] = g
-        if primitive is None:
+        if node.primitive is None:
             continue
-        if node.saved is None or node.order < trusted_from:
-            _refuse_unless_kept(node)
-        saved = _recorded(node) if create_graph else node.saved
-        for parent, rule in zip(node.parents, primitive.rules):
+        saved = _saved(node, create_graph, trusted_from)
+        for parent, rule in zip(node.parents, node.primitive.rules):
             if parent is None or rule is None or (path is not None and parent not in path):
                 continue
-            d = rule(g, saved)
-            try:
-                fits = d.shape == parent.shape
-            except AttributeError:
-                raise TypeError(f"a rule of {node} gave {d!r}, and no array") from None
-            if not fits:
-                d = _unbroadcast(d, parent, node)
-            if d.dtype is not parent.dtype:
-                d = d.astype(parent.dtype)
-            before = cotangents.get(parent)
-            if before is None:
-                cotangents[parent] = total = d
-                heappush(pending, (-parent.order, parent))
-            else:
-                total = kernels.add(before, d) if d.ndim > 2 else before + d
-                cotangents[parent] = total
+            d = _as_input(rule(g, saved), parent, node)
             if detecting_nan:
-                refuse_nan_cotangent(d, [g], f"the gradient of {node}")
-                refuse_nan_cotangent(total, [d, before], f"a sum of cotangents of {parent}")
+                refuse_nan_cotangent(node, parent, g, d, cotangents.get(parent))
+            if parent in cotangents:
+                d = _sum(cotangents[parent], d)
+            else:
+                heappush(pending, (-parent.order, parent))
+            cotangents[parent] = d
         if not retain_graph:
             node.saved = None
     return found
 
 
+def _saved(node: Node, create_graph: bool, trusted_from: float) -> Any:
+    """What the rules of `node` need: arrays, or with `create_graph` Tensors with their history.
+
+    Raises RuntimeError if it was freed, or written to since and the node is older than trusted.
+    """
+    if node.saved is None or node.order < trusted_from:
+        _refuse_unless_kept(node)
+    return _recorded(node) if create_graph else node.saved
+
+
 def _refuse_unless_kept(node: Node) -> None:
-    """Raises RuntimeError if what `node` kept was freed, or written to since."""
     if node.saved is None:
         raise RuntimeError(
             f"the graph was freed by an earlier sweep: {node}; pass retain_graph=True to the "
@@ -177,8 +172,17 @@ def _refuse_unless_kept(node: Node) -> None:
         )
 
 
+def _as_input(d: Any, parent: Node, node: Node) -> Any:
+    """What a rule of `node` returned, in the shape and dtype of the input that `parent` made."""
+    if getattr(d, "shape", None) != parent.shape:
+        d = _unbroadcast(d, parent, node)
+    return d if d.dtype is parent.dtype else d.astype(parent.dtype)
+
+
 def _unbroadcast(d: Any, parent: Node, node: Node) -> Any:
     """`d` summed over the axes along which `node` broadcast its input, made by `parent`."""
+    if not hasattr(d, "shape"):
+        raise TypeError(f"a rule of {node} gave {d!r}, and no array")
     try:
         return sum_to(d, shape=parent.shape)
     except ValueError as error:
@@ -186,6 +190,10 @@ def _unbroadcast(d: Any, parent: Node, node: Node) -> Any:
             f"a rule of {node} gave a cotangent of shape {d.shape} for an input of shape "
             f"{parent.shape}: a rule returns the shape of its input, or one it broadcasts to"
         ) from error
+
+
+def _sum(x: Any, y: Any) -> Any:
+    return kernels.add(x, y) if y.ndim > 2 else x + y  # kernels.add is faster for images
 
 
 def _recorded(node: Node) -> list:

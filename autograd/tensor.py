@@ -1,14 +1,13 @@
 """Tensor: a value, and how it was made."""
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autograd.array import FLOATS, Array, Axis, as_array, namespace, to_device
+from autograd.array import FLOATS, Array, as_array, namespace, to_device
 from autograd.memory import clock
-from autograd.origin import OWN_PACKAGES, source_line
+from autograd.origin import caller, source_line
 
 
 class Node:
@@ -30,10 +29,7 @@ class Node:
         self.dtype: np.dtype = value.dtype
         self.order = next(clock)
         self.grad: Tensor | None = None
-        frame = sys._getframe(2)  # of whoever called what makes the node
-        while frame.f_globals.get("__package__") in OWN_PACKAGES:
-            frame = frame.f_back  # type: ignore[assignment]
-        self.origin = frame.f_code, frame.f_lasti  # the frame itself would keep variables alive
+        self.origin = caller()
 
     def __repr__(self) -> str:
         name = self.primitive.name if self.primitive else "leaf"
@@ -121,12 +117,6 @@ class Tensor:
             raise ValueError(f"a gradient of shape {value.shape} for {self.node}")
         self.node.grad = value if value is None or isinstance(value, Tensor) else Tensor(value)
 
-    def backward(
-        self, cotangent: "Tensor | Array | None" = None, retain_graph: bool = False
-    ) -> None:
-        """Add d(self)/d(leaf), times `cotangent`, to the `grad` of every leaf below."""
-        sweep.backward(self, cotangent, retain_graph)
-
     def detach(self) -> "Tensor":
         """The same data with no history: a constant to whatever uses it."""
         return Tensor(self.data)
@@ -179,7 +169,7 @@ class Tensor:
         if self.requires_grad:
             raise TypeError(
                 f"a plain number or array made of {self.node}, would lose its gradient: use the "
-                "functions of autograd, or x.item() or x.numpy() for the bare values"
+                "functions of autograd, or x.item() or x.numpy() for the values alone"
             )
         return self.data
 
@@ -201,64 +191,29 @@ class Tensor:
             "concatenate the parts"
         )
 
-    def __getitem__(self, index: Any) -> "Tensor":
-        index = tuple(map(bare, index)) if isinstance(index, tuple) else bare(index)
-        return ops.getitem(self, index=index)
+    def argmax(self, axis: int | None = None) -> Array:
+        return self.data.argmax(axis)
 
-    if TYPE_CHECKING:  # `operators` sets them, from those of ops
+    if TYPE_CHECKING:  # `operators` adds these methods, which need ops and sweep
 
         def __add__(self, other: Any) -> "Tensor": ...
         def __neg__(self) -> "Tensor": ...
         def __eq__(self, other: Any) -> Array: ...
+        def sum(self, *arguments: Any, **keywords: Any) -> "Tensor": ...
+        def backward(self, cotangent: Any = None, retain_graph: bool = False) -> None: ...
 
+        T: "Tensor"
         __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __matmul__ = __rmatmul__ = __add__
-        __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __add__
+        __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __getitem__ = __add__
         __pos__ = __abs__ = __neg__
         __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __eq__
-
-    # The methods that arrays have too, so that one rule serves both.
-
-    @property
-    def T(self) -> "Tensor":
-        return ops.transpose(self)
-
-    def transpose(self, *axes: Any) -> "Tensor":
-        """The axes in an order given as numbers or as one sequence; reversed without."""
-        return ops.transpose(self, axes=axes[0] if len(axes) == 1 else axes or None)
-
-    def reshape(self, *shape: Any) -> "Tensor":
-        """To a shape given as numbers or as one tuple."""
-        return ops.reshape(self, shape=shape[0] if len(shape) == 1 else shape)
-
-    def squeeze(self, axis: Axis = None) -> "Tensor":
-        return ops.squeeze(self, axis=axis)
-
-    def astype(self, dtype: Any) -> "Tensor":
-        return ops.astype(self, dtype=dtype)
-
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
-        return ops.sum(self, axis=axis, keepdims=keepdims)
-
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
-        return ops.mean(self, axis=axis, keepdims=keepdims)
-
-    def max(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
-        return ops.max(self, axis=axis, keepdims=keepdims)
-
-    def min(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
-        return ops.min(self, axis=axis, keepdims=keepdims)
-
-    def argmax(self, axis: int | None = None) -> Array:
-        return self.data.argmax(axis)
+        mean = max = min = transpose = reshape = squeeze = astype = sum
 
 
 Values = Array | Tensor
 """An array or a Tensor: most functions take either, and return the like."""
 
 
-def bare(value: Any) -> Any:
+def array_of(value: Any) -> Any:
     """The array of a Tensor; anything else as it is."""
     return value._data if type(value) is Tensor else value
-
-
-from autograd import ops, sweep  # noqa: E402 -- both are written in terms of Tensor

@@ -1,127 +1,25 @@
 """Every primitive, with the rule for its derivative beside it, and functions made of them."""
 
-from autograd.ops.activation import gelu, leaky_relu, relu, sigmoid, silu
-from autograd.ops.conv import (
-    avg_pool2d,
-    conv2d,
-    conv2d_input_grad,
-    conv2d_weight_grad,
-    fold,
-    max_pool2d,
-    unfold,
-    upsample_nearest,
-)
-from autograd.ops.elementwise import (
-    abs,
-    add,
-    astype,
-    clip,
-    cos,
-    div,
-    exp,
-    log,
-    maximum,
-    minimum,
-    mul,
-    neg,
-    power,
-    sign,
-    sin,
-    sqrt,
-    sub,
-    tanh,
-    where,
-)
-from autograd.ops.index import embedding, getitem, scatter_add
-from autograd.ops.linalg import linear, matmul, matrix_product
-from autograd.ops.norm import group_norm
-from autograd.ops.reduce import max, mean, min, prod, sum, sum_by_channel, var
-from autograd.ops.sample import reparameterize
-from autograd.ops.shape import (
-    broadcast_to,
-    concatenate,
-    flatten,
-    join,
-    pad,
-    reshape,
-    squeeze,
-    stack,
-    sum_to,
-    transpose,
-)
-from autograd.ops.stable import (
-    bce_with_logits,
-    log_sigmoid,
-    log_softmax,
-    logsumexp,
-    norm,
-    softmax,
-    softplus,
-)
+# ruff: noqa: F403, F405
+
+from autograd.ops.activation import *
+from autograd.ops.conv import *
+from autograd.ops.elementwise import *
+from autograd.ops.index import *
+from autograd.ops.linalg import *
+from autograd.ops.normalisation import *
+from autograd.ops.reduce import *
+from autograd.ops.sample import *
+from autograd.ops.shape import *
+from autograd.ops.stable import *
 
 __all__ = [
-    "abs",
-    "add",
-    "astype",
-    "avg_pool2d",
-    "bce_with_logits",
-    "broadcast_to",
-    "clip",
-    "concatenate",
-    "conv2d",
-    "conv2d_input_grad",
-    "conv2d_weight_grad",
-    "cos",
-    "div",
-    "embedding",
-    "exp",
-    "flatten",
-    "fold",
-    "gelu",
-    "getitem",
-    "group_norm",
-    "join",
-    "leaky_relu",
-    "linear",
-    "log",
-    "log_sigmoid",
-    "log_softmax",
-    "logsumexp",
-    "matmul",
-    "matrix_product",
-    "max",
-    "max_pool2d",
-    "maximum",
-    "mean",
-    "min",
-    "minimum",
-    "mul",
-    "neg",
-    "norm",
-    "pad",
-    "power",
-    "prod",
-    "relu",
-    "reparameterize",
-    "reshape",
-    "scatter_add",
-    "sigmoid",
-    "sign",
-    "silu",
-    "sin",
-    "softmax",
-    "softplus",
-    "sqrt",
-    "squeeze",
-    "stack",
-    "sub",
-    "sum",
-    "sum_by_channel",
-    "sum_to",
-    "tanh",
-    "transpose",
-    "unfold",
-    "upsample_nearest",
-    "var",
-    "where",
-]
+    "abs", "add", "astype", "avg_pool2d", "bce_with_logits", "broadcast_to", "clip", "concatenate",
+    "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "cos", "div", "embedding", "exp",
+    "flatten", "fold", "gelu", "getitem", "group_norm", "join", "leaky_relu", "linear", "log",
+    "log_sigmoid", "log_softmax", "logsumexp", "matmul", "matrix_product", "max", "max_pool2d",
+    "maximum", "mean", "min", "minimum", "mul", "neg", "norm", "pad", "power", "prod", "relu",
+    "reparameterize", "reshape", "scatter_add", "sigmoid", "sign", "silu", "sin", "softmax",
+    "softplus", "sqrt", "squeeze", "stack", "sub", "sum", "sum_by_channel", "sum_to", "tanh",
+    "transpose", "unfold", "upsample_nearest", "var", "where",
+]  # fmt: skip

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from autograd.array import as_array, namespace
-from autograd.primitive import bare, primitive
+from autograd.primitive import primitive
+from autograd.tensor import array_of
 
 
 @primitive
@@ -40,7 +41,7 @@ def _is_basic(index: Any) -> bool:
 
 def embedding(weight: Any, indices: Any) -> Any:
     """Rows of `weight` (V, D) by integer `indices` of any shape: the result is (*indices, D)."""
-    indices = as_array(bare(indices))
+    indices = as_array(array_of(indices))
     if indices.dtype.kind not in "iu":
         raise TypeError(f"embedding indices must be integers, not {indices.dtype}")
     return getitem(weight, index=indices)

@@ -8,7 +8,8 @@ from numpy.lib.array_utils import normalize_axis_tuple
 import kernels
 from autograd.array import Axis
 from autograd.ops.shape import Shape, broadcast_to, by_channel, join
-from autograd.primitive import bare, primitive
+from autograd.primitive import primitive
+from autograd.tensor import array_of
 
 
 @primitive
@@ -32,7 +33,7 @@ def min(x, *, axis=None, keepdims=False):
 
 
 def _extreme_x(g, x, ans, axis):
-    ties = bare(x) == bare(restore(ans, x.shape, axis))
+    ties = array_of(x) == array_of(restore(ans, x.shape, axis))
     shares = ties / ties.sum(axis=axis, keepdims=True)
     return restore(g, x.shape, axis) * shares.astype(x.dtype)
 

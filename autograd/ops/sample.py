@@ -8,7 +8,8 @@ from autograd.array import namespace
 from autograd.ops.elementwise import exp, tanh
 from autograd.ops.reduce import sum
 from autograd.ops.shape import concatenate
-from autograd.primitive import bare, primitive
+from autograd.primitive import primitive
+from autograd.tensor import array_of
 
 
 def reparameterize(mu: Any, logvar: Any, seed: int, offset: int = 0) -> tuple[Any, Any]:
@@ -59,7 +60,7 @@ z_and_kl.rule(
 
 def _logvar_grad_g(h, logvar, seed, offset):
     """Of g_z sigma eps / 2 + g_kl (sigma^2 - 1) / 2, which is linear in g_z and g_kl."""
-    eps = kernels.normal(logvar.shape, seed, offset, like=bare(logvar))
+    eps = kernels.normal(logvar.shape, seed, offset, like=array_of(logvar))
     for_z = h * exp(logvar / 2) * eps / 2
     expm1 = tanh(logvar / 2) * (exp(logvar) + 1)  # e^v - 1, which would cancel near 0
     for_kl = sum(h * expm1 / 2, axis=-1)
@@ -69,7 +70,7 @@ def _logvar_grad_g(h, logvar, seed, offset):
 def _logvar_grad_logvar(h, g, logvar, seed, offset):
     """g_z sigma eps / 4 + g_kl sigma^2 / 2."""
     g_z, g_kl = _parts(g, logvar.shape)
-    eps = kernels.normal(logvar.shape, seed, offset, like=bare(logvar))
+    eps = kernels.normal(logvar.shape, seed, offset, like=array_of(logvar))
     second = g_kl.reshape((*logvar.shape[:-1], 1)) * exp(logvar) / 2
     return h * (g_z * exp(logvar / 2) * eps / 4 + second)
 

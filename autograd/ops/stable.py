@@ -8,7 +8,8 @@ import kernels
 from autograd.ops.activation import sigmoid
 from autograd.ops.elementwise import exp, maximum, where
 from autograd.ops.reduce import restore, sum
-from autograd.primitive import bare, primitive
+from autograd.primitive import primitive
+from autograd.tensor import array_of
 
 
 @primitive
@@ -79,7 +80,7 @@ def log_softmax(x, *, axis=-1):
 def _log_softmax_x(g, ans, axis):
     """g - softmax(x) sum(g); 0 where every x is -inf, and with it softmax(x) 0."""
     p = exp(ans)
-    g = where(bare(p).sum(axis=axis, keepdims=True) == 0, 0.0, g)
+    g = where(array_of(p).sum(axis=axis, keepdims=True) == 0, 0.0, g)
     return g - p * sum(g, axis=axis, keepdims=True)
 
 
@@ -99,7 +100,7 @@ def norm(x, *, axis=None, keepdims=False):
 def _norm_x(g, x, ans, axis):
     """g x / |x|, and 0 where |x| = 0."""
     ans = restore(ans, x.shape, axis)
-    zero = bare(ans) == 0
+    zero = array_of(ans) == 0
     return restore(g, x.shape, axis) * where(zero, 0.0, x / where(zero, 1.0, ans))
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from autograd import Tensor, concatenate, exp, flatten, leaky_relu, namespace, nn, relu, tanh
 from autograd import abs as absolute
-from autograd.tensor import bare
+from autograd.tensor import array_of
 from models.errors import UsageError
 
 KERNEL_DIMENSIONS = 5  # C of minibatch discrimination, as in the code of Salimans et al.
@@ -93,7 +93,7 @@ class Discriminator(nn.Module):
         parts = [x] if classes is None else [x, classes]
         if self.image:  # a class is a plane of ones among planes of zeros
             n, (height, width) = len(x), self.image
-            ones = namespace(bare(x)).ones((1, 1, height, width), x.dtype)
+            ones = namespace(array_of(x)).ones((1, 1, height, width), x.dtype)
             parts = [x.reshape((n, 1, height, width))]
             if classes is not None:
                 parts.append(classes.reshape((n, -1, 1, 1)) * ones)

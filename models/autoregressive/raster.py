@@ -13,7 +13,7 @@ from typing import Any
 
 from autograd import Array, namespace, no_grad
 from autograd.ops import conv2d
-from autograd.tensor import bare
+from autograd.tensor import array_of
 from kernels.masked_conv2d import live_taps
 
 
@@ -72,7 +72,7 @@ class Raster:
         return self.images[None, None, :, row, start:stop]
 
     def __call__(self, layer: Any, piece: Any) -> Array:
-        h: Any = bare(piece)
+        h: Any = array_of(piece)
         if layer not in self.fed:
             self.fed[layer] = self._zeros(h, h.shape[1])
         fed = self.fed[layer]

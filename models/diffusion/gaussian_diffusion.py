@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from autograd import namespace
-from autograd.tensor import bare
+from autograd.tensor import array_of
 from models.errors import Caution, UsageError
 
 SCHEDULES = ("linear", "cosine")
@@ -126,7 +126,7 @@ class Diffusion:
 
 def of(x: Any, values: np.ndarray) -> Any:
     """(N,) numbers to stand before x (N, ...): of its dtype, where it is."""
-    xp = namespace(bare(x))
+    xp = namespace(array_of(x))
     return xp.asarray(values.reshape(-1, *[1] * (x.ndim - 1)), dtype=x.dtype)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 import autograd as ag
-from autograd.tensor import bare
+from autograd.tensor import array_of
 
 Case = Callable[["Sampler"], tuple[Callable, list[np.ndarray]]]
 
@@ -79,7 +79,7 @@ class Sampler:
 
 def beside(x: Any, constant: np.ndarray) -> Any:
     """`constant` on the device of `x`, an array or a Tensor."""
-    return ag.namespace(bare(x)).asarray(constant)
+    return ag.namespace(array_of(x)).asarray(constant)
 
 
 CASES: dict[str, list[Case]] = {}

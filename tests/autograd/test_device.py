@@ -18,7 +18,7 @@ import pytest
 import autograd as ag
 from autograd import Tensor, nn, optim, to_device
 from autograd.primitive import Primitive
-from autograd.tensor import bare
+from autograd.tensor import array_of
 from kernels import dispatch
 from models.adversarial import gan
 from models.autoencoders import autoencoder, vae
@@ -46,8 +46,8 @@ def watched() -> Iterator[None]:
 
     def checked(self, *inputs, **keywords):
         out = call(self, *inputs, **keywords)
-        if any(dispatch.is_on_device(bare(x)) for x in inputs):
-            assert dispatch.is_on_device(bare(out)), f"{self.name} left the device"
+        if any(dispatch.is_on_device(array_of(x)) for x in inputs):
+            assert dispatch.is_on_device(array_of(out)), f"{self.name} left the device"
         return out
 
     with pytest.MonkeyPatch.context() as patch:

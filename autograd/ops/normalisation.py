@@ -6,7 +6,8 @@ import kernels
 from autograd.ops.elementwise import sqrt
 from autograd.ops.reduce import sum, sum_by_channel
 from autograd.ops.shape import by_channel
-from autograd.primitive import bare, primitive
+from autograd.primitive import primitive
+from autograd.tensor import array_of
 
 
 @primitive
@@ -37,7 +38,7 @@ group_norm.rule(
 
 def _jacobian(h, x, groups, eps):
     """J h."""
-    ones = np.ones_like(bare(x), shape=x.shape[1:2])
+    ones = np.ones_like(array_of(x), shape=x.shape[1:2])
     return group_norm_input_grad(h, x, ones, groups=groups, eps=eps)
 
 
@@ -49,7 +50,7 @@ def _input_grad_x(h, g, x, w, groups, eps):
     """
 
     def grouped(y):
-        return y.reshape((len(x), groups, bare(x)[:1].size // groups))
+        return y.reshape((len(x), groups, array_of(x)[:1].size // groups))
 
     def average(y):
         return sum(y, axis=-1, keepdims=True) / max(y.shape[-1], 1)  # of no positions, nothing
@@ -74,6 +75,6 @@ group_norm_input_grad.rule(
     w=lambda h, g, x, groups, eps: sum_by_channel(g * _jacobian(h, x, groups, eps)),
 )
 group_norm_weight_grad.rule(
-    g=lambda h, x, groups, eps: group_norm(x, h, bare(h) * 0, groups=groups, eps=eps),
+    g=lambda h, x, groups, eps: group_norm(x, h, array_of(h) * 0, groups=groups, eps=eps),
     x=lambda h, g, x, groups, eps: group_norm_input_grad(g, x, h, groups=groups, eps=eps),
 )
