@@ -15,7 +15,7 @@ import numpy as np
 from autograd import to_device
 from autograd.array import DEVICES
 from models.errors import UsageError
-from models.pictures.images import suffix_of
+from models.pictures import suffix_of
 
 STEPS = ("operations", "vae_step", "gan_step", "pixelcnn_step", "ddpm_step", "conv_step")
 KERNELS = ("conv2d", "masked_conv2d", "reparameterize")

@@ -19,12 +19,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from kernels.threads import MACHINE
+from models import metrics, pictures
 from models.adversarial.gan import COLLAPSING, DEFAULTS, GAN, Settings, reproduce
 from models.adversarial.gan_report import class_counts, classes_covered, draw_set
-from models.data import ring as plane
-from models.data.dataset import Dataset, load
-from models.metrics import scores as metrics
-from models.pictures import images as figures
+from models.data import Dataset, load
+from models.data.ring import Points, ring
 
 SEEDS = 3  # at most
 SAMPLES = 2500
@@ -58,7 +57,7 @@ CASES = {
 
 
 def data_set(name: str) -> Dataset:
-    return plane.ring() if name == "ring" else load(name)
+    return ring() if name == "ring" else load(name)
 
 
 def samples_of(name: str, case: str, seed: int) -> tuple[np.ndarray, float]:
@@ -91,7 +90,7 @@ def run(rounds: int, plot: Path | None = None) -> dict[str, Any]:
         for case in cases:
             found = [made[name, case, seed] for seed in seeds]
             measured: dict[str, Any] = {"seconds": statistics.median(t for _, t in found)}
-            if isinstance(data, plane.Points):
+            if isinstance(data, Points):
                 measured["covered"] = [data.modes_covered(x) for x, _ in found]
                 measured["good"] = [data.share_of_good(x) for x, _ in found]
             else:
@@ -113,15 +112,15 @@ def run(rounds: int, plot: Path | None = None) -> dict[str, Any]:
 def draw(samples: dict[tuple[str, str, int], np.ndarray], path: Path) -> None:
     """Collapsed beside cured: the ring above, digits and the histogram of their classes below."""
     across = max(len(cases) for cases in CASES.values())
-    figure = figures.Picture(figsize=(2 * across, 6.8), layout="constrained")
+    figure = pictures.Picture(figsize=(2 * across, 6.8), layout="constrained")
     grid = figure.subplots(3, across, height_ratios=(6, 6, 2.4), sharey="row")
     wrapped = lambda case: case.replace(" ", "\n", 1)  # noqa: E731
     for column, case in enumerate(CASES["ring"]):
         data = data_set("ring")
-        assert isinstance(data, plane.Points)
-        plane.draw_points(grid[0, column], data, samples["ring", case, 0], wrapped(case))
+        assert isinstance(data, Points)
+        pictures.plot_points(grid[0, column], data, samples["ring", case, 0], wrapped(case))
     for column, case in enumerate(CASES["digits"]):
         images = samples["digits", case, 0]
         counts = class_counts(data_set("digits"), images)
         draw_set(grid[1, column], grid[2, column], images, counts, wrapped(case))
-    figures.save(figure, path)
+    pictures.save(figure, path)

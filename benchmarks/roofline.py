@@ -21,7 +21,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.interleaved import CLOCKS, Contestant, compare
-from models.pictures import images as figures
+from models import pictures
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def report(
     for doubt in _doubts(before, after, table):
         print(f"careful: {doubt}")
     if plot:
-        figures.save(draw(what, machine, table), plot)
+        pictures.save(draw(what, machine, table), plot)
     return {"roof": vars(machine), "cases": table, "sums": sums}
 
 
@@ -190,7 +190,7 @@ def draw(what: str, machine: Machine, table: dict[str, Any]) -> Figure:
     Everything is in the frame: every mark, also one above the roof, and the roof's slope.
     """
     passes = list(dict.fromkeys(case["pass"] for case in table.values()))
-    figure = figures.Picture(figsize=(3.2 * max(2, len(passes)), 4.8), layout="constrained")
+    figure = pictures.Picture(figsize=(3.2 * max(2, len(passes)), 4.8), layout="constrained")
     panels = figure.subplots(1, len(passes), sharex=True, sharey=True, squeeze=False)[0]
     intensity = lambda case: case["operations"] / case["bytes"]  # noqa: E731
     rate = lambda case, name: case["operations"] / case["seconds"][name] / 1e9  # noqa: E731
@@ -211,7 +211,7 @@ def draw(what: str, machine: Machine, table: dict[str, Any]) -> Figure:
         for k, name in enumerate(names):
             panel.scatter(
                 at, [rate(case, name) for case in cases], sizes, alpha=0.7, label=name,
-                color=figures.COLORS[k % len(figures.COLORS)], marker="o^sDv"[k % 5],
+                color=pictures.COLORS[k % len(pictures.COLORS)], marker="o^sDv"[k % 5],
             )  # fmt: skip
         columns: dict[float, list[str]] = {}
         for place, case in zip(at, cases):
@@ -233,4 +233,4 @@ def draw(what: str, machine: Machine, table: dict[str, Any]) -> Figure:
 if __name__ == "__main__":  # python -m benchmarks.roofline RESULT.json PICTURE draws it again
     stored, picture = map(Path, sys.argv[1:])
     result = json.loads(stored.read_text())
-    figures.save(draw(stored.stem, Machine(**result["roof"]), result["cases"]), picture)
+    pictures.save(draw(stored.stem, Machine(**result["roof"]), result["cases"]), picture)

@@ -1,9 +1,16 @@
-"""Writing a file whole or not at all."""
+"""Files that are written whole or not at all; arrays in files, as safetensors.
+
+A safetensors file is no pickle: reading one runs no code.
+"""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from models.errors import Failure, UsageError
 
@@ -40,3 +47,20 @@ def refuse_unless_file(path: Path) -> None:
         raise UsageError(f"{path} is a device: name a file")
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent} to write {path.name} in")
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file, whole or not at all. Raises Failure if that is not possible."""
+    contiguous = {name: np.array(array, order="C") for name, array in arrays.items()}
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(save(contiguous, dict(metadata)))
+
+
+def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The arrays and the metadata. Raises Failure for a file that is missing or damaged."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return arrays, file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise Failure(f"cannot read the checkpoint {path} ({error})") from error

@@ -14,12 +14,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from autograd import Array, Tensor, namespace, nn, optim, to_device
-from models.data.dataset import BINARISATIONS, Dataset
+from models import pictures
+from models.data import Dataset
 from models.errors import UsageError
-from models.pictures import images as figures
-from models.pictures.images import Panel
+from models.pictures import Panel
 
 ACROSS = 12  # images in a row of a picture
+BINARISATIONS = ("fixed", "dynamic", "none")
 MOST = 1e9  # of any setting: beyond it is a slip of the finger
 
 
@@ -173,11 +174,11 @@ class Model(nn.Module):
         if self.classes:
             labels = np.repeat(np.arange(self.classes), ACROSS)
             images = np.split(self.sample(len(labels), rng, labels), self.classes)
-            names = [figures.as_text(data.class_name(label)) for label in range(self.classes)]
-            return figures.rows(images, f"{title}, a class in each row", names)
+            names = [pictures.escape(data.class_name(label)) for label in range(self.classes)]
+            return pictures.rows(images, f"{title}, a class in each row", names)
         real = to_device(test[rng.permutation(len(test))[:ACROSS]], "cpu").reshape(-1, *self.shape)
         images = [real, *np.split(self.sample(4 * ACROSS, rng), 4)]
-        return figures.rows(images, title, ["test\nimages", "samples"])
+        return pictures.rows(images, title, ["test\nimages", "samples"])
 
     @property
     def called(self) -> str:
@@ -191,7 +192,7 @@ class Model(nn.Module):
 
     def title(self, data: Dataset) -> str:
         """Of a picture: the model, the data, and what of their pixels it is shown."""
-        return f"{self.called} on {figures.as_text(data.name)}, {data.describe(self.shown)}"
+        return f"{self.called} on {pictures.escape(data.name)}, {data.describe(self.shown)}"
 
     def classes_of(self, n: int, labels: np.ndarray | None) -> np.ndarray | None:
         """`labels` if they fit; for a conditional model without any, each class in turn.

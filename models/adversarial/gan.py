@@ -37,10 +37,10 @@ from autograd import (
     softplus,
 )
 from models.adversarial.networks import Discriminator, Generator, evaluating, substituted
-from models.data.dataset import Dataset
+from models.data import Dataset
 from models.errors import UsageError
 from models.model import MOST, Model, Row, check_settings, setting
-from models.pictures.images import Panel
+from models.pictures import Panel
 
 LOSSES = ("minimax", "non-saturating", "wgan", "wgan-gp")
 LOG_4, LOG_2 = math.log(4), math.log(2)

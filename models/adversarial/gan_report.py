@@ -7,12 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from autograd import Array
-from models.data import ring as plane
-from models.data.dataset import Dataset
-from models.data.ring import COVERED
-from models.metrics import scores as metrics
+from models import metrics, pictures
+from models.data import Dataset
+from models.data.ring import COVERED_SHARE, Points
 from models.model import Model
-from models.pictures import images as figures
 
 ACROSS = 8  # images shown in each direction
 JUDGED = 1000  # images whose classes are counted
@@ -21,9 +19,9 @@ JUDGED = 1000  # images whose classes are counted
 def draw(model: Model, data: Dataset, test: Array, rng: np.random.Generator) -> dict[str, Figure]:
     """Samples (with a row for each class of a conditional GAN), and if it can be, their classes."""
     title = model.title(data)
-    if isinstance(data, plane.Points):
+    if isinstance(data, Points):
         sets = {"test data": data.test, "samples G(z)": model.sample(len(data.test), rng)}
-        return {"samples": plane.scatter(data, sets, title)}
+        return {"samples": pictures.scatter(data, sets, title)}
     samples = model.draw_samples(data, test, rng, f"{title}\nsamples G(z)")
     if not data.classes:
         return {"samples": samples}
@@ -41,18 +39,18 @@ def class_counts(data: Dataset, images: np.ndarray) -> np.ndarray:
 
 
 def classes_covered(counts: np.ndarray) -> int:
-    """How many classes have at least the part COVERED of an equal share."""
-    return int((counts >= COVERED * counts.sum() / len(counts)).sum())
+    """How many classes have at least the part COVERED_SHARE of an equal share."""
+    return int((counts >= COVERED_SHARE * counts.sum() / len(counts)).sum())
 
 
 def draw_classes(data: Dataset, sets: Mapping[str, np.ndarray], title: str) -> Figure:
     """Sets of images (n, height, width) side by side, with their classes on one scale."""
-    figure = figures.Picture(figsize=(0.4 * figures.WIDTH * len(sets), 4.8), layout="constrained")
+    figure = pictures.Picture(figsize=(0.4 * pictures.WIDTH * len(sets), 4.8), layout="constrained")
     grid = figure.subplots(2, len(sets), squeeze=False, height_ratios=(5, 2), sharey="row")
     for (name, images), above, below in zip(sets.items(), *grid):
         draw_set(above, below, images, class_counts(data, images), name)
         if data.class_names:
-            names = [figures.as_text(name) for name in data.class_names]
+            names = [pictures.escape(name) for name in data.class_names]
             below.set_xticks(range(len(names)), names, rotation=90)
     figure.suptitle(title, fontsize=11)
     return figure
@@ -64,12 +62,12 @@ def draw_set(above: Axes, below: Axes, images: np.ndarray, counts: np.ndarray, t
     Where the axes below are to be compared they share their y axis: it has room for the largest.
     """
     shown = images[: ACROSS * ACROSS]
-    figures.draw_rows(
+    pictures.plot_rows(
         above, [shown[start : start + ACROSS] for start in range(0, len(shown), ACROSS)], title
     )
     shares = counts / counts.sum()
-    below.bar(range(len(counts)), shares, color=figures.COLORS[0])
-    below.axhline(1 / len(counts), color=figures.GREY, linestyle="--", linewidth=1)
+    below.bar(range(len(counts)), shares, color=pictures.COLORS[0])
+    below.axhline(1 / len(counts), color=pictures.GREY, linestyle="--", linewidth=1)
     below.set_ylim(0, max(0.35, below.get_ylim()[1], 1.05 * shares.max()))
     below.set_ylabel("share")
     below.set_xticks(range(len(counts)))

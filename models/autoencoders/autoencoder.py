@@ -25,10 +25,10 @@ from matplotlib.figure import Figure
 
 from autograd import Array, Tensor, abs, grad, nn, no_grad, relu, sigmoid, tanh, to_device
 from models.autoencoders import autoencoder_report as autoencoder_figures
-from models.data.dataset import Dataset
+from models.data import Dataset
 from models.errors import UsageError
 from models.model import MOST, Model, Row, check_settings, setting
-from models.pictures.images import Panel
+from models.pictures import Panel
 
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "relu": relu,

@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from autograd import Array, to_device
-from models.data.dataset import Dataset
+from models import pictures
+from models.data import Dataset
 from models.model import ACROSS
-from models.pictures import images as figures
 
 if TYPE_CHECKING:
     from models.autoencoders.autoencoder import Autoencoder
@@ -33,13 +33,13 @@ def draw(
     scale = np.abs(weights).max(axis=1, keepdims=True) + 1e-12
     title = model.title(data)
     return {
-        "reconstructions": figures.rows(
+        "reconstructions": pictures.rows(
             list(images.values()), f"{title}\ntest images and what is restored", list(images)
         ),
         "samples": model.draw_samples(
             data, test, rng, f"{title}\nsamples, from a Gaussian fitted to the training codes"
         ),
-        "filters": figures.rows(
+        "filters": pictures.rows(
             np.array_split((0.5 + 0.5 * weights / scale).reshape(-1, *model.shape), 5),
             f"{title}\nweights of the first layer, a unit each: white $-$, grey 0, black +",
         ),

@@ -35,10 +35,10 @@ from autograd import (
 )
 from kernels import normal
 from models.autoencoders import vae_report as vae_figures
-from models.data.dataset import Dataset
+from models.data import Dataset
 from models.errors import UsageError
 from models.model import MOST, Model, Row, check_settings, setting
-from models.pictures.images import Panel
+from models.pictures import Panel
 
 ACTIVATIONS = {"relu": relu, "tanh": tanh}
 DECODERS = ("bernoulli", "gaussian")

@@ -4,13 +4,14 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from autograd import Array, no_grad, to_device
-from models.data.dataset import Dataset
+from models import pictures
+from models.data import Dataset
 from models.model import ACROSS
-from models.pictures import images as figures
 
 if TYPE_CHECKING:
     from models.autoencoders.vae import VAE
@@ -36,7 +37,7 @@ def draw(model: "VAE", data: Dataset, test: Array, rng: np.random.Generator) -> 
     if data.levels == 2:
         del rows["shown"]  # the image itself
     return {
-        "reconstructions": figures.rows(
+        "reconstructions": pictures.rows(
             list(rows.values()), f"{title}\ntest images and their reconstructions", list(rows)
         ),
         "samples": model.draw_samples(
@@ -65,7 +66,7 @@ def _interpolations(model: "VAE", shown: np.ndarray, mu: np.ndarray, title: str)
             between = model.images(z)
             rows.append(np.concatenate([shown[i, None], blank, between, blank, shown[j, None]]))
             labels.append(f"{name}, |z| = {np.linalg.norm(z[ACROSS // 2 - 1]):.1f}")
-    return figures.rows(
+    return pictures.rows(
         rows,
         f"{title}\ndecoded between the posterior means of two test images; |z| is half-way",
         labels,
@@ -85,16 +86,16 @@ def _latent_plane(model: "VAE", data: Dataset, mu: np.ndarray, title: str) -> Fi
     grid = np.stack(np.meshgrid(across, across[::-1]), axis=-1).reshape(-1, 2)
     images = model.images(origin + grid @ axes).reshape(GRID, GRID, *model.shape)
     edge = reach * (1 + 1 / (GRID - 1))  # half an image beyond the last one's middle
-    figure = figures.Picture(figsize=(figures.WIDTH, 4.8))
+    figure = pictures.Picture(figsize=(pictures.WIDTH, 4.8))
     figure.set_layout_engine("compressed", h_pad=0.08)
     left, right = figure.subplots(1, 2)
     _scatter(left, data, points)
     right.imshow(
-        figures.mosaic(list(images)), cmap="gray_r", vmin=0, vmax=1, extent=(-edge, edge) * 2
+        pictures.mosaic(list(images)), cmap="gray_r", vmin=0, vmax=1, extent=(-edge, edge) * 2
     )
     left.set_title("posterior means of test images", fontsize=11, loc="left")
     right.set_title("decoded from the same plane", fontsize=11, loc="left")
-    for panel, color in ((left, figures.GREY), (right, figures.COLORS[1])):
+    for panel, color in ((left, pictures.GREY), (right, pictures.COLORS[1])):
         circle = Circle(tuple(-origin @ axes.T), RADIUS, fill=False, color=color, linestyle="--")
         panel.add_patch(circle)
         panel.set(xlim=(-edge, edge), ylim=(-edge, edge), xlabel=names[0], ylabel=names[1])
@@ -117,21 +118,21 @@ def _plane_of(mu: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
     return mu.mean(0), axes * np.sign(largest)[:, None], names
 
 
-def _scatter(axes: figures.Axes, data: Dataset, points: np.ndarray) -> None:
+def _scatter(axes: Axes, data: Dataset, points: np.ndarray) -> None:
     """Points (N, 2), each drawn as its label's digit, or in the colour of its class's name."""
     shown = slice(None, None, max(1, len(points) // POINTS))
     x, y = points[shown].T
     if data.test_labels is None:
-        axes.scatter(x, y, s=9, color=figures.GREY, linewidths=0)
+        axes.scatter(x, y, s=9, color=pictures.GREY, linewidths=0)
         return
     labels = data.test_labels[shown]
     for label in np.unique(labels):
-        this, color = labels == label, figures.COLORS[label % len(figures.COLORS)]
+        this, color = labels == label, pictures.COLORS[label % len(pictures.COLORS)]
         if data.class_names:
-            name = figures.as_text(data.class_name(label))
+            name = pictures.escape(data.class_name(label))
             axes.scatter(x[this], y[this], s=12, color=color, linewidths=0, label=name)
         else:
             digit = f"${label}$"
             axes.scatter(x[this], y[this], s=32, color=color, marker=digit, linewidths=0)
     if data.class_names:
-        figures.legend_below(axes, columns=3)
+        pictures.legend_below(axes, columns=3)

@@ -33,10 +33,10 @@ from autograd import (
 from models.autoregressive import pixelcnn_report as pixelcnn_figures
 from models.autoregressive import raster
 from models.autoregressive.networks import NETWORKS, Masked
-from models.data.dataset import Dataset
+from models.data import Dataset
 from models.errors import UsageError
 from models.model import Model, Row, check_settings, setting
-from models.pictures.images import Panel
+from models.pictures import Panel
 
 CHUNK, DRAWN = 50, 250  # images whose log p is computed, or that are drawn, at a time
 

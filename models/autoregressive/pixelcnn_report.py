@@ -8,10 +8,10 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from autograd import Array, to_device
+from models import pictures
 from models.autoregressive.networks import NETWORKS
-from models.data.dataset import Dataset
+from models.data import Dataset
 from models.model import ACROSS
-from models.pictures import images as figures
 
 if TYPE_CHECKING:
     from models.autoregressive.pixelcnn import PixelCNN
@@ -33,7 +33,7 @@ def draw(
     completions = [model.complete(given, half, rng, known) for _ in range(COMPLETIONS)]
     return {
         "samples": model.draw_samples(data, test, rng, f"{title}\nsamples"),
-        "completions": figures.rows(
+        "completions": pictures.rows(
             [images, given, *completions],
             f"{title}\nthe lower half drawn, given the upper",
             ["test image", "given", *["drawn"] * COMPLETIONS],
@@ -45,7 +45,7 @@ def draw(
 def receptive_field(model: "PixelCNN", images: np.ndarray, title: str) -> Figure:
     """What the pixel in the middle depends on; and what it could, in a network of each kind."""
     row, column = (size // 2 for size in model.shape)
-    figure = figures.Picture(figsize=(figures.WIDTH, 3.4), layout="constrained")
+    figure = pictures.Picture(figsize=(pictures.WIDTH, 3.4), layout="constrained")
     learnt, *reached = figure.subplots(1, 1 + len(NETWORKS))
     trained = model.dependence(images, row, column)
     learnt.set_title("trained: |d logit / d pixel|", fontsize=11)
@@ -68,7 +68,7 @@ def receptive_field(model: "PixelCNN", images: np.ndarray, title: str) -> Figure
         axes.imshow(seen, cmap="Blues", vmin=0, vmax=1.6, interpolation="nearest")
         axes.set_title(f"{kind}: what it can see", fontsize=11)
     for axes in (learnt, *reached):
-        axes.plot(column, row, "s", color=figures.COLORS[3], markersize=5)
+        axes.plot(column, row, "s", color=pictures.COLORS[3], markersize=5)
         axes.set(xticks=[], yticks=[])
     figure.suptitle(f"{title}\nwhat the pixel marked red depends on", fontsize=11)
     return figure

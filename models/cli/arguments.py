@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from autograd.array import DEVICES
-from models.data.dataset import DATASETS
+from models.data import DATASETS
 from models.errors import UsageError
 from models.families import FAMILIES
 from models.model import MOST

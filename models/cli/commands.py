@@ -12,15 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from models import pictures
 from models.cli.arguments import with_assignments
-from models.data import ring as plane
-from models.data.dataset import DATASETS, WITHOUT_FILES
-from models.data.ring import Points
+from models.data import Points
+from models.data.mnist import FILES
 from models.errors import Failure, UsageError
 from models.families import FAMILIES
 from models.files import refuse_unless_file
 from models.model import Row
-from models.pictures import images as figures
 from models.progress import bar
 from models.training.locks import refuse_unless_free, release
 from models.training.run import Config, Run
@@ -105,7 +104,7 @@ def _resumed(options: argparse.Namespace) -> Run:
 
 def _sample(options: argparse.Namespace) -> None:
     path = options.out or options.directory / "sample.png"
-    figures.suffix_of(path)
+    pictures.suffix_of(path)
     if options.out:
         refuse_unless_file(path)
     if (options.n or 0) > MOST_IN_A_PICTURE:
@@ -116,25 +115,25 @@ def _sample(options: argparse.Namespace) -> None:
     run.model.settings = with_assignments(run.config.settings, options.set, of_sampling)
     columns: list[str] = []
     if run.model.classes and options.label is None:  # each class in turn has a column
-        columns = [figures.as_text(run.data.class_name(c)) for c in range(run.model.classes)]
+        columns = [pictures.escape(run.data.class_name(c)) for c in range(run.model.classes)]
     n = options.n or 6 * len(columns) or 64
     labels = None if options.label is None else np.full(n, options.label)
     with bar(f"{run.config.model}: drawing {n:,} samples"):
         samples = run.model.sample(n, np.random.default_rng(options.seed), labels)
     of_class = "" if labels is None else f" of class {run.data.class_name(options.label)}"
     told = (
-        f"samples{figures.as_text(of_class)}",
+        f"samples{pictures.escape(of_class)}",
         run.model.sampled,
         f"seed {options.seed}",
     )
     title = f"{run.model.title(run.data)}\n{', '.join(filter(None, told))}"
     if isinstance(run.data, Points):
-        figure = plane.scatter(run.data, {"samples": samples}, title)
+        figure = pictures.scatter(run.data, {"samples": samples}, title)
     else:
-        across = len(columns) or figures.across(n)
+        across = len(columns) or pictures.across(n)
         by_row = np.split(samples, range(across, n, across))
-        figure = figures.rows(by_row, title, columns=columns[:n])
-    print(figures.save(figure, path))
+        figure = pictures.rows(by_row, title, columns=columns[:n])
+    print(pictures.save(figure, path))
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -150,7 +149,7 @@ def _compare(options: argparse.Namespace) -> None:
     if options.out.suffix.lower() != ".html":
         raise UsageError(f"--out {options.out}: it is a page, so name it something.html")
     picture = options.picture or options.out.with_suffix(".png")
-    figures.suffix_of(picture)
+    pictures.suffix_of(picture)
     for path in (options.out, picture):
         refuse_unless_file(path)
     runs = [_opened(options, directory) for directory in options.directories]
@@ -204,11 +203,10 @@ def _opened(options: argparse.Namespace, directory: Path) -> Run:
 
 def _data_dir(options: argparse.Namespace, data: str) -> str | None:
     """What --data-dir names. Raises UsageError for data that are read from no files."""
-    if options.data_dir is not None and data in WITHOUT_FILES:
-        others = ", ".join(name for name in DATASETS if name not in WITHOUT_FILES)
+    if options.data_dir is not None and data not in FILES:
         raise UsageError(
             f"--data-dir {options.data_dir}: {data} has no files to read there; "
-            f"say what they are, with --data: {others}"
+            f"say what they are, with --data: {', '.join(FILES)}"
         )
     return _resolved(options.data_dir)
 

@@ -16,12 +16,11 @@ import numpy as np
 from jinja2 import Template
 from matplotlib.figure import Figure
 
-from models.data.dataset import load
+from models import metrics, pictures
+from models.data import load
 from models.errors import UsageError
 from models.files import replacing
-from models.metrics import scores as metrics
 from models.model import Model
-from models.pictures import images as figures
 from models.progress import bar
 from models.training.run import Run, read_metrics
 
@@ -59,7 +58,7 @@ def write(runs: Sequence[Run], n: int, seed: int, page: Path, picture: Path) -> 
         sizes = ", ".join(f"{name} {h} x {w}" for name, (h, w) in shapes.items())
         raise UsageError(f"images of unequal size cannot be compared: {sizes}")
     entries = [_examine(run, n, seed) for run in runs]
-    figures.save(_overview(entries), picture)
+    pictures.save(_overview(entries), picture)
     content = _PAGE.render(
         title=_title(entries),
         header=_HEADER,
@@ -175,13 +174,13 @@ def _overview(entries: Sequence[Entry]) -> Figure:
     count = len(entries)
     notes = "\n".join(textwrap.fill(note, 20 + 40 * count) for note in _notes(entries))
     height = 4.8 + 0.3 * len(_HEADER) + 0.18 * (notes.count("\n") + 1)
-    figure = figures.Picture(figsize=(1.4 + 2.8 * count, height), layout="constrained")
+    figure = pictures.Picture(figsize=(1.4 + 2.8 * count, height), layout="constrained")
     grid = figure.add_gridspec(
         4, 1 + count, width_ratios=[1.2, *[2.8] * count],
         height_ratios=[2.3, 2.3, 0.3 * len(_HEADER), 0.18 * (notes.count("\n") + 1)],
     )  # fmt: skip
     for i, entry in enumerate(entries):
-        figures.draw_rows(figure.add_subplot(grid[0, i + 1]), _grid(entry), _called(entry))
+        pictures.plot_rows(figure.add_subplot(grid[0, i + 1]), _grid(entry), _called(entry))
         _draw_curve(figure.add_subplot(grid[1, i + 1]), entry)
     table = figure.add_subplot(grid[2, :])
     columns = [_HEADER, *(_cells(entry) for entry in entries)]
@@ -206,8 +205,8 @@ def _pictures(entries: Sequence[Entry]) -> list[tuple[str, list[tuple[str, Figur
     curves: list[tuple[str, Figure]] = []
     nearest: list[tuple[str, Figure]] = []
     for entry in entries:
-        samples.append((entry.name, figures.rows(_grid(entry), "")))
-        curve = figures.Picture(figsize=(3.6, 3.4), layout="constrained")
+        samples.append((entry.name, pictures.rows(_grid(entry), "")))
+        curve = pictures.Picture(figsize=(3.6, 3.4), layout="constrained")
         _draw_curve(curve.subplots(), entry)
         curves.append((entry.name, curve))
         data = entry.run.data
@@ -215,7 +214,7 @@ def _pictures(entries: Sequence[Entry]) -> list[tuple[str, list[tuple[str, Figur
         train = train.reshape(data.train.shape)
         chosen = entry.samples[:NEIGHBOURS]
         closest = train[metrics.nearest(train, chosen, 1)[0][:, 0]]
-        nearest.append((entry.name, figures.rows([chosen, closest], "", ["sample", "nearest"])))
+        nearest.append((entry.name, pictures.rows([chosen, closest], "", ["sample", "nearest"])))
     return [
         ("Samples", samples),
         ("Training", curves),
@@ -226,7 +225,7 @@ def _pictures(entries: Sequence[Entry]) -> list[tuple[str, list[tuple[str, Figur
 def _called(entry: Entry) -> str:
     """The folder, and the family if that says something else."""
     family = entry.run.config.model
-    return figures.as_text(entry.name if entry.name == family else f"{entry.name} ({family})")
+    return pictures.escape(entry.name if entry.name == family else f"{entry.name} ({family})")
 
 
 def _grid(entry: Entry) -> list[np.ndarray]:
@@ -235,12 +234,12 @@ def _grid(entry: Entry) -> list[np.ndarray]:
 
 def _draw_curve(axes: Any, entry: Entry) -> None:
     panel = entry.model.panels(entry.run.baseline)[0]
-    figures.draw_panel(axes, read_metrics(entry.run.directory), entry.run.steps_per_epoch, panel)
+    pictures.plot_panel(axes, read_metrics(entry.run.directory), entry.run.steps_per_epoch, panel)
 
 
 def _embedded(figure: Figure) -> str:
     """A picture as a data URL, so that the page is one file."""
-    return "data:image/png;base64," + base64.b64encode(figures.rendered(figure, ".png")).decode()
+    return "data:image/png;base64," + base64.b64encode(pictures.to_bytes(figure, ".png")).decode()
 
 
 _PAGE = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"), autoescape=True)

@@ -1,0 +1,14 @@
+"""Data to learn from, and the forms in which a model gets them.
+
+dataset    Dataset: images of whole levels; the four forms of their pixels
+mnist      MNIST, Fashion-MNIST and Larochelle's binary MNIST: files, checksums, downloads
+ring       Points: Gaussians on a ring in the plane, and how many of them samples cover
+load       every data set by its name
+baseline   the factorised model, which every other should beat
+"""
+
+from models.data.dataset import PIXELS, Dataset, Labels
+from models.data.load import DATASETS, load
+from models.data.ring import Points
+
+__all__ = ["DATASETS", "PIXELS", "Dataset", "Labels", "Points", "load"]

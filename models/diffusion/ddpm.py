@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 
 from autograd import Array, Tensor, no_grad, optim, to_device
 from kernels import normal
-from models.data.dataset import Dataset
+from models.data import Dataset
 from models.diffusion import ddpm_report as diffusion_figures
 from models.diffusion.gaussian_diffusion import (
     OBJECTIVES,
@@ -40,7 +40,7 @@ from models.diffusion.gaussian_diffusion import (
 from models.diffusion.networks import CHANNELS, GROUPS, MLP, UNet, with_angles
 from models.errors import UsageError
 from models.model import MOST, Model, Row, check_settings, setting
-from models.pictures.images import Panel
+from models.pictures import Panel
 
 NETWORKS = ("unet", "mlp")
 SAMPLERS = ("ddpm", "ddim")

@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from autograd import Array, no_grad
-from models.data import ring as plane
-from models.data.dataset import Dataset
-from models.pictures import images as figures
+from models import pictures
+from models.data import Dataset
+from models.data.ring import Points
 
 if TYPE_CHECKING:
     from models.diffusion.ddpm import DDPM
@@ -20,7 +20,7 @@ TIMES = 60  # at which the bound is drawn, and images that it is averaged over
 
 def draw(model: "DDPM", data: Dataset, test: Array, rng: np.random.Generator) -> dict[str, Figure]:
     """Samples, the strip from noise to image, and the bound at each step."""
-    if isinstance(data, plane.Points):
+    if isinstance(data, Points):
         drawn = _points(model, data, rng)
     else:
         drawn = _images(model, data, test, rng)
@@ -37,18 +37,18 @@ def _images(
     told = f"{title}\nfrom noise to image, t = {model.settings.T} to 0"
     return {
         "samples": model.draw_samples(data, test, rng, f"{title}\nsamples"),
-        "denoising": figures.rows(from_noise, told, columns=times),
+        "denoising": pictures.rows(from_noise, told, columns=times),
     }
 
 
-def _points(model: "DDPM", data: plane.Points, rng: np.random.Generator) -> dict[str, Figure]:
+def _points(model: "DDPM", data: Points, rng: np.random.Generator) -> dict[str, Figure]:
     title = f"{model.title(data)}\n{model.sampled}"
     sets = {"test data": data.test, "samples": model.sample(len(data.test), rng)}
     strip = moments(model, 1000, MOMENTS // 2, rng)
     named = {f"t = {t}": points for t, points in strip.items()}
     return {
-        "samples": plane.scatter(data, sets, title),
-        "denoising": plane.scatter(data, named, f"{title}\nfrom noise to points"),
+        "samples": pictures.scatter(data, sets, title),
+        "denoising": pictures.scatter(data, named, f"{title}\nfrom noise to points"),
     }
 
 
@@ -72,24 +72,24 @@ def _steps(model: "DDPM", data: Dataset, test: Array, rng: np.random.Generator) 
     labels = data.test_labels[:n] if model.classes and data.test_labels is not None else None
     with model.ema.applied():
         terms = [model.step_terms(x_0, np.full(n, t), rng, labels).mean() for t in times]
-    figure = figures.Picture(figsize=(figures.WIDTH, 3.7), layout="constrained")
+    figure = pictures.Picture(figsize=(pictures.WIDTH, 3.7), layout="constrained")
     bound, signal = figure.subplots(1, 2)
     # The first is no KL: it is what the last, small step says of the pixel's own value.
     first = r"$t = 1$: $L_0 = -\log p(x_0|x_1)$"
-    bound.plot(times[:1], terms[:1], "o", color=figures.COLORS[1], label=first)
+    bound.plot(times[:1], terms[:1], "o", color=pictures.COLORS[1], label=first)
     kl = r"$t > 1$: $L_{t-1}$, a KL"
-    bound.plot(times[1:], terms[1:], ".-", color=figures.COLORS[0], markersize=4, label=kl)
+    bound.plot(times[1:], terms[1:], ".-", color=pictures.COLORS[0], markersize=4, label=kl)
     bound.set_xscale("log")
-    what = "points" if isinstance(data, plane.Points) else "images"
+    what = "points" if isinstance(data, Points) else "images"
     bound.set_title(f"terms of the bound, mean of {n} test {what}", fontsize=11, loc="left")
     bound.set(xlabel="$t$", ylabel="nats", ylim=(min(0, *terms) - 0.03 * max(terms), None))
     t = np.arange(d.steps + 1)
-    signal.plot(t, d.alpha_bar, color=figures.COLORS[0], label=r"$\bar\alpha_t$, signal")
-    signal.plot(t, d.noise, color=figures.COLORS[1], label=r"$1 - \bar\alpha_t$, noise")
+    signal.plot(t, d.alpha_bar, color=pictures.COLORS[0], label=r"$\bar\alpha_t$, signal")
+    signal.plot(t, d.noise, color=pictures.COLORS[1], label=r"$1 - \bar\alpha_t$, noise")
     signal.set_title(f"{model.settings.schedule} schedule, $T={d.steps}$", fontsize=11, loc="left")
     signal.set(xlabel="$t$", ylabel="variance")
     for axes in (bound, signal):
         axes.spines[["top", "right"]].set_visible(False)
-        figures.legend_below(axes)
+        pictures.legend_below(axes)
     figure.suptitle(model.title(data), fontsize=11)
     return figure

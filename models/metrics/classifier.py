@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from autograd import Tensor, log_softmax, nn, no_grad, optim, relu, softmax
-from models import checkpoint
-from models.data.dataset import Dataset, load
+from models.data import Dataset, load
 from models.errors import Failure
+from models.files import read_arrays, write_arrays
 from models.progress import bar
 
 FEATURES = 32  # few, so that the covariance of a few hundred images is well estimated
@@ -102,7 +102,7 @@ def classifier_for(
         with suppress(Failure, OSError):  # a cache that cannot be written costs time, no more
             path.parent.mkdir(parents=True, exist_ok=True)
             about = {"trained_on": trained_on, "sha256": _digest(classifier.state())}
-            checkpoint.write(path, classifier.state(), about)
+            write_arrays(path, classifier.state(), about)
     shown = data.observe(data.test, "grey", np.random.default_rng()).reshape(data.test.shape)
     classifier.accuracy = float(
         (classifier.probabilities(shown).argmax(1) == data.test_labels).mean()
@@ -121,7 +121,7 @@ def _folder(cache: str | Path | None) -> Path:
 def _restore(classifier: Classifier, path: Path, trained_on: str) -> bool:
     """Whether `path` has the weights of this training, whole; then they are the classifier's."""
     with suppress(Failure, ValueError):  # missing, damaged, or of another network
-        weights, about = checkpoint.read(path)
+        weights, about = read_arrays(path)
         if about.get("trained_on") == trained_on and about.get("sha256") == _digest(weights):
             classifier.load_state(weights)
             return True

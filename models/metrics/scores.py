@@ -14,27 +14,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from scipy.spatial.distance import cdist
 
-from models.data import baseline as factorised
-from models.data.dataset import Dataset
+from models.data import Dataset, baseline
 from models.errors import UsageError
-from models.metrics.classifier import Classifier, classifier_for
-from models.pictures import images as figures
+from models.metrics.classifier import Classifier
 
-__all__ = [
-    "Classifier",
-    "bits_per_dim",
-    "classifier_for",
-    "draw_nearest",
-    "fid",
-    "inception_score",
-    "interval",
-    "nearest",
-    "precision_recall",
-    "quality",
-]
 CHUNK = 1000  # rows of a matrix of distances at a time
 LEAST = 4  # images of a set: precision and recall look at the third neighbour
 
@@ -183,7 +168,7 @@ def quality(
         return data.observe(chosen, shown, rng).reshape(n, *data.image_shape)
 
     test, train = (classifier.features(real(images)) for images in (data.test, data.train))
-    independent = classifier.features(factorised.sample(data, shown, n, rng))
+    independent = classifier.features(baseline.sample(data, shown, n, rng))
     samples = samples[rng.permutation(len(samples))[:n]]
     fake, probabilities = classifier.features(samples), classifier.probabilities(samples)
     precision, recall = precision_recall(test, fake)
@@ -222,30 +207,3 @@ def nearest(train: np.ndarray, samples: np.ndarray, k: int = 1) -> tuple[np.ndar
     distances = np.linalg.norm(x[found] - y[:, None], axis=-1)  # exactly 0 for a copy
     order = np.argsort(distances, axis=1, kind="stable")
     return np.take_along_axis(found, order, 1), np.take_along_axis(distances, order, 1)
-
-
-def draw_nearest(
-    samples: np.ndarray,
-    data: Dataset,
-    shown: str,
-    rng: np.random.Generator,
-    k: int = 3,
-) -> Figure:
-    """A picture of samples (n, height, width) in [0, 1] above the nearest training images.
-
-    Its title has their mean distance beside that of test images, which nobody can have remembered:
-    samples that are nearer than those are copies.
-    """
-    train, test = (
-        data.observe(images, shown, rng).reshape(-1, *data.image_shape)
-        for images in (data.train, data.test[rng.permutation(len(data.test))[:200]])
-    )
-    found, distances = nearest(train, samples, k)
-    held_out = nearest(train, test)[1].mean()
-    return figures.rows(
-        [samples, *(train[column] for column in found.T)],
-        f"{figures.as_text(data.name)}: samples, and the training images nearest in pixels\n"
-        f"mean distance to the nearest: {distances[:, 0].mean():.2f}; "
-        f"of test images: {held_out:.2f}",
-        ["sample", "nearest", *(f"{i}." for i in range(2, k + 1))],
-    )

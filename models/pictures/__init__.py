@@ -1,0 +1,46 @@
+"""Pictures of images, curves and points; no family of models is known here.
+
+    figure    a figure and the file it is saved in; colours and sizes
+    images    images in rows
+    curves    training curves
+    points    points of the plane
+
+`rows`, `curves` and `scatter` return a figure. `plot_rows`, `plot_panel` and `plot_points` plot
+into axes that are given.
+"""
+
+from models.pictures.curves import Panel, curves, plot_panel
+from models.pictures.figure import (
+    COLORS,
+    GREY,
+    WIDTH,
+    Picture,
+    escape,
+    legend_below,
+    save,
+    suffix_of,
+    to_bytes,
+)
+from models.pictures.images import across, mosaic, plot_rows, rows
+from models.pictures.points import plot_points, scatter
+
+__all__ = [
+    "COLORS",
+    "GREY",
+    "WIDTH",
+    "Panel",
+    "Picture",
+    "across",
+    "curves",
+    "escape",
+    "legend_below",
+    "mosaic",
+    "plot_panel",
+    "plot_points",
+    "plot_rows",
+    "rows",
+    "save",
+    "scatter",
+    "suffix_of",
+    "to_bytes",
+]

@@ -25,14 +25,12 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from autograd import Array, to_device
-from models import checkpoint
-from models.data import baseline as factorised
-from models.data.dataset import load
+from models import pictures
+from models.data import baseline, load
 from models.errors import Caution, Failure, UsageError
 from models.families import FAMILIES
-from models.files import replacing
+from models.files import read_arrays, replacing, write_arrays
 from models.model import Model
-from models.pictures import images as figures
 from models.progress import bar
 from models.training.config import Config
 from models.training.locks import LOCK, claim, refuse_unless_free, release
@@ -112,7 +110,7 @@ class Run:
     @cached_property
     def baseline(self) -> float | None:
         """The factorised model's test NLL, nats per image; None for points."""
-        return factorised.test_nll(self.data, self.model.shown) if self.data.levels else None
+        return baseline.test_nll(self.data, self.model.shown) if self.data.levels else None
 
     @classmethod
     def create(cls, config: Config, directory: Path) -> "Run":
@@ -171,7 +169,7 @@ class Run:
         path = self.directory / CHECKPOINT
         if not path.exists():
             return
-        arrays, metadata = checkpoint.read(path)
+        arrays, metadata = read_arrays(path)
         if metadata.get("model") != self.config.model:
             raise Failure(
                 f"{path} is of the model {metadata.get('model')!r}, not {self.config.model!r}"
@@ -353,7 +351,7 @@ class Run:
             if not finite.all():
                 self._refuse_unless_finite({name: float(array[~finite][0])})
         metadata = {"model": self.config.model, "step": str(self.step)}
-        checkpoint.write(self.directory / CHECKPOINT, arrays, metadata)
+        write_arrays(self.directory / CHECKPOINT, arrays, metadata)
 
     def draw(self, suffix: str = ".png") -> list[Path]:
         """Draw every picture of the run, as PNG, SVG or PDF; returns their paths."""
@@ -361,14 +359,14 @@ class Run:
             return self._draw(suffix)
 
     def _draw(self, suffix: str) -> list[Path]:
-        pictures = self.model.draw(self.data, self.test, self.config.rng(_PICTURE))
-        pictures[CURVES] = figures.curves(
+        drawn = self.model.draw(self.data, self.test, self.config.rng(_PICTURE))
+        drawn[CURVES] = pictures.curves(
             read_metrics(self.directory),
             self.steps_per_epoch,
             self.model.panels(self.baseline),
             self.model.title(self.data),
         )
-        return [figures.save(f, self.directory / f"{name}{suffix}") for name, f in pictures.items()]
+        return [pictures.save(f, self.directory / f"{name}{suffix}") for name, f in drawn.items()]
 
     def _drop_metrics_after(self, step: int) -> None:
         """Forget the lines of steps that no checkpoint has: they are about to be made again."""

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, grad, no_grad
+from models import data
 from models.autoencoders.autoencoder import DEFAULTS, KINDS, Autoencoder, Settings, reproduce
-from models.data.dataset import dataset as data
 from models.errors import UsageError
 
 TINY = Settings(hidden=(6,), latent=3, activation="tanh", patch=2)

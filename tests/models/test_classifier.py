@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from models import checkpoint
-from models.data.dataset import Dataset, load
+from models import metrics
+from models.data import Dataset, load
 from models.errors import Failure
-from models.metrics import scores as metrics
+from models.files import read_arrays, write_arrays
+from models.metrics import classifier
 from models.metrics.classifier import FEATURES, as_shown, classifier_for, warped
-from models.metrics.scores import classifier
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_a_damaged_or_foreign_cache_is_trained_anew(quick, tmp_path, harm):
     if harm is None:
         path.write_bytes(path.read_bytes()[:100])
     else:
-        checkpoint.write(path, *harm(*checkpoint.read(path)))
+        write_arrays(path, *harm(*read_arrays(path)))
     before = path.read_bytes()
     assert classifier_for(quick, cache=tmp_path).fingerprint == good
     assert path.read_bytes() != before

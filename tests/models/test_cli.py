@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from models import checkpoint
 from models.cli import main
-from models.data.dataset import DATASETS, Dataset
+from models.data import DATASETS, Dataset
 from models.errors import Failure
-from models.files import replacing
+from models.files import read_arrays, replacing, write_arrays
 from models.training.run import Run
 
 TINY = ["--set", "hidden=8", "--set", "latent=3", "--set", "batch=500"]
@@ -336,7 +335,7 @@ def test_a_directory_that_exists_is_not_overwritten(copy, capsys):
 def rewrite(directory, change):
     """The checkpoint with its arrays and metadata changed."""
     path = directory / "checkpoint.safetensors"
-    arrays, metadata = checkpoint.read(path)
+    arrays, metadata = read_arrays(path)
     change(arrays, metadata)
     save_file(arrays, path, metadata)
 
@@ -458,11 +457,12 @@ def test_a_checkpoint_is_not_replaced_by_ruined_weights(copy, capsys):
 
 def test_data_that_is_binary_already_is_not_called_dynamic(tmp_path, monkeypatch, capsys):
     bits = np.random.default_rng(0).integers(0, 2, (600, 4, 4), dtype=np.uint8)
-    monkeypatch.setitem(DATASETS, "binarized-mnist", lambda name, _: Dataset(name, 2, bits, bits))
-    data = ["--data", "binarized-mnist"]
-    assert train(tmp_path / "dynamic", *data, "--set", "binarisation=dynamic") == 2
+    data = Dataset("binarized-mnist", 2, bits, bits)
+    monkeypatch.setitem(DATASETS, data.name, lambda folder: data)
+    binary = ["--data", "binarized-mnist"]
+    assert train(tmp_path / "dynamic", *binary, "--set", "binarisation=dynamic") == 2
     assert "binarized-mnist is binary already" in capsys.readouterr().err
-    assert train(tmp_path / "fixed", *data, "--steps", "1") == 0
+    assert train(tmp_path / "fixed", *binary, "--steps", "1") == 0
 
 
 def test_a_run_stopped_before_its_first_checkpoint_starts_again(copy, capsys):
@@ -528,8 +528,8 @@ def test_a_checkpoint_keeps_values_layouts_and_dtypes(tmp_path):
         "reversed": np.arange(4, dtype=np.float32)[::-1],
         "count": np.array(7),
     }
-    checkpoint.write(tmp_path / "c.safetensors", arrays, {})
-    loaded, _ = checkpoint.read(tmp_path / "c.safetensors")
+    write_arrays(tmp_path / "c.safetensors", arrays, {})
+    loaded, _ = read_arrays(tmp_path / "c.safetensors")
     for name, array in arrays.items():
         np.testing.assert_array_equal(loaded[name], array)
         assert (loaded[name].dtype, loaded[name].shape) == (array.dtype, array.shape)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.cli import comparison, main
-from models.data.dataset import DATASETS, Dataset
+from models.data import DATASETS, Dataset
 
 TINY = {
     "vae": ["hidden=8", "latent=2"],
@@ -111,7 +111,7 @@ def test_the_same_seed_gives_the_same_numbers(runs, tmp_path):
 
 def test_what_cannot_be_compared_is_refused(runs, tmp_path, monkeypatch, capsys):
     images = np.random.default_rng(0).integers(0, 17, (60, 4, 6), dtype=np.uint8)
-    monkeypatch.setitem(DATASETS, "mnist", lambda name, _: Dataset(name, 17, images, images))
+    monkeypatch.setitem(DATASETS, "mnist", lambda folder: Dataset("mnist", 17, images, images))
     train(tmp_path / "oblong", "vae", "--data", "mnist", "--set", "binarisation=fixed")
     train(tmp_path / "points", "gan", "--data", "ring")
     (tmp_path / "empty").mkdir()

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.data import baseline as factorised
-from models.data.dataset import Dataset, Source, load, read_idx
-from models.data.dataset import dataset as data
+from models.data import PIXELS, Dataset, baseline, load
+from models.data.mnist import FILES, MIRRORS, Source, read_idx
 from models.errors import Failure, UsageError
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -34,14 +33,14 @@ SOURCE = Source("images", md5(CONTENT))
 def small_mnist(tmp_path, monkeypatch):
     """A folder with the four files of a tiny data set, half of them gzipped, that stands in."""
     sources = {}
-    for i, (part, source) in enumerate(data.MNIST.items()):
+    for i, (part, source) in enumerate(FILES["mnist"].items()):
         content = idx(IMAGES if "labels" not in part else np.arange(2, dtype=np.uint8))
         zipped = gzip.compress(content, mtime=0)
         sources[part] = Source(source.file, md5(content), md5(zipped))
         (tmp_path / (source.file + (".gz" if i % 2 else ""))).write_bytes(
             zipped if i % 2 else content
         )
-    monkeypatch.setitem(data.DATASETS, "mnist", data._idx_dataset(sources))
+    monkeypatch.setitem(FILES, "mnist", sources)
     return tmp_path
 
 
@@ -138,8 +137,8 @@ def mirror(tmp_path, monkeypatch):
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     address = f"http://127.0.0.1:{server.server_port}/"
-    for name in data.MIRRORS:
-        monkeypatch.setitem(data.MIRRORS, name, address)
+    for name in MIRRORS:
+        monkeypatch.setitem(MIRRORS, name, address)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("CHAINRULE_DATA", raising=False)
     yield tmp_path / "served"
@@ -157,9 +156,9 @@ def serve(source: Source, folder: Path, array: np.ndarray) -> Source:
 def test_a_download_is_checked_and_kept(mirror, monkeypatch):
     sources = {
         part: serve(source, mirror, IMAGES if "labels" not in part else np.arange(2, dtype="u1"))
-        for part, source in data.FASHION_MNIST.items()
+        for part, source in FILES["fashion-mnist"].items()
     }
-    monkeypatch.setitem(data.DATASETS, "fashion-mnist", data._idx_dataset(sources))
+    monkeypatch.setitem(FILES, "fashion-mnist", sources)
     np.testing.assert_array_equal(load("fashion-mnist").train, IMAGES)
     for path in mirror.iterdir():
         path.unlink()
@@ -168,7 +167,7 @@ def test_a_download_is_checked_and_kept(mirror, monkeypatch):
 
 @pytest.mark.parametrize(
     ("served", "message"),
-    [(b"something else", "could not fetch .* --data-dir"), (None, "could not fetch .*404")],
+    [(b"something else", "could not download .* --data-dir"), (None, "could not download .*404")],
 )
 def test_a_download_that_fails_says_what_to_do(mirror, served, message):
     if served:
@@ -181,8 +180,8 @@ def test_a_download_that_fails_says_what_to_do(mirror, served, message):
 def small_binarized(tmp_path, monkeypatch):
     bits = np.random.default_rng(0).integers(0, 2, (3, 784), dtype=np.uint8)
     checks = md5(np.packbits(bits, axis=1).tobytes())
-    sources = {part: Source(s.file, checks) for part, s in data.BINARIZED_MNIST.items()}
-    monkeypatch.setattr(data, "BINARIZED_MNIST", sources)
+    sources = {part: Source(s.file, checks) for part, s in FILES["binarized-mnist"].items()}
+    monkeypatch.setitem(FILES, "binarized-mnist", sources)
     return tmp_path, bits
 
 
@@ -211,7 +210,7 @@ def test_the_real_mnist_and_its_binarisation_pass_their_checksums():
     mnist, binarized = load("mnist", SHARED), load("binarized-mnist", SHARED)
     assert (mnist.train.shape, mnist.test.shape) == ((60_000, 28, 28), (10_000, 28, 28))
     assert (binarized.train.sum(), binarized.test.sum()) == (5_118_041, 1_038_896)
-    assert factorised.test_nll(binarized, "fixed") == pytest.approx(205.8, abs=0.1)
+    assert baseline.test_nll(binarized, "fixed") == pytest.approx(205.8, abs=0.1)
 
 
 def images(*shape, dtype=np.uint8):
@@ -226,14 +225,14 @@ def images(*shape, dtype=np.uint8):
         ((4, images(9, 2, 2) % 4, np.full((1, 2, 2), np.nan)), "test: pixels of float64"),
         ((256, images(9, 2, 2, dtype=np.int64), images(9, 2, 2)), "train: pixels of int64"),
         ((17, images(9, 2, 2), images(9, 2, 2)), "a pixel is 35, and 17 levels are 0 to 16"),
-        ((256, images(9, 2, 2, 3), images(9, 2, 2, 3)), r"\(9, 2, 2, 3\): they are grey.*mean"),
+        ((256, images(9, 2, 2, 3), images(9, 2, 2, 3)), r"\(9, 2, 2, 3\): they must be grey.*mean"),
         ((256, images(0, 2, 2), images(9, 2, 2)), r"train: images of shape \(0, 2, 2\)"),
-        ((256, images(9, 2, 2), images(9, 2, 3)), r"\(2, 2\) to train on and of \(2, 3\) to test"),
+        ((256, images(9, 2, 2), images(9, 2, 3)), r"\(2, 2\) and test images of \(2, 3\)"),
         ((1, images(9, 2, 2), images(9, 2, 2)), "levels=1: a pixel has 2 to 256 values"),
         ((256, images(9, 2, 2), images(9, 2, 2), images(9)), "for both training and test"),
         ((256, images(9, 2, 2), images(9, 2, 2), images(8), images(9)), r"\(8,\) for 9 images"),
         ((256, images(9, 2, 2), images(9, 2, 2), images(9), images(9) - 0.5),
-         "test: labels of float64 from -0.5: they are whole numbers from 0"),
+         "test: labels of float64 from -0.5: they must be integers from 0"),
         ((256, images(9, 2, 2), images(9, 2, 2), np.arange(9) - 1, images(9)), "int64 from -1"),
     ],
 )  # fmt: skip
@@ -283,21 +282,21 @@ def test_dynamic_binarisation_has_the_grey_value_as_probability():
 
 def test_grey_levels_are_spread_over_their_own_share_of_the_unit_interval():
     small = four_levels()
-    shown = small.observe(small.train, "none", np.random.default_rng(0))
+    shown = small.observe(small.train, "dequantised", np.random.default_rng(0))
     np.testing.assert_array_equal(np.floor(shown * 4), small.train.reshape(1, -1))
     assert shown.min() >= 0
     assert shown.max() < 1
 
 
-@pytest.mark.parametrize("how", data.BINARISATIONS)
+@pytest.mark.parametrize("how", PIXELS)
 def test_what_is_shown_is_float32(how):
     assert four_levels().observe(IMAGES % 4, how, np.random.default_rng(0)).dtype == np.float32
 
 
 def test_the_baseline_on_digits_is_the_known_one():
     digits = load("digits")
-    assert factorised.test_nll(digits, "fixed") == pytest.approx(24.01, abs=0.005)
-    assert factorised.test_nll(digits, "none") < 64 * np.log(17)  # the uniform model
+    assert baseline.test_nll(digits, "fixed") == pytest.approx(24.01, abs=0.005)
+    assert baseline.test_nll(digits, "dequantised") < 64 * np.log(17)  # the uniform model
 
 
 def test_the_baseline_under_dynamic_binarisation_is_the_mean_over_draws():
@@ -306,4 +305,4 @@ def test_the_baseline_under_dynamic_binarisation_is_the_mean_over_draws():
     p = (digits.train.reshape(1500, -1).sum(0) / 16 + 1) / 1502
     draws = [digits.observe(digits.test, "dynamic", rng) for _ in range(20)]
     nll = np.mean([-(x * np.log(p) + (1 - x) * np.log(1 - p)).sum(1).mean() for x in draws])
-    assert factorised.test_nll(digits, "dynamic") == pytest.approx(nll, abs=0.05)
+    assert baseline.test_nll(digits, "dynamic") == pytest.approx(nll, abs=0.05)

@@ -13,13 +13,13 @@ import pytest
 
 import kernels
 from autograd import no_grad
-from models import checkpoint
-from models.data.dataset import dataset as data
+from models import data
 from models.data.ring import ring
 from models.diffusion.ddpm import DDPM, DEFAULTS, Settings, reproduce
 from models.diffusion.gaussian_diffusion import OBJECTIVES
 from models.diffusion.networks import CHANNELS, UNet, sinusoids, with_angles
 from models.errors import UsageError
+from models.files import read_arrays, write_arrays
 
 ROOT = Path(__file__).parents[2]
 TINY = Settings(T=20, network="mlp", width=8, depth=1)
@@ -278,9 +278,9 @@ def test_averages_survive_a_checkpoint(tmp_path):
     optimizers = model.optimizers(10)
     for i in range(5):
         model.update(x, np.random.default_rng(i), 0, None, optimizers)
-    checkpoint.write(tmp_path / "c", model.state(), {})
+    write_arrays(tmp_path / "c", model.state(), {})
     other = make(ema=0.9, seed=9)
-    other.load_state(checkpoint.read(tmp_path / "c")[0])
+    other.load_state(read_arrays(tmp_path / "c")[0])
     theirs = other.optimizers(10)
     theirs["adam"].load_state(optimizers["adam"].state())
     rng = np.random.default_rng

@@ -12,13 +12,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
+from models import pictures
 from models.autoencoders import vae_report as vae_figures
-from models.data import ring as plane
-from models.data.dataset import Dataset
+from models.data import Dataset
+from models.data.ring import ring
 from models.errors import UsageError
 from models.families import FAMILIES
-from models.pictures import images as figures
-from models.pictures.images import Panel
+from models.pictures import Panel
 
 ROOT = Path(__file__).parent.parent.parent
 SLIDE = 13.33  # inches across
@@ -67,14 +67,14 @@ def made(family, data, **changes):
     return FAMILIES[family].for_data(settings, data, np.random.default_rng(0))
 
 
-def pictures(model, data):
+def pictures_of(model, data):
     """All that a run of the model draws; its curves are of two epochs of ten steps."""
     rng = np.random.default_rng(0)
     test = data.observe(data.test, model.shown, rng) if data.levels else data.test
     keys = {k for panel in model.panels(24.0) for k in (*panel.train, *panel.test)}
     lines = [{"step": i, **dict.fromkeys(keys, 20 / i)} for i in range(1, 21)]
     lines += [{"step": i, "test": True, **dict.fromkeys(keys, 20 / i)} for i in (10, 20)]
-    curves = figures.curves(lines, 10, model.panels(24.0), model.title(data))
+    curves = pictures.curves(lines, 10, model.panels(24.0), model.title(data))
     return model.draw(data, test, rng) | {"curves": curves}
 
 
@@ -83,10 +83,10 @@ CASES = [
     ("vae", noise(0), {"latent": 1}),
     ("vae", noise(names=("a$", "b_", r"\frac")), {"latent": 2}),
     ("gan", noise(0), {}),
-    ("gan", plane.ring(train=50, test=40), {}),
+    ("gan", ring(train=50, test=40), {}),
     ("pixelcnn", noise(names=("ankle boot", "bag", "coat")), {"conditional": True}),
     ("ddpm", noise(), {}),
-    ("ddpm", plane.ring(train=50, test=40), {}),
+    ("ddpm", ring(train=50, test=40), {}),
     ("autoencoder", noise(), {}),
 ]
 
@@ -94,14 +94,14 @@ CASES = [
 @pytest.mark.parametrize(("family", "data", "changes"), CASES)
 def test_no_text_lies_over_another_and_all_can_be_read_on_a_slide(family, data, changes):
     model = made(family, data, **changes)
-    for name, figure in pictures(model, data).items():
+    for name, figure in pictures_of(model, data).items():
         assert overlapping(figure) == [], name
         width = max(figure.get_size_inches()[0], SLIDE * 0.4)
         for text, _ in drawn(figure):
             assert text.get_fontsize() * SLIDE / width >= LEAST, (name, text.get_text())
         heading = " ".join(text.get_text() for text, _ in drawn(figure))
         assert model.title(data) in heading, name
-        figures.rendered(figure, ".png")
+        pictures.to_bytes(figure, ".png")
 
 
 def test_titles_say_the_model_the_setting_that_matters_and_the_data():
@@ -132,7 +132,7 @@ def curve(axes, label):
 
 
 def test_a_mean_of_steps_does_not_lag_behind_them():
-    (axes,) = figures.curves(lines_of(np.arange(1, 201)), 20, [PANEL], "").axes
+    (axes,) = pictures.curves(lines_of(np.arange(1, 201)), 20, [PANEL], "").axes
     mean = curve(axes, "train")
     assert len(mean) == 181
     np.testing.assert_allclose(mean[:, 1], 20 * mean[:, 0])  # step for step, the value itself
@@ -140,7 +140,7 @@ def test_a_mean_of_steps_does_not_lag_behind_them():
 
 
 def test_one_test_is_a_mark_and_the_axis_begins_at_0():
-    (axes,) = figures.curves(lines_of([5, 4, 3], test=[(3, 3)]), 3, [PANEL], "").axes
+    (axes,) = pictures.curves(lines_of([5, 4, 3], test=[(3, 3)]), 3, [PANEL], "").axes
     test = next(line for line in axes.lines if line.get_label() == "test")
     assert test.get_marker() == "o"
     assert axes.get_xlim()[0] == 0 and axes.get_xlim()[1] == pytest.approx(1, abs=0.05)
@@ -148,13 +148,13 @@ def test_one_test_is_a_mark_and_the_axis_begins_at_0():
 
 def test_a_panel_without_numbers_is_left_out_and_a_run_without_a_line_says_so():
     other = Panel("another", "nats", test={"nll": "test"})
-    assert len(figures.curves(lines_of([5, 4]), 2, [PANEL, other], "").axes) == 1
-    (axes,) = figures.curves([], 2, [PANEL, other], "").axes
+    assert len(pictures.curves(lines_of([5, 4]), 2, [PANEL, other], "").axes) == 1
+    (axes,) = pictures.curves([], 2, [PANEL, other], "").axes
     assert [text.get_text() for text in axes.texts] == ["no step yet"]
 
 
 def test_the_legend_is_never_over_the_curves():
-    figure = figures.curves(lines_of([5, 4, 3], test=[(3, 3)]), 3, [PANEL, PANEL], "")
+    figure = pictures.curves(lines_of([5, 4, 3], test=[(3, 3)]), 3, [PANEL, PANEL], "")
     figure.draw_without_rendering()
     for axes in figure.axes:
         assert not axes.get_legend().get_window_extent().overlaps(axes.get_window_extent())
@@ -163,7 +163,7 @@ def test_the_legend_is_never_over_the_curves():
 def test_noise_that_would_fill_the_frame_is_not_drawn():
     few, many = (s * np.tile([1.0, -1.0], 100) + np.linspace(9, 3, 200) for s in (0.5, 20))
     for values, drawn_lines in ((few, 3), (many, 2)):
-        (axes,) = figures.curves(lines_of(values), 20, [PANEL], "").axes
+        (axes,) = pictures.curves(lines_of(values), 20, [PANEL], "").axes
         assert len(axes.lines) == drawn_lines  # the mean and the level, and perhaps each step
 
 
@@ -178,7 +178,7 @@ def test_parts_of_another_scale_have_a_panel_of_their_own():
 
 
 def test_points_have_units_of_points():
-    data = plane.ring(train=50, test=40)
+    data = ring(train=50, test=40)
     units = [panel.unit for panel in made("ddpm", data).panels(None)]
     assert units == ["per coordinate", "nats per point"]
     assert made("ddpm", noise()).panels(None)[1].unit == "nats per image"
@@ -193,8 +193,8 @@ def test_points_have_units_of_points():
 def test_the_suffix_is_the_format_and_the_same_picture_has_the_same_bytes(suffix, start, tmp_path):
     files = []
     for name in "ab":
-        figure = figures.curves(lines_of([5, 4, 3]), 3, [PANEL], "a title")
-        files.append(figures.save(figure, tmp_path / f"{name}{suffix}").read_bytes())
+        figure = pictures.curves(lines_of([5, 4, 3]), 3, [PANEL], "a title")
+        files.append(pictures.save(figure, tmp_path / f"{name}{suffix}").read_bytes())
     assert files[0] == files[1]
     assert files[0].startswith(start)
     assert b"Date" not in files[0] and b":date" not in files[0]
@@ -202,19 +202,19 @@ def test_the_suffix_is_the_format_and_the_same_picture_has_the_same_bytes(suffix
 
 def test_another_suffix_is_refused_and_writes_nothing(tmp_path):
     with pytest.raises(UsageError, match=r"a\.gif: name a picture something\.png, \.svg or \.pdf"):
-        figures.save(figures.rows([np.zeros((1, 2, 2))], ""), tmp_path / "a.gif")
+        pictures.save(pictures.rows([np.zeros((1, 2, 2))], ""), tmp_path / "a.gif")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_notebook_shows_a_figure():
-    assert figures.rows([np.zeros((1, 2, 2))], "")._repr_png_().startswith(b"\x89PNG")
+    assert pictures.rows([np.zeros((1, 2, 2))], "")._repr_png_().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
     ("n", "columns"), [(1, 1), (2, 2), (8, 4), (12, 4), (64, 8), (100, 10), (96, 12), (61, 12)]
 )
 def test_rows_are_full_where_they_can_be(n, columns):
-    assert figures.across(n) == columns
+    assert pictures.across(n) == columns
 
 
 def test_the_colours_are_dark_enough_for_a_projector():
@@ -223,8 +223,8 @@ def test_the_colours_are_dark_enough_for_a_projector():
         linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
         return linear @ [0.2126, 0.7152, 0.0722]  # WCAG 2, relative luminance
 
-    assert min(1.05 / (luminance(color) + 0.05) for color in figures.COLORS) >= 4.5
-    assert len(set(figures.COLORS)) == 10
+    assert min(1.05 / (luminance(color) + 0.05) for color in pictures.COLORS) >= 4.5
+    assert len(set(pictures.COLORS)) == 10
 
 
 # What is drawn
@@ -252,7 +252,7 @@ def test_classes_keep_their_names():
     left, _ = plane_of(1.0, names=("boot", "bag", "coat")).axes
     assert [text.get_text() for text in left.get_legend().get_texts()] == ["boot", "bag", "coat"]
     data = noise(names=("boot", "bag", "coat"))
-    (axes,) = pictures(made("pixelcnn", data, conditional=True), data)["samples"].axes
+    (axes,) = pictures_of(made("pixelcnn", data, conditional=True), data)["samples"].axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["boot", "bag", "coat"]
     with pytest.raises(UsageError, match="1 class_names for 3 classes"):
         noise(names=("boot",))
@@ -260,7 +260,7 @@ def test_classes_keep_their_names():
 
 def test_interpolations_begin_and_end_with_the_images_themselves():
     data = noise()
-    (axes,) = pictures(made("vae", data), data)["interpolations"].axes
+    (axes,) = pictures_of(made("vae", data), data)["interpolations"].axes
     canvas = axes.images[0].get_array()
     side = data.image_shape[0]
     for row in range(6):
@@ -276,7 +276,7 @@ def test_interpolations_begin_and_end_with_the_images_themselves():
 def test_a_vae_with_few_test_images_is_drawn(count):
     data = noise()
     few = dataclasses.replace(data, test=data.test[:count], test_labels=data.test_labels[:count])
-    assert set(pictures(made("vae", few), few)) >= {"interpolations", "latent_plane"}
+    assert set(pictures_of(made("vae", few), few)) >= {"interpolations", "latent_plane"}
 
 
 def test_the_axes_of_the_plane_are_those_of_the_greatest_variance():
@@ -292,12 +292,12 @@ def test_a_receptive_field_without_a_gradient_says_so(kind):
     model = made("pixelcnn", data, kind=kind)
     for weight in model.parameters().values():
         weight.data[...] = 0
-    drawn_ = pictures(model, data)["receptive_field"]
+    drawn_ = pictures_of(model, data)["receptive_field"]
     assert drawn_.axes[0].get_xlabel() == "no gradient flows to any pixel"
 
 
 def test_the_first_term_of_the_bound_is_told_from_the_others():
-    steps = pictures(made("ddpm", noise()), noise())["steps"]
+    steps = pictures_of(made("ddpm", noise()), noise())["steps"]
     first, others = (line for line in steps.axes[0].lines)
     assert list(first.get_xdata()) == [1] and min(others.get_xdata()) == 2
     assert "L_0" in first.get_label()

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, grad, leaky_relu, nn, sigmoid
+from models import metrics
 from models.adversarial.gan import DEFAULTS, GAN, Settings, reproduce
 from models.adversarial.gan_report import class_counts, classes_covered
 from models.adversarial.networks import Discriminator, MinibatchDiscrimination, SpectralNorm
-from models.data import ring as plane
-from models.data.dataset import Dataset
+from models.data import Dataset
+from models.data.ring import ring
 from models.errors import UsageError
-from models.metrics import scores as metrics
 
 IMAGE = (8, 8)
 SMALL = {"mlp": (6, 5), "dcgan": (3, 4)}
@@ -416,7 +416,7 @@ SHORT = 1000  # steps
 
 
 def test_the_ring_is_covered_after_a_short_training():
-    data = plane.ring()
+    data = ring()
     settings = dataclasses.replace(DEFAULTS["ring"], latent=2)
     model = GAN.for_data(settings, data, np.random.default_rng(0))
     optimizers, rng = model.optimizers(SHORT), np.random.default_rng(1)
@@ -465,7 +465,7 @@ def test_a_class_is_covered_by_a_tenth_of_its_share(monkeypatch):
 
 
 def test_points_are_drawn_as_points():
-    data = plane.ring(train=50, test=40)
+    data = ring(train=50, test=40)
     model = GAN.for_data(DEFAULTS["ring"], data, np.random.default_rng(0))
     assert model.sample(5, np.random.default_rng(0)).shape == (5, 2)
     assert list(model.draw(data, data.test, np.random.default_rng(0))) == ["samples"]

@@ -1,6 +1,5 @@
 """The metrics of samples, against closed forms, and on sets of which the answer is known."""
 
-import dataclasses
 import math
 from types import SimpleNamespace
 
@@ -9,13 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.data import baseline as factorised
-from models.data.dataset import Dataset
-from models.data.dataset import dataset as data
+from models.data import Dataset, baseline, load
 from models.errors import UsageError
-from models.metrics.scores import (
+from models.metrics import (
     bits_per_dim,
-    draw_nearest,
     fid,
     inception_score,
     interval,
@@ -227,7 +223,7 @@ def test_what_cannot_be_measured(request_, error, said):
 
 @pytest.fixture(scope="module")
 def digits():
-    return data.load("digits")
+    return load("digits")
 
 
 SEES = SimpleNamespace(
@@ -257,7 +253,7 @@ def test_a_row_of_the_table(digits):
 
 @pytest.mark.parametrize("shown", ["fixed", "dynamic", "grey", "dequantised"])
 def test_independent_pixels_score_the_ceiling(digits, shown):
-    independent = factorised.sample(digits, shown, 297, np.random.default_rng(3))
+    independent = baseline.sample(digits, shown, 297, np.random.default_rng(3))
     found = row(independent, digits, shown)
     assert found["fid"] == pytest.approx(found["ceiling"], rel=0.2)
     assert found["fid"] > 2 * found["floor"]
@@ -281,7 +277,7 @@ def test_independent_pixels_have_each_pixels_histogram_and_no_correlation(how):
     column = rng.choice([0, 1, 4], p=[0.5, 0.3, 0.2], size=(500, 1, 1)).astype(np.uint8)
     pair = np.concatenate([column, 4 - column], 2)
     both = Dataset("pair", 5, pair, pair)
-    images = factorised.sample(both, how, 4000, rng)
+    images = baseline.sample(both, how, 4000, rng)
     real = both.observe(both.train, how, rng)
     assert images.shape == (4000, 1, 2)
     flat = images.reshape(-1, 2)
@@ -291,18 +287,3 @@ def test_independent_pixels_have_each_pixels_histogram_and_no_correlation(how):
         np.testing.assert_allclose(ours, theirs, atol=0.06)
     if how != "dequantised":
         assert set(np.unique(flat)) <= set(np.unique(real))
-
-
-def test_the_picture_of_nearest_images(digits, monkeypatch):
-    drawn = []
-    monkeypatch.setattr("models.metrics.scores.figures.rows", lambda *a: drawn.append(a))
-    copies = digits.observe(digits.train[5:9], "fixed", None).reshape(-1, 8, 8)
-    draw_nearest(copies, digits, "fixed", np.random.default_rng(0), k=2)
-    (images, title, labels) = drawn[0]
-    assert [len(r) for r in images] == [4, 4, 4]
-    np.testing.assert_array_equal(images[0], images[1])
-    assert "mean distance to the nearest: 0.00; of test images: 1." in title
-    assert labels == ["sample", "nearest", "2."]
-    with pytest.raises(ValueError, match="unequal size"):
-        small = dataclasses.replace(digits, train=digits.train[:, 1:], test=digits.test[:, 1:])
-        draw_nearest(copies, small, "fixed", np.random.default_rng(0))

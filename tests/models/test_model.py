@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, nn
-from models.data.dataset import Dataset
+from models import pictures
+from models.data import Dataset
 from models.data.ring import ring
 from models.errors import UsageError
 from models.families import FAMILIES
-from models.pictures import images as figures
 
 LEVELS = np.random.default_rng(0).integers(0, 5, (30, 4, 4), dtype=np.uint8)
 DATA = Dataset("noise", 5, LEVELS, LEVELS, np.arange(30) % 3, np.arange(30) % 3)
@@ -117,4 +117,4 @@ def test_one_test_image_is_enough_and_all_may_be_black(family, black):
     test = data.observe(data.test, model.shown, rng)
     assert all(np.isfinite(numbers).all() for numbers in model.evaluate(test, rng).values())
     for figure in model.draw(data, test, rng).values():
-        assert figures.rendered(figure, ".png").startswith(b"\x89PNG")
+        assert pictures.to_bytes(figure, ".png").startswith(b"\x89PNG")

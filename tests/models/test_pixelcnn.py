@@ -13,7 +13,7 @@ from autograd import check, no_grad
 from models.autoregressive import raster
 from models.autoregressive.networks import NETWORKS
 from models.autoregressive.pixelcnn import CHUNK, DEFAULTS, PixelCNN, Settings, reproduce
-from models.data.dataset import Dataset
+from models.data import Dataset
 from models.errors import UsageError
 
 TINY = Settings(first=5, channels=6, blocks=2, binarisation="fixed")

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from models.data import ring as plane
+from models import pictures
+from models.data.ring import ring
 
-RING = plane.ring(train=4000, test=1000)
+RING = ring(train=4000, test=1000)
 
 
 def at_modes(*modes: int, each: int = 100) -> np.ndarray:
@@ -32,7 +33,7 @@ def test_its_points_are_gaussians_around_their_modes():
 
 
 def test_a_seed_makes_the_ring():
-    again, other = plane.ring(train=4000, test=1000), plane.ring(train=4000, test=1000, seed=1)
+    again, other = ring(train=4000, test=1000), ring(train=4000, test=1000, seed=1)
     assert again.checksum == RING.checksum != other.checksum
 
 
@@ -64,8 +65,8 @@ def test_a_mode_is_covered_by_a_tenth_of_its_share(points, covered, one_is_enoug
 
 
 def test_the_scatter_picture():
-    drawn = plane.scatter(RING, {"data": RING.test, "one mode": at_modes(2)}, "a title")
+    drawn = pictures.scatter(RING, {"data": RING.test, "one mode": at_modes(2)}, "a title")
     assert [axes.get_title() for axes in drawn.axes] == ["data", "one mode"]
     assert drawn.axes[1].get_xlabel() == "modes 1 of 8, 100% good"
-    (alone,) = plane.scatter(RING, {"samples": RING.test}, "samples").axes
+    (alone,) = pictures.scatter(RING, {"samples": RING.test}, "samples").axes
     assert alone.get_title() == ""  # the title has said it

@@ -7,7 +7,7 @@ from numba import njit
 
 from models import progress
 from models.cli import main
-from models.data.dataset import load
+from models.data import load
 from models.metrics.classifier import Classifier, _train
 
 TINY = ["--set", "hidden=8", "--set", "latent=3", "--set", "batch=500"]

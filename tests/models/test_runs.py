@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 
 from models.autoregressive import pixelcnn
 from models.cli import main
-from models.data.dataset import load
+from models.data import load
 from models.diffusion import ddpm
 from models.errors import Failure, UsageError
 from models.families import FAMILIES
@@ -24,6 +24,7 @@ from models.training.locks import LOCK, claim, refuse_unless_free, release
 from models.training.run import Run
 
 TINY = ["hidden=8", "latent=3", "batch=500"]
+SAVE = "models.training.run.write_arrays"
 COMMAND = ["train", "vae", *(word for s in TINY for word in ("--set", s)), "--epochs"]
 
 STOPPED = """
@@ -73,8 +74,8 @@ def left(directory):
     [
         ("1", "models.training.config.Config.write", 1, "the same command"),
         ("1", "pathlib.Path.replace", 1, "the same command"),  # config.json is not whole
-        ("1", "models.checkpoint.write", 1, "--resume"),  # there is none yet
-        ("3", "models.checkpoint.write", 3, "--resume"),  # it is behind the metrics
+        ("1", SAVE, 1, "--resume"),  # there is none yet
+        ("3", SAVE, 3, "--resume"),  # it is behind the metrics
         ("1", "models.pictures.images.save", 3, "--resume"),  # two of five are drawn
     ],
 )
@@ -96,7 +97,7 @@ def test_a_killed_run_is_taken_up_as_if_nothing_had_happened(
 def test_a_run_in_training_is_not_trained_twice_and_can_be_looked_at(whole, tmp_path, capsys):
     directory = tmp_path / "run"
     command = [*COMMAND, "3", "--out", str(directory)]
-    process = start("models.checkpoint.write", 2, signal.SIGSTOP, *command)
+    process = start(SAVE, 2, signal.SIGSTOP, *command)
     os.waitpid(process.pid, os.WUNTRACED)
     resume = ["train", "vae", "--resume", str(directory)]
     before = left(directory)
@@ -123,7 +124,13 @@ def test_two_that_start_at_once_are_one_run(tmp_path):
     )
     os.waitpid(second.pid, os.WUNTRACED)
     first = start(
-        "models.checkpoint.write", 1, signal.SIGSTOP, *COMMAND, "1", "--out", str(directory)
+        SAVE,
+        1,
+        signal.SIGSTOP,
+        *COMMAND,
+        "1",
+        "--out",
+        str(directory),
     )
     os.waitpid(first.pid, os.WUNTRACED)
     second.send_signal(signal.SIGCONT)

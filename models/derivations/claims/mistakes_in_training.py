@@ -10,10 +10,10 @@ from scipy import integrate, linalg, optimize, special, stats
 from sklearn.datasets import load_digits
 
 from autograd import Tensor, bce_with_logits, grad, optim
+from models import metrics
 from models.adversarial import gan
 from models.autoencoders import vae
 from models.derivations.claim import Formula, Routes, claim
-from models.metrics import scores as metrics
 
 
 @claim(

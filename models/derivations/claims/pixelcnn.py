@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from scipy import ndimage, special
 
 from autograd import Tensor, conv2d, grad
+from models import metrics
 from models.autoregressive.pixelcnn import PixelCNN, Settings
 from models.derivations.claim import Formula, Routes, claim
-from models.metrics import scores as metrics
 
 SIZE = 3  # pixels along a side of the images that are enumerated
 EVERY_IMAGE = np.indices((2,) * SIZE**2).reshape(SIZE**2, -1).T.astype(np.float32)  # (512, 9)

@@ -1,0 +1,45 @@
+"""The data sets, by name."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from models.data import mnist
+from models.data.dataset import Dataset
+from models.data.ring import ring
+from models.errors import UsageError
+
+
+def load(name: str, data_dir: str | Path | None = None) -> Dataset:
+    """The data set of that name; from files in `data_dir` (or $CHAINRULE_DATA), else a download.
+
+    The files may lie in `data_dir` itself or in a folder of the data set's name. A download goes
+    to the user's cache, once. Raises UsageError for an unknown name, Failure for a file that is
+    missing, unreadable or truncated, or that has a wrong checksum. (No checksum is published for
+    the unzipped files of Fashion-MNIST, so those are not checked.)
+    """
+    if name not in DATASETS:
+        raise UsageError(f"unknown data set {name!r}: choose one of {', '.join(DATASETS)}")
+    data_dir = data_dir or os.environ.get("CHAINRULE_DATA") or None
+    return DATASETS[name](None if data_dir is None else Path(data_dir))
+
+
+def digits() -> Dataset:
+    """1,797 digits of 8 x 8 pixels and 17 levels, shipped with scikit-learn (Alpaydin & Kaynak)."""
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    images = images.reshape(-1, 8, 8).astype(np.uint8)
+    return Dataset("digits", 17, images[:1500], images[1500:], labels[:1500], labels[1500:])
+
+
+DATASETS: dict[str, Callable[[Path | None], Dataset]] = {
+    "digits": lambda folder: digits(),
+    "mnist": lambda folder: mnist.grey("mnist", folder),
+    "fashion-mnist": lambda folder: mnist.grey("fashion-mnist", folder),
+    "binarized-mnist": lambda folder: mnist.binary("binarized-mnist", folder),
+    "ring": lambda folder: ring(),
+}
+"""Functions of the folder with the data set's files, which may be None."""
