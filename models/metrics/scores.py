@@ -1,12 +1,12 @@
-"""How good samples are, as far as numbers can say: each answers one question, and misleads alone.
+"""How good samples are, as far as numbers can say. Each number alone misleads:
 
 - FID: how far the samples' features are from real images', in mean and covariance;
 - inception score: whether each sample is surely of some class, and all classes occur;
-- precision and recall: which share of samples looks real, which share of the real is reached;
-- the nearest training images: whether samples are merely remembered.
+- precision and recall: the share of samples that look real, the share of real images reached;
+- the nearest training images: whether samples are copies of them.
 
-All but the last see with the features of a classifier (`models.metrics.classifier`), so they are
-comparable only with its fingerprint beside them, and FID only at the same number of images as well.
+All but the last are computed from the features of a classifier (`models.metrics.classifier`). They
+can be compared only where its fingerprint is the same, and FID only at equal numbers of images.
 """
 
 import math
@@ -16,16 +16,17 @@ from typing import Any
 import numpy as np
 from scipy.spatial.distance import cdist
 
+from autograd import Rng
 from models.data import Dataset, baseline
 from models.errors import UsageError
 from models.metrics.classifier import Classifier
 
-CHUNK = 1000  # rows of a matrix of distances at a time
-LEAST = 4  # images of a set: precision and recall look at the third neighbour
+ROWS_PER_BATCH = 1000  # of a matrix of distances
+MIN_IMAGES = 4  # precision and recall need a third neighbour
 
 
 def bits_per_dim(nats: float, pixels: int) -> float:
-    """Nats an image as bits a pixel."""
+    """Nats per image in bits per pixel."""
     return nats / (pixels * math.log(2))
 
 
@@ -34,8 +35,9 @@ def fid(a: np.ndarray, b: np.ndarray) -> float:
 
         |m - m'|^2 + Tr(C + C' - 2 (C C')^1/2)                      (Heusel et al. 2017, eq. 6)
 
-    At least 0, without an upper bound. It is biased upward, by more the fewer the images: compare
-    it at equal numbers only (see `quality`). Raises UsageError for fewer than two images of either.
+    At least 0, without an upper bound. Its bias is positive and grows as the images get fewer, so
+    compare it only at equal numbers of them (see `quality`). Raises UsageError for fewer than two
+    images of either.
     """
     a, b = _features(a, b, least=2)
     # Centred features / sqrt(n - 1) = Q R give C = R'R without forming it. The eigenvalues of
@@ -45,24 +47,24 @@ def fid(a: np.ndarray, b: np.ndarray) -> float:
     _, root_a = np.linalg.qr((a - mean_a) / math.sqrt(len(a) - 1))
     _, root_b = np.linalg.qr((b - mean_b) / math.sqrt(len(b) - 1))
     cross = np.linalg.norm(root_a @ root_b.T, "nuc")
-    spread = (root_a**2).sum() + (root_b**2).sum() - 2 * cross
-    return float(((mean_a - mean_b) ** 2).sum() + max(spread, 0.0))
+    trace = (root_a**2).sum() + (root_b**2).sum() - 2 * cross
+    return float(((mean_a - mean_b) ** 2).sum() + max(trace, 0.0))
 
 
 def inception_score(probabilities: np.ndarray) -> float:
     """exp E_x KL(p(y|x) || p(y)) for p(y|x) (n, classes) (Salimans et al. 2016, section 4).
 
-    From 1, where all samples look alike to the classifier, to the number of classes (10 for
-    digits), where each is surely of one class and all are equally frequent. Raises UsageError for
-    rows that are no probabilities.
+    It is 1 if the classifier sees no difference between samples. It is the number of classes (10
+    for digits) if every sample is surely of one class and the classes are equally frequent. Raises
+    UsageError for rows that are not probabilities.
     """
     p = _rows(probabilities, "probabilities", least=1)
     sums = p.sum(1)
     if p.min() < 0 or abs(sums - 1).max() > 1e-3:
         raise UsageError(
             f"probabilities from {p.min():.3g} to {p.max():.3g}, whose rows sum to "
-            f"{sums.min():.3g} to {sums.max():.3g}: they are 0 to 1 and sum to 1; of logits give "
-            "softmax(logits)"
+            f"{sums.min():.3g} to {sums.max():.3g}: they must be 0 to 1 and sum to 1; for logits, "
+            "give softmax(logits)"
         )
     log = np.log(np.maximum(p, np.finfo(np.float64).tiny))  # 0 log 0 = 0
     marginal = np.log(np.maximum(p.mean(0), np.finfo(np.float64).tiny))
@@ -72,8 +74,8 @@ def inception_score(probabilities: np.ndarray) -> float:
 def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[float, float]:
     """The share of fakes among the real, and of the real among fakes (Kynkaanniemi et al. 2019).
 
-    Features (n, F) are among a set if they are as near to one of its members as that is to its
-    k-th nearest fellow (eq. 1). Raises UsageError for k or fewer images of either.
+    Features (n, F) are among a set if one of its members is at least as close to them as to its
+    own k-th nearest neighbour in the set (eq. 1). Raises UsageError for k or fewer images.
     """
     if k < 1:
         raise UsageError(f"k={k}: neighbours are counted from 1")
@@ -84,11 +86,11 @@ def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[fl
 def _share_among(points: np.ndarray, members: np.ndarray, k: int) -> float:
     """The share of points within the k-th neighbour's distance of any member."""
     inside = np.zeros(len(points), bool)
-    for start in range(0, len(members), CHUNK):
-        some = members[start : start + CHUNK]
-        # The nearest to a member is itself, so the k-th fellow is at place k from 0.
-        radius = np.partition(cdist(some, members), k, axis=1)[:, k]
-        inside |= (cdist(some, points) <= radius[:, None]).any(0)
+    for start in range(0, len(members), ROWS_PER_BATCH):
+        batch = members[start : start + ROWS_PER_BATCH]
+        # The nearest to a member is itself, so the k-th neighbour is at place k from 0.
+        radius = np.partition(cdist(batch, members), k, axis=1)[:, k]
+        inside |= (cdist(batch, points) <= radius[:, None]).any(0)
     return float(inside.mean())
 
 
@@ -99,41 +101,38 @@ def _features(a: np.ndarray, b: np.ndarray, least: int) -> tuple[np.ndarray, np.
     return a, b
 
 
-def _rows(values: np.ndarray, what: str, least: int) -> np.ndarray:
+def _rows(values: np.ndarray, name: str, least: int) -> np.ndarray:
     """As float64. Raises UsageError unless it is (n, F) with `least` rows or more, all finite."""
     found = np.asarray(values, np.float64)
     if found.ndim != 2 or found.shape[1] == 0:
-        raise UsageError(f"{what} of shape {found.shape}: they must be (n, F)")
+        raise UsageError(f"{name} of shape {found.shape}: they must be (n, F)")
     if len(found) < least:
-        raise UsageError(f"{what} of {len(found)} images: at least {least} are needed")
+        raise UsageError(f"{name} of {len(found)} images: at least {least} are needed")
     if len(wrong := np.argwhere(~np.isfinite(found))):
         row, column = wrong[0]
         raise UsageError(
-            f"{what}: {found[row, column]} in row {row}, {len(wrong):,} such numbers of "
-            f"{found.size:,}: nothing can be measured with them"
+            f"{name}: {found[row, column]} in row {row}; {len(wrong):,} of {found.size:,} numbers "
+            "are not finite, so nothing can be measured with them"
         )
     return found
 
 
 def interval(
-    statistic: Callable[..., float],
-    *arrays: np.ndarray,
-    rng: np.random.Generator,
-    resamples: int = 200,
+    statistic: Callable[..., float], *arrays: np.ndarray, rng: Rng, resamples: int = 200
 ) -> tuple[float, float]:
-    """A 95% bootstrap interval of `statistic(*arrays)`, over the draw of each array's rows.
+    """A 95% bootstrap interval of `statistic(*arrays)`.
 
-    Every array is drawn from anew, with replacement and apart from the others; the interval is from
-    the 2.5th to the 97.5th percentile, moved so that the median is the statistic itself. Repeated
-    rows bias FID upward a second time, and moving takes that out; the bias of so many images stays
-    in, as it does in the floor and the ceiling beside it.
+    The rows of every array are resampled with replacement, independently of the other arrays. The
+    interval is from the 2.5th to the 97.5th percentile, moved so that its median is the statistic:
+    resampling adds a second upward bias to FID, and moving removes it. The bias of FID itself
+    stays, as it does in the floor and the ceiling of `quality`.
     """
     if resamples < 2:
         raise UsageError(f"resamples={resamples}: an interval needs at least 2")
-    drawn = [
+    values = [
         statistic(*(a[rng.integers(len(a), size=len(a))] for a in arrays)) for _ in range(resamples)
     ]
-    low, middle, high = np.percentile(drawn, [2.5, 50, 97.5])
+    low, middle, high = np.percentile(values, [2.5, 50, 97.5])
     centre = statistic(*arrays)
     return float(centre + low - middle), float(centre + high - middle)
 
@@ -141,34 +140,34 @@ def interval(
 def quality(
     samples: np.ndarray,
     data: Dataset,
-    shown: str,
+    pixels: str,
     classifier: Classifier,
-    rng: np.random.Generator,
+    rng: Rng,
     resamples: int = 200,
 ) -> dict[str, Any]:
-    """A row of the table of models: what all metrics say of samples (n, height, width) in [0, 1].
+    """All metrics of samples (n, height, width) in [0, 1]: one row of a table of models.
 
-    The reference is test images, as the model is `shown` its own ("fixed", "dynamic", "grey" or
-    "dequantised"): against training images a model that remembers them would win. Samples should be
-    of the same kind, draws and not means. FID depends on the number of images, so as many of each
-    are used, `images`, and two of the real thing say what a number is worth at that many:
+    The samples are compared with test images in the form `pixels` (one of models.data.PIXELS),
+    which should be that of the samples. (Compared with training images, a model that copies them
+    would win.) FID depends on the number of images, so equally many of each are used, `images`, and
+    two numbers show what to expect at that many:
 
-    - floor: training against test images, which no model should be expected to beat;
-    - ceiling: pixels drawn each for itself (`models.data.baseline`), which every model should beat.
+    - floor: training against test images, which no model can be expected to beat;
+    - ceiling: independent pixels (`models.data.baseline`), which every model should beat.
 
-    Intervals are 95% bootstrap ones. The same seed gives the same reference, so rows of one table
-    share floor and ceiling. Raises UsageError for fewer than 4 samples.
+    Intervals are 95% bootstrap ones. The same seed gives the same real images, so all rows of a
+    table have the same floor and ceiling. Raises UsageError for fewer than 4 samples.
     """
     n = min(len(samples), len(data.test), len(data.train))
-    if n < LEAST:
-        raise UsageError(f"{n} images: at least {LEAST} are needed to measure samples")
+    if n < MIN_IMAGES:
+        raise UsageError(f"{n} images: at least {MIN_IMAGES} are needed to measure samples")
 
     def real(images: np.ndarray) -> np.ndarray:
         chosen = images[rng.permutation(len(images))[:n]]
-        return data.observe(chosen, shown, rng).reshape(n, *data.image_shape)
+        return data.observe(chosen, pixels, rng).reshape(n, *data.image_shape)
 
     test, train = (classifier.features(real(images)) for images in (data.test, data.train))
-    independent = classifier.features(baseline.sample(data, shown, n, rng))
+    independent = classifier.features(baseline.sample(data, pixels, n, rng))
     samples = samples[rng.permutation(len(samples))[:n]]
     fake, probabilities = classifier.features(samples), classifier.probabilities(samples)
     precision, recall = precision_recall(test, fake)
@@ -200,10 +199,10 @@ def nearest(train: np.ndarray, samples: np.ndarray, k: int = 1) -> tuple[np.ndar
         raise UsageError(f"k={k}: there are {len(train)} training images")
     x, y = (_rows(a.reshape(len(a), -1), "pixels", least=0) for a in (train, samples))
     found = np.empty((len(y), k), np.intp)
-    for start in range(0, len(y), CHUNK):
+    for start in range(0, len(y), ROWS_PER_BATCH):
         # |x - y|^2 without |y|^2, which changes no order
-        squares = (x * x).sum(1) - 2 * y[start : start + CHUNK] @ x.T
-        found[start : start + CHUNK] = np.argpartition(squares, k - 1, axis=1)[:, :k]
+        squares = (x * x).sum(1) - 2 * y[start : start + ROWS_PER_BATCH] @ x.T
+        found[start : start + ROWS_PER_BATCH] = np.argpartition(squares, k - 1, axis=1)[:, :k]
     distances = np.linalg.norm(x[found] - y[:, None], axis=-1)  # exactly 0 for a copy
     order = np.argsort(distances, axis=1, kind="stable")
     return np.take_along_axis(found, order, 1), np.take_along_axis(distances, order, 1)

@@ -23,20 +23,20 @@ def rows(
 
     `labels` stand to the left of the rows, `columns` below the columns.
     """
-    across = max(len(row) for row in images)
-    cell = min(CELL, WIDTH / across)
+    longest = max(len(row) for row in images)
+    cell = min(CELL, WIDTH / longest)
     lines = title.count("\n") + 1
-    size = cell * across + 1.3 * bool(labels), cell * len(images) + 0.25 * lines
+    size = cell * longest + 1.3 * bool(labels), cell * len(images) + 0.25 * lines
     figure = Picture(figsize=size)
     plot_rows(figure.subplots(), images, title, labels, columns)
     return figure
 
 
 def across(n: int) -> int:
-    """How many of n images to put in a row: about twice as many as rows, and all rows full."""
-    wish = math.sqrt(2 * n)
+    """How many of n images to put in a row: about twice the number of rows, all rows full."""
+    best = math.sqrt(2 * n)
     full = [k for k in range(math.isqrt(n), 2 * math.isqrt(n) + 1) if k and n % k == 0]
-    return min(full, key=lambda k: abs(k - wish), default=math.ceil(wish))
+    return min(full, key=lambda k: abs(k - best), default=math.ceil(best))
 
 
 def plot_rows(
@@ -46,6 +46,7 @@ def plot_rows(
     labels: Sequence[str] = (),
     columns: Sequence[str] = (),
 ) -> None:
+    """As `rows`, in axes that are given."""
     axes.imshow(mosaic(images), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
     height, width = images[0].shape[1:]
     axes.set_yticks([(height + GAP) * i + (height - 1) / 2 for i in range(len(labels))], labels)
@@ -58,10 +59,8 @@ def plot_rows(
 def mosaic(images: Sequence[np.ndarray]) -> np.ndarray:
     """Rows of images as one array with a gap between them; a shorter row ends in white."""
     height, width = images[0].shape[1:]
-    across = max(len(row) for row in images)
-    canvas = np.zeros((len(images) * (height + GAP) - GAP, across * (width + GAP) - GAP))
-    for i, row in enumerate(images):
-        for j, image in enumerate(row):
-            top, left = i * (height + GAP), j * (width + GAP)
-            canvas[top : top + height, left : left + width] = image
-    return canvas
+    longest = max(len(row) for row in images)
+    canvas = np.zeros((len(images), height + GAP, longest, width + GAP))
+    for strip, row in zip(canvas, images):
+        strip[:height, : len(row), :width] = np.moveaxis(row, 0, 1)
+    return canvas.reshape(len(images) * (height + GAP), -1)[:-GAP, :-GAP]

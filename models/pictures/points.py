@@ -15,8 +15,8 @@ def scatter(data: Points, sets: Mapping[str, np.ndarray], title: str) -> Figure:
     """Sets of points (N, 2) side by side, each under its name unless there is only one."""
     columns = min(len(sets), 3)
     rows = -(-len(sets) // columns)
-    size = 2.65 * columns, 3.1 * rows + 0.25 * (title.count("\n") + 1)
-    figure = Picture(figsize=size)
+    height = 3.1 * rows + 0.25 * (title.count("\n") + 1)
+    figure = Picture(figsize=(2.65 * columns, height))
     figure.set_layout_engine("compressed", h_pad=0.1)
     for i, (name, points) in enumerate(sets.items()):
         axes = figure.add_subplot(rows, columns, i + 1)
@@ -28,9 +28,9 @@ def scatter(data: Points, sets: Mapping[str, np.ndarray], title: str) -> Figure:
 def plot_points(
     axes: Axes, data: Points, points: np.ndarray, title: str, reach: float = 1.6
 ) -> None:
-    """Points (N, 2), the good ones blue, and circles around the true modes.
+    """Points (N, 2), with the good ones in blue, and circles around the true modes.
 
-    The frame is `reach` times as far as the modes are; what lies outside is counted below it.
+    The frame reaches `reach` times as far as the modes; points outside are counted below it.
     """
     limit = reach * float(np.abs(data.modes).max())
     good = data.nearest(points)[1]

@@ -10,7 +10,7 @@ from models.data import Dataset, load
 from models.errors import Failure
 from models.files import read_arrays, write_arrays
 from models.metrics import classifier
-from models.metrics.classifier import FEATURES, as_shown, classifier_for, warped
+from models.metrics.classifier import FEATURES, classifier_for, in_random_form, warped
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +26,8 @@ def trained(digits, tmp_path_factory):
 @pytest.fixture
 def quick(monkeypatch):
     """Training of three steps; and a data set for it, of which nothing can be learnt."""
-    monkeypatch.setattr(classifier, "LEAST_STEPS", 3)
-    monkeypatch.setattr(classifier, "PASSES", 0)
+    monkeypatch.setattr(classifier, "MIN_STEPS", 3)
+    monkeypatch.setattr(classifier, "EPOCHS", 0)
     images = np.random.default_rng(0).integers(0, 17, (30, 9, 7), dtype=np.uint8)
     labels = np.arange(30) % 4
     return Dataset("noise", 17, images, images[:8], labels, labels[:8])
@@ -178,7 +178,7 @@ def test_warps():
 
 
 def test_a_third_of_what_is_learnt_from_is_grey_a_third_thresholded_and_a_third_drawn():
-    shown = as_shown(np.full((3000, 4, 4), 0.7, np.float32), np.random.default_rng(0))
+    shown = in_random_form(np.full((3000, 4, 4), 0.7, np.float32), np.random.default_rng(0))
     grey = (shown == np.float32(0.7)).all((1, 2)).mean()
     drawn = np.isin(shown, (0, 1)).all((1, 2)) & (shown == 0).any((1, 2))
     assert grey == pytest.approx(1 / 3, abs=0.03)

@@ -138,7 +138,7 @@ def test_precision_and_recall_by_hand():
 def test_precision_and_recall_in_chunks(monkeypatch):
     real, fake = modes(TWO), modes(ONE, seed=1)
     whole = precision_recall(real, fake)
-    monkeypatch.setattr("models.metrics.scores.CHUNK", 7)
+    monkeypatch.setattr("models.metrics.scores.ROWS_PER_BATCH", 7)
     assert precision_recall(real, fake) == whole
 
 
@@ -195,7 +195,7 @@ def holed(n, columns, hole=np.nan):
         (lambda: fid(np.zeros((1, 3)), np.zeros((9, 3))), UsageError, "of 1 images: at least 2"),
         (lambda: fid(np.zeros((5, 3)), np.zeros((5, 4))), UsageError, r"\(5, 3\) and \(5, 4\)"),
         (lambda: fid(np.zeros(5), np.zeros(5)), UsageError, r"features of shape \(5,\)"),
-        (lambda: fid(holed(9, 3), np.zeros((9, 3))), UsageError, "nan in row 2, 1 such numbers of"),
+        (lambda: fid(holed(9, 3), np.zeros((9, 3))), UsageError, "nan in row 2; 1 of 27 numbers"),
         (lambda: fid(np.zeros((9, 3)), holed(9, 3, np.inf)), UsageError, "features: inf in row 2"),
         (lambda: precision_recall(np.zeros((9, 3)), holed(9, 3)), UsageError, "nan in row 2"),
         (lambda: nearest(np.zeros((9, 3)), holed(9, 3)), UsageError, "pixels: nan in row 2"),

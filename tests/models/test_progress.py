@@ -73,7 +73,7 @@ def test_the_command_line_names_what_it_waits_for(impatient, tmp_path, capsys):
 
 
 def test_the_classifier_is_trained_in_view(impatient, capsys, monkeypatch):
-    monkeypatch.setattr("models.metrics.classifier.LEAST_STEPS", 2)
+    monkeypatch.setattr("models.metrics.classifier.MIN_STEPS", 2)
     digits = load("digits").first(25)
     _train(Classifier((8, 8), digits.classes, 0), digits)
     assert "training a classifier of digits:" in capsys.readouterr().err
