@@ -1,8 +1,6 @@
 """NumPy or CuPy: which one owns an array, and how to move between them."""
 
-import ctypes
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -73,14 +71,3 @@ def to_device(array: Array, device: str) -> Array:
     except cupy.cuda.runtime.CUDARuntimeError as error:
         raise RuntimeError(f"device cuda: no usable GPU ({error}); use cpu") from error
     return cupy.asarray(array)
-
-
-# An operation's result is a new array, and to get its memory from the system anew costs more than
-# most operations: to sample 400,000 numbers and differentiate took 11 ms without this and 2.3 with,
-# and half of a PixelCNN's training step went into it. So the C library of Linux is told to keep
-# freed memory for the next arrays (up to 2 GiB), unless they are larger than 32 MiB.
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
-with suppress(AttributeError, OSError, TypeError):  # of other systems' libraries
-    _libc = ctypes.CDLL(None)
-    _libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-    _libc.mallopt(M_MMAP_THRESHOLD, 2**25)

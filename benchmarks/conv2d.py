@@ -116,18 +116,11 @@ def ours(case: Case, device: str) -> Work:
     if device == "cpu":
         x, g = channels_last(x), channels_last(g)
     x, w, g = (to_device(a, device) for a in (x, w, g))
-    size, kernel_size, padding = x.shape[2:], w.shape[2:], case.padding
-    if case.mask is None:
-        return {
-            "forward": lambda: kernels.conv2d(x, w, 1, padding),
-            "input grad": lambda: kernels.conv2d_input_grad(g, w, size, 1, padding),
-            "weight grad": lambda: kernels.conv2d_weight_grad(x, g, kernel_size, 1, padding),
-        }[case.which]
-    rest = (case.mask, size, 1, padding), (case.mask, kernel_size, 1, padding)
+    options: dict[str, Any] = {"stride": 1, "padding": case.padding, "mask": case.mask}
     return {
-        "forward": lambda: kernels.masked_conv2d(x, w, case.mask, 1, padding),
-        "input grad": lambda: kernels.masked_conv2d_input_grad(g, w, *rest[0]),
-        "weight grad": lambda: kernels.masked_conv2d_weight_grad(x, g, *rest[1]),
+        "forward": lambda: kernels.conv2d(x, w, **options),
+        "input grad": lambda: kernels.conv2d_input_grad(g, w, x.shape[2:], **options),
+        "weight grad": lambda: kernels.conv2d_weight_grad(x, g, w.shape[2:], **options),
     }[case.which]
 
 
@@ -156,7 +149,7 @@ def compete(path: Path, costs: dict[Case, Cost], device: str) -> dict[Case, Cost
     """The cases for which the file has a function, with its largest error of each."""
     loaded = module(path)
     costs = {case: costs[case] for case in costs
-             if hasattr(loaded, case.kernel + PASSES[case.which])}  # fmt: skip
+             if hasattr(loaded, f"conv2d{PASSES[case.which]}")}  # fmt: skip
     if not costs:
         raise SystemExit(f"{path} defines no function like those of kernels/conv2d/reference.py")
     for case in costs:
@@ -211,7 +204,7 @@ def contestants(device: str, kernel: Path | None = None) -> dict[str, Contestant
 
 def rung(case: Case, name: str) -> Work:
     from autograd import to_device
-    from kernels.conv2d.ladder import LADDER
+    from kernels.conv2d.cuda.ladder import LADDER
 
     x, w, _ = (to_device(a, "cuda") for a in of(case))
     return lambda: LADDER[name](x, w, (1, 1), (case.padding, case.padding), (1, 1))
@@ -219,7 +212,7 @@ def rung(case: Case, name: str) -> Work:
 
 def ladder(rounds: int, plot: Path | None, shapes: Sequence[Shape], batch: int) -> dict[str, Any]:
     """The forward pass on CUDA, rung by rung; the last is the one that is used."""
-    from kernels.conv2d.ladder import LADDER
+    from kernels.conv2d.cuda.ladder import LADDER
 
     rungs = {name: Contestant("kernels", partial(rung, name=name)) for name in reversed(LADDER)}
     costs = {case: case.cost for case in cases(shapes, batch) if case.which == "forward"}

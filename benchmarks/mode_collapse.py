@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from kernels.threads import MACHINE
+from kernels.cpu.threads import MAX_CORES
 from models import metrics, pictures
 from models.adversarial.gan import COLLAPSING, DEFAULTS, GAN, Settings, reproduce
 from models.adversarial.gan_report import class_counts, classes_covered, draw_set
@@ -80,7 +80,7 @@ def run(rounds: int, plot: Path | None = None) -> dict[str, Any]:
     """With `rounds` seeds, at most SEEDS; `plot` is a picture of the first."""
     seeds = range(min(rounds, SEEDS))
     jobs = [(name, case, seed) for name in CASES for case in CASES[name] for seed in seeds]
-    with ProcessPoolExecutor(MACHINE, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(MAX_CORES, mp_context=get_context("spawn")) as pool:
         made = dict(zip(jobs, pool.map(samples_of, *zip(*jobs))))
     result: dict[str, Any] = {}
     print(f"{'':26}{'modes or classes, of each seed':>32}{'good samples':>14}{'seconds':>9}")

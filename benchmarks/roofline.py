@@ -62,8 +62,8 @@ def measure(device: str) -> Machine:
 def _on_cpu():
     from numba import njit
 
-    from kernels.register_tile import ROWS, VECTORS, product, whole_vectors
-    from kernels.threads import MACHINE
+    from kernels.cpu.register_tile import ROWS, VECTORS, product, whole_vectors
+    from kernels.cpu.threads import MAX_CORES
 
     columns, terms, times = VECTORS * whole_vectors(1, 4), 128, 20_000
     a, b = np.ones(terms, np.float32), np.ones(terms * columns, np.float32)
@@ -78,17 +78,17 @@ def _on_cpu():
         c = np.zeros(ROWS * columns, np.float32)
         multiply(a, rows * 0, np.arange(terms), b, c, rows * columns)
 
-    large = np.ones((MACHINE, 2**27 // MACHINE), np.uint8)
+    large = np.ones((MAX_CORES, 2**27 // MAX_CORES), np.uint8)
     copies = np.empty_like(large)
 
     def copy(core: int) -> None:
         copies[core] = large[core]
 
-    operations = 2 * ROWS * columns * terms * times * MACHINE
-    cores = ThreadPoolExecutor(MACHINE)
+    operations = 2 * ROWS * columns * terms * times * MAX_CORES
+    cores = ThreadPoolExecutor(MAX_CORES)
 
     def on_all(task: Callable) -> Callable:
-        return lambda: list(cores.map(task, range(MACHINE)))
+        return lambda: list(cores.map(task, range(MAX_CORES)))
 
     return (on_all(work), operations), (on_all(copy), 2 * large.nbytes)
 

@@ -1,10 +1,12 @@
 """Arrays in, arrays out: the operations that deserve a kernel of their own.
 
 Each has three implementations: its definition, in NumPy; one for the CPU, which NumPy arrays get;
-one in Numba-CUDA, which CuPy arrays get. `use("reference")` forces one. Nothing here knows of
-differentiation, though the gradients of a convolution are convolutions too and stand beside it.
+one in Numba-CUDA, which CuPy arrays get. `use("reference")` forces one. There is no differentiation
+here: the gradients of a convolution are kernels too, beside it. `machine.py` lists what importing
+this package changes in the process.
 """
 
+from kernels import machine
 from kernels.conv2d import conv2d, conv2d_input_grad, conv2d_weight_grad
 from kernels.conv2d.reference import Pair, fold, pair, unfold
 from kernels.dispatch import Array, namespace, use
@@ -14,12 +16,7 @@ from kernels.group_norm import (
     group_norm_weight_grad,
     sum_by_channel,
 )
-from kernels.masked_conv2d import (
-    Mask,
-    masked_conv2d,
-    masked_conv2d_input_grad,
-    masked_conv2d_weight_grad,
-)
+from kernels.masked_conv2d import Mask
 from kernels.pointwise import add, leaky_relu, leaky_relu_grad, sigmoid, silu, silu_grad
 from kernels.reparameterize import normal, reparameterize, reparameterize_logvar_grad
 from kernels.sums import total
@@ -38,9 +35,6 @@ __all__ = [
     "group_norm_weight_grad",
     "leaky_relu",
     "leaky_relu_grad",
-    "masked_conv2d",
-    "masked_conv2d_input_grad",
-    "masked_conv2d_weight_grad",
     "namespace",
     "normal",
     "pair",
@@ -54,3 +48,6 @@ __all__ = [
     "unfold",
     "use",
 ]
+
+machine.keep_freed_memory()
+machine.restore_row_stack()

@@ -16,18 +16,13 @@ from autograd.primitive import primitive
 
 @primitive
 def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, mask=None):
-    """Convolution; with `mask`, "A", "B" or an array (KH, KW), of the taps that it lets through."""
-    if mask is None:
-        return kernels.conv2d(x, w, stride, padding, dilation, b)
-    return kernels.masked_conv2d(x, w, mask, stride, padding, dilation, b)
+    """Convolution; with a mask, "A", "B" or an array (KH, KW), the dead taps count as zeros."""
+    return kernels.conv2d(x, w, stride, padding, dilation, b, mask)
 
 
 @primitive
 def conv2d_input_grad(g, w, b=None, *, input_size, stride=1, padding=0, dilation=1, mask=None):
-    if mask is None:
-        x = kernels.conv2d_input_grad(g, w, input_size, stride, padding, dilation)
-    else:
-        x = kernels.masked_conv2d_input_grad(g, w, mask, input_size, stride, padding, dilation)
+    x = kernels.conv2d_input_grad(g, w, input_size, stride, padding, dilation, mask)
     if b is not None:
         x += b.reshape((-1, 1, 1))  # x is new
     return x
@@ -35,9 +30,7 @@ def conv2d_input_grad(g, w, b=None, *, input_size, stride=1, padding=0, dilation
 
 @primitive
 def conv2d_weight_grad(x, g, *, kernel_size, stride=1, padding=0, dilation=1, mask=None):
-    if mask is None:
-        return kernels.conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation)
-    return kernels.masked_conv2d_weight_grad(x, g, mask, kernel_size, stride, padding, dilation)
+    return kernels.conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, mask)
 
 
 conv2d.rule(

@@ -5,15 +5,19 @@ ints or pairs (rows, columns). `reference.py` is the definition. Arrays of float
 the CPU, of float32 on CUDA. Each raises ValueError for shapes that do not fit or have no channel,
 and TypeError for other dtypes or arrays on two devices, naming them.
 
-What is not finite reaches the results that see it, and no others: padding counts as zeros, which
-make NaN of infinity. There are two exceptions. A g that sees nothing but padding may be left out of
-the weight gradient; and on CUDA a weight that is not finite makes NaN of all inputs near an edge.
+With a `mask` it is the convolution of w * mask, by another implementation: `kernels.masked_conv2d`.
+
+A value that is not finite reaches only the results whose windows contain it. Padding counts as
+zeros, which make NaN of infinity. There are two exceptions: a g whose window is all padding may be
+left out of the weight gradient; and on CUDA a weight that is not finite makes every input near an
+edge NaN.
 """
+
+from typing import Any
 
 from kernels.conv2d.reference import Pair, output_size, pair
 from kernels.dispatch import Array, implementation, namespace
-
-Options = tuple[tuple[int, int], ...]
+from kernels.masked_conv2d import Mask, live_taps
 
 
 def conv2d(
@@ -23,11 +27,18 @@ def conv2d(
     padding: Pair = 0,
     dilation: Pair = 1,
     b: Array | None = None,
+    mask: Mask | None = None,
 ) -> Array:
     """(N, C, H, W) and (O, C, KH, KW) to (N, O, OH, OW); with b (O,) added to each channel."""
-    options = check_conv2d(x, w, b, stride, padding, dilation)
-    run = implementation("conv2d", x, w)
-    return run.conv2d(*alike(x, w), *options, b)
+    if x.ndim != 4 or w.ndim != 4 or x.shape[1] != w.shape[1] or 0 in w.shape[:2]:
+        raise ValueError(
+            f"conv2d takes x (N, C, H, W) and w (O, C, KH, KW), not {x.shape} and {w.shape}"
+        )
+    if b is not None and b.shape != w.shape[:1]:
+        raise ValueError(f"conv2d with w {w.shape} takes b ({len(w)},), not {b.shape}")
+    output_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
+    run, taps = _chosen(mask, w.shape[2:], x, w)
+    return run.conv2d(*_alike(x, w), *map(pair, (stride, padding, dilation)), b, *taps)
 
 
 def conv2d_input_grad(
@@ -37,11 +48,23 @@ def conv2d_input_grad(
     stride: Pair = 1,
     padding: Pair = 0,
     dilation: Pair = 1,
+    mask: Mask | None = None,
 ) -> Array:
     """(N, O, OH, OW) and (O, C, KH, KW) to (N, C, H, W): also the transposed convolution."""
-    options = check_input_grad(g, w, input_size, stride, padding, dilation)
-    run = implementation("conv2d", g, w)
-    return run.conv2d_input_grad(*alike(g, w), pair(input_size), *options)
+    if g.ndim != 4 or w.ndim != 4 or 0 in w.shape[:2]:
+        raise ValueError(
+            f"conv2d_input_grad takes g (N, O, OH, OW) and w (O, C, KH, KW), not {g.shape} and "
+            f"{w.shape}"
+        )
+    size = output_size(input_size, w.shape[2:], stride, padding, dilation)
+    if g.shape[1:] != (len(w), *size):
+        raise ValueError(
+            f"conv2d_input_grad of g {g.shape} and w {w.shape}: for an input of "
+            f"{pair(input_size)}, g must be (N, {len(w)}, {size[0]}, {size[1]})"
+        )
+    run, taps = _chosen(mask, w.shape[2:], g, w)
+    options = map(pair, (input_size, stride, padding, dilation))
+    return run.conv2d_input_grad(*_alike(g, w), *options, *taps)
 
 
 def conv2d_weight_grad(
@@ -51,58 +74,34 @@ def conv2d_weight_grad(
     stride: Pair = 1,
     padding: Pair = 0,
     dilation: Pair = 1,
+    mask: Mask | None = None,
 ) -> Array:
-    """(N, C, H, W) and (N, O, OH, OW) to (O, C, KH, KW)."""
-    options = check_weight_grad(x, g, kernel_size, stride, padding, dilation)
-    run = implementation("conv2d", x, g)
-    return run.conv2d_weight_grad(*alike(x, g), pair(kernel_size), *options)
-
-
-def check_conv2d(x: Array, w: Array, b: Array | None, *options: Pair) -> Options:
-    """The options as pairs, if x, w and b have shapes of a convolution."""
-    if x.ndim != 4 or w.ndim != 4 or x.shape[1] != w.shape[1] or 0 in w.shape[:2]:
-        raise ValueError(
-            f"conv2d takes x (N, C, H, W) and w (O, C, KH, KW), not {x.shape} and {w.shape}"
-        )
-    if b is not None and b.shape != w.shape[:1]:
-        raise ValueError(f"conv2d with w {w.shape} takes b ({len(w)},), not {b.shape}")
-    output_size(x.shape[2:], w.shape[2:], *options)
-    return tuple(map(pair, options))
-
-
-def check_input_grad(g: Array, w: Array, input_size: Pair, *options: Pair) -> Options:
-    """The options as pairs, if g can be of the result of w on images of `input_size`."""
-    if g.ndim != 4 or w.ndim != 4 or 0 in w.shape[:2]:
-        raise ValueError(
-            f"conv2d_input_grad takes g (N, O, OH, OW) and w (O, C, KH, KW), not {g.shape} and "
-            f"{w.shape}"
-        )
-    expected = (w.shape[0], *output_size(input_size, w.shape[2:], *options))
-    if g.shape[1:] != expected:
-        raise ValueError(
-            f"conv2d_input_grad of g {g.shape} and w {w.shape}: for an input of "
-            f"{pair(input_size)}, g must be (N, {', '.join(map(str, expected))})"
-        )
-    return tuple(map(pair, options))
-
-
-def check_weight_grad(x: Array, g: Array, kernel_size: Pair, *options: Pair) -> Options:
-    """The options as pairs, if g can be of the result of a kernel of this size on x."""
+    """(N, C, H, W) and (N, O, OH, OW) to (O, C, KH, KW), 0 where a mask is."""
     if x.ndim != 4 or g.ndim != 4 or len(x) != len(g) or 0 in (x.shape[1], g.shape[1]):
         raise ValueError(
             f"conv2d_weight_grad takes x (N, C, H, W) and g (N, O, OH, OW), not {x.shape} and "
             f"{g.shape}"
         )
-    expected = output_size(x.shape[2:], kernel_size, *options)
-    if g.shape[2:] != expected:
+    size = output_size(x.shape[2:], kernel_size, stride, padding, dilation)
+    if g.shape[2:] != size:
         raise ValueError(
             f"conv2d_weight_grad of x {x.shape} and g {g.shape}: for a kernel of "
-            f"{pair(kernel_size)}, g must be (N, O, {expected[0]}, {expected[1]})"
+            f"{pair(kernel_size)}, g must be (N, O, {size[0]}, {size[1]})"
         )
-    return tuple(map(pair, options))
+    run, taps = _chosen(mask, pair(kernel_size), x, g)
+    options = map(pair, (kernel_size, stride, padding, dilation))
+    return run.conv2d_weight_grad(*_alike(x, g), *options, *taps)
 
 
-def alike(*arrays: Array) -> list[Array]:
+def _chosen(mask: Mask | None, kernel_size: tuple[int, int], *arrays: Array) -> tuple[Any, tuple]:
+    """The implementation, and its further argument where there is a mask: the live taps."""
+    if mask is None:
+        return implementation("conv2d", *arrays), ()
+    taps = live_taps(mask, kernel_size)
+    return implementation("masked_conv2d", *arrays), (taps,)
+
+
+def _alike(*arrays: Array) -> list[Array]:
     """The arrays in the wider of their dtypes."""
     dtype = namespace(arrays[0]).result_type(*arrays)
     return [array.astype(dtype, copy=False) for array in arrays]

@@ -2,7 +2,7 @@
 
 With x padded, its channels last in memory and (N, OH, OW) read as one index of pixels, the three
 readings of the trilinear form are products of matrices that need not be built, since a table can
-say where each of their elements lies (`kernels.register_tile`): with `pixels[p]` the corner of
+say where each of their elements lies (`kernels.cpu.register_tile`): with `pixels[p]` the corner of
 the window of output pixel p, and `window[k]` the place of (tap, channel) k in a window,
 
     forward        y[p, :]     += sum over k of  x[pixels[p] + window[k]] W[k, :]
@@ -26,10 +26,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kernels import threads
-from kernels.compiled import compiled
 from kernels.conv2d.reference import output_size
-from kernels.register_tile import REGISTER_BYTES, VECTORS, pitch, product, whole_vectors
+from kernels.cpu import threads
+from kernels.cpu.compile import njit_cached
+from kernels.cpu.register_tile import REGISTER_BYTES, VECTORS, pitch, product, whole_vectors
 
 threads.take_cores_from_blas()
 
@@ -187,7 +187,7 @@ def _tables(input_size, size, channels, geometry):
     return pixels, (corners[:, None] + np.arange(channels)).reshape(-1)
 
 
-@compiled
+@njit_cached
 def _forward(x, weights, b, y, pixels, window, top, left, start, stop):
     size = y.shape[1] * y.shape[2]
     together = len(pixels) // size
@@ -207,7 +207,7 @@ def _forward(x, weights, b, y, pixels, window, top, left, start, stop):
             )  # fmt: skip
 
 
-@compiled
+@njit_cached
 def _input_grad(g, weights, x, pixels, corners, c, top, left, start, stop):
     size = g.shape[1] * g.shape[2]
     together = len(pixels) // size
@@ -235,7 +235,7 @@ def _input_grad(g, weights, x, pixels, corners, c, top, left, start, stop):
             x[n : n + count] = inside[:count]
 
 
-@compiled
+@njit_cached
 def _input_grad_by_window(g, weights, x, pixels, window, wide, top, left, start, stop):
     size = g.shape[1] * g.shape[2]
     together = len(pixels) // size
@@ -262,7 +262,7 @@ def _input_grad_by_window(g, weights, x, pixels, window, wide, top, left, start,
         x[n : n + count] = padded[:count, top : top + height, left : left + width]
 
 
-@compiled
+@njit_cached
 def _weight_grad(x, g, weights, pixels, window, g_pitch, top, left, first_share, last_share):
     """`weights` holds zeros, for each share of the images its own."""
     size = g.shape[1] * g.shape[2]
@@ -286,7 +286,7 @@ def _weight_grad(x, g, weights, pixels, window, g_pitch, top, left, first_share,
                 )  # fmt: skip
 
 
-@compiled
+@njit_cached
 def _fill(y, b, start, stop):
     """Pixels start to stop of y, counted over all images, with b (O,)."""
     pixels = y.reshape(-1, len(b))
@@ -295,14 +295,14 @@ def _fill(y, b, start, stop):
             pixels[p, j] = b[j]
 
 
-@compiled
+@njit_cached
 def _chunk(terms, columns, itemsize):
     """How many terms of a sum to take at a time, in even cuts: CHUNK of the B of a tile."""
     most = CHUNK // (min(columns * itemsize, VECTORS * REGISTER_BYTES))
     return -(-terms // -(-terms // most))
 
 
-@compiled
+@njit_cached
 def _buffer(count, shape, channels, top, left, dtype):
     """Zeros for padded images of these channels; nothing, if they can be used as they are."""
     _, height, width, c = shape
@@ -311,7 +311,7 @@ def _buffer(count, shape, channels, top, left, dtype):
     return np.zeros((count, height + 2 * top, width + 2 * left, channels), dtype)
 
 
-@compiled
+@njit_cached
 def _padded(images, n, count, top, left, buffer):
     """Where to read `count` of the images, from the n-th on, with padding: an array, and from."""
     if not len(buffer):

@@ -12,12 +12,12 @@ from math import prod
 
 import numpy as np
 
-from kernels.compiled import compiled
-from kernels.threads import run, run_if_large
+from kernels.cpu.compile import njit_cached
+from kernels.cpu.threads import run, run_if_large
 
 BLOCK = 64
 LONG = 128  # elements of a row, which pay for its start
-_compiled = partial(compiled, error_model="numpy", fastmath={"contract", "reassoc"})
+_njit = partial(njit_cached, error_model="numpy", fastmath={"contract", "reassoc"})
 
 
 def group_norm(x, w, b, groups, eps):
@@ -61,7 +61,7 @@ def _images(rows, shape):
     return np.moveaxis(rows.reshape(n, *size, c), -1, 1)
 
 
-@_compiled
+@_njit
 def _forward(x, w, b, y, groups, eps, start, stop):
     mean, scale, shift, block = _line(x), _line(x), _line(x), _line(x)
     r = np.empty(len(w))
@@ -75,7 +75,7 @@ def _forward(x, w, b, y, groups, eps, start, stop):
                 out[c] = (row[c] - mean[c]) * scale[c] + shift[c]
 
 
-@_compiled
+@_njit
 def _input_grad(g, x, w, d, groups, eps, start, stop):
     mean, mean_g, scale, slope = _line(x), _line(x), _line(x), _line(x)
     r, g_sums, sums = np.empty(len(w)), np.empty(len(w)), np.empty(len(w))
@@ -94,7 +94,7 @@ def _input_grad(g, x, w, d, groups, eps, start, stop):
                 out[c] = g_row[c] * scale[c] - mean_g[c] - (row[c] - mean[c]) * slope[c]
 
 
-@_compiled
+@_njit
 def _weight_grad(g, x, d, groups, eps, start, stop):
     mean, g_block, block = _line(x), _line(x), _line(x)
     r, g_sums = np.empty(d.shape[1]), np.empty(d.shape[1])
@@ -104,19 +104,19 @@ def _weight_grad(g, x, d, groups, eps, start, stop):
         d[n] *= r
 
 
-@_compiled
+@_njit
 def _channel_sums(x, d, start, stop):
     block = _line(x)
     for n in range(start, stop):
         _sums(x[n], block, d[n])
 
 
-@_compiled
+@_njit
 def _line(x):
     return np.zeros(x.shape[2], x.dtype)
 
 
-@_compiled
+@_njit
 def _moments(rows, groups, eps, block, mean, r):
     """The mean, along a row, and r = 1 / sqrt(var + eps) of its group, for each channel."""
     count = rows.size // groups
@@ -129,7 +129,7 @@ def _moments(rows, groups, eps, block, mean, r):
         r[c] = 1 / np.sqrt(r[c] + eps)
 
 
-@_compiled
+@_njit
 def _average(sums, groups, count, means):
     """For each channel the mean over its group of `count` elements, out of the channels' sums."""
     size = len(sums) // groups
@@ -141,7 +141,7 @@ def _average(sums, groups, count, means):
             means[c] = total / count
 
 
-@_compiled
+@_njit
 def _spread(values, row):
     """A value of each channel, for each of its elements in a row."""
     for first in range(0, len(row), len(values)):
@@ -149,7 +149,7 @@ def _spread(values, row):
             row[first + c] = values[c]
 
 
-@_compiled
+@_njit
 def _sums(rows, block, sums):
     """The sum over the positions, for each channel."""
     sums[:] = 0
@@ -162,7 +162,7 @@ def _sums(rows, block, sums):
         _gather(block, sums)
 
 
-@_compiled
+@_njit
 def _squares(rows, mean, block, sums):
     """The sum of (x - mean)^2, likewise."""
     sums[:] = 0
@@ -175,7 +175,7 @@ def _squares(rows, mean, block, sums):
         _gather(block, sums)
 
 
-@_compiled
+@_njit
 def _products(g, rows, mean, g_block, block, g_sums, sums):
     """The sums of g and of g (x - mean), likewise."""
     g_sums[:], sums[:] = 0, 0
@@ -190,7 +190,7 @@ def _products(g, rows, mean, g_block, block, g_sums, sums):
         _gather(block, sums)
 
 
-@_compiled
+@_njit
 def _gather(block, sums):
     """Add the elements of each channel in a row."""
     for first in range(0, len(block), len(sums)):

@@ -11,22 +11,24 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-from numba import float32, int32, int64, uint32
+from numba import cuda, float32, int32, int64, uint32
 
-from kernels import ptx
 from kernels.conv2d import cuda as dense
-from kernels.conv2d.cuda_weight_grad import weight_grad
 from kernels.conv2d.reference import output_size
+from kernels.cuda import commit_group, copy4_async, load4, wait_group
+from kernels.cuda.launch import ALIGNED, jit_for, launch, on_device_of
 from kernels.dispatch import Array, namespace
-from kernels.ptx import ALIGNED, commit_group, copy4_async, cuda, load4, wait_group
+
+conv2d_weight_grad = dense.conv2d_weight_grad
 
 Pair = tuple[int, int]
 Block = tuple[int, int, int, int]
 """Of a thread its channels and pixels, of a block its threads along pixels and along channels."""
 
-FEW_CHANNELS = 4
+MAX_CHANNELS = 4
+"""Of the images that the direct kernel reads, or makes as a gradient."""
 
-MOST_TAPS, ROOMS = 64, (1024, 3840)
+MAX_TAPS, ROOMS = 64, (1024, 3840)
 """The live taps, and the pixels of one channel, that the direct kernel has shared memory for."""
 
 NOWHERE = 0xFFFFFFFF
@@ -36,19 +38,19 @@ MULTIPROCESSORS, BLOCKS = 132, 4
 """Of an H100 or H200, and the blocks for each. Constants, so that the order of a sum is too."""
 
 
-def masked_conv2d(
+def conv2d(
     x: Array,
     w: Array,
-    taps: Sequence[int],
     stride: Pair,
     padding: Pair,
     dilation: Pair,
-    b: Array | None = None,
+    b: Array | None,
+    taps: Sequence[int],
     block: Block | None = None,
 ) -> Array:
     """(N, C, H, W) and (O, C, KH, KW) to (N, O, OH, OW). `block` is the direct kernel's."""
     y = None
-    if x.shape[1] <= FEW_CHANNELS:
+    if x.shape[1] <= MAX_CHANNELS:
         size = output_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
         groups = 4 if len(w) > 32 else 2 if len(w) > 16 else 1
         block = block or (16, 4, 128 // groups, groups)
@@ -61,14 +63,14 @@ def masked_conv2d(
     return y
 
 
-def masked_conv2d_input_grad(
+def conv2d_input_grad(
     g: Array,
     w: Array,
-    taps: Sequence[int],
     input_size: Pair,
     stride: Pair,
     padding: Pair,
     dilation: Pair,
+    taps: Sequence[int],
     block: Block | None = None,
 ) -> Array:
     """(N, O, OH, OW) and (O, C, KH, KW) to (N, C, H, W).
@@ -80,28 +82,15 @@ def masked_conv2d_input_grad(
     with -d for d, -p for p, and the two kinds of channels in each other's place.
     """
     dx, channels = None, w.shape[1]
-    if channels <= FEW_CHANNELS and stride == (1, 1):
+    if channels <= MAX_CHANNELS and stride == (1, 1):
         block = block or (channels, 8, 128, 1)
         strides = w[0, 0].size, w[0].size
         minus_padding, minus_dilation = (-padding[0], -padding[1]), (-dilation[0], -dilation[1])
         shape = channels, *input_size
         dx = direct(g, w, strides, taps, shape, stride, minus_padding, minus_dilation, block)
     if dx is None:
-        dx = dense.conv2d_input_grad(g, w, input_size, stride, padding, dilation, taps=taps)
+        dx = dense.conv2d_input_grad(g, w, input_size, stride, padding, dilation, taps)
     return dx
-
-
-def masked_conv2d_weight_grad(
-    x: Array,
-    g: Array,
-    taps: Sequence[int],
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-) -> Array:
-    """(N, C, H, W) and (N, O, OH, OW) to (O, C, KH, KW), 0 at dead taps."""
-    return weight_grad(x, g, kernel_size, stride, padding, dilation, taps)
 
 
 def direct(
@@ -131,10 +120,10 @@ def direct(
     reach = tuple(max(along) - min(along) for along in places)
 
     pixels = thread_pixels * lanes
-    rows = most_rows(pixels, out_height, out_width, stride[0], reach[0])
+    rows = max_rows(pixels, out_height, out_width, stride[0], reach[0])
     columns = (out_width - 1) * stride[1] + reach[1] + 1
     rooms = [room for room in ROOMS if rows * columns <= room]
-    if not rooms or len(taps) > MOST_TAPS or n == 0:
+    if not rooms or len(taps) > MAX_TAPS or n == 0:
         return None
 
     pixel_blocks = -(-n * out_height * out_width // pixels)
@@ -144,13 +133,13 @@ def direct(
     splits = -(-channels // channels_of_block)
     xp = namespace(x)
     y = xp.empty((splits, n, *y_shape), np.float32)
-    ptx.launch(
+    launch(
         direct_kernel(*block, rooms[0]),
         (pixel_blocks, channel_blocks, splits),
         lanes * groups,
         xp.ascontiguousarray(x).reshape(-1),
         xp.ascontiguousarray(w).reshape(-1),
-        ptx.on_device_of(x, taps),
+        on_device_of(x, taps),
         y.reshape(-1),
         *(x.shape, y.shape, w_strides, stride, padding, dilation, corner, reach),
         *(w.shape[3], channels_of_block),
@@ -158,7 +147,7 @@ def direct(
     return y[0] if splits == 1 else y.sum(axis=0)
 
 
-def most_rows(pixels: int, out_height: int, out_width: int, stride: int, reach: int) -> int:
+def max_rows(pixels: int, out_height: int, out_width: int, stride: int, reach: int) -> int:
     """The most rows of the tall image that `pixels` neighbouring pixels look at.
 
     The next row of an image is `stride` further, but the next image begins below all that this
@@ -185,7 +174,7 @@ def direct_kernel(thread_channels: int, thread_pixels: int, lanes: int, groups: 
     # The weights are (tap, channel of y). With rows 4 longer than they need be, a warp that copies
     # the taps of a channel writes to 8 banks and not to one.
     pitch = padded * groups + 4
-    w_size = MOST_TAPS * pitch
+    w_size = MAX_TAPS * pitch
 
     @cuda.jit(device=True)
     def place(pixel, y_shape, stride, rows_of_image):
@@ -195,7 +184,7 @@ def direct_kernel(thread_channels: int, thread_pixels: int, lanes: int, groups: 
         i, j = uint32(pixel // width), uint32(pixel % width)
         return uint32(image * rows_of_image + i * stride[0]), uint32(j * stride[1])
 
-    @ptx.jit_for(threads, BLOCKS)
+    @jit_for(threads, BLOCKS)
     def direct(
         x, w, taps, y, x_shape, y_shape, w_strides, stride, padding, dilation, corner, reach,
         kernel_columns, channels_of_block,
@@ -203,7 +192,7 @@ def direct_kernel(thread_channels: int, thread_pixels: int, lanes: int, groups: 
         x_tile = cuda.shared.array(room, float32, ALIGNED)
         sources = cuda.shared.array(room, uint32)
         w_tile = cuda.shared.array(w_size, float32, ALIGNED)
-        offsets = cuda.shared.array(MOST_TAPS, uint32)
+        offsets = cuda.shared.array(MAX_TAPS, uint32)
         total = cuda.local.array((thread_channels, thread_pixels), float32)
         x_values = cuda.local.array(thread_pixels, float32)
         w_values = cuda.local.array(padded, float32)

@@ -6,15 +6,15 @@ from kernels.conv2d import reference
 from kernels.dispatch import namespace
 
 
-def masked_conv2d(x, w, taps, stride, padding, dilation, b=None):
+def conv2d(x, w, stride, padding, dilation, b, taps):
     return reference.conv2d(x, masked(w, taps), stride, padding, dilation, b)
 
 
-def masked_conv2d_input_grad(g, w, taps, input_size, stride, padding, dilation):
+def conv2d_input_grad(g, w, input_size, stride, padding, dilation, taps):
     return reference.conv2d_input_grad(g, masked(w, taps), input_size, stride, padding, dilation)
 
 
-def masked_conv2d_weight_grad(x, g, taps, kernel_size, stride, padding, dilation):
+def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, taps):
     w = reference.conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation)
     return masked(w, taps)
 

@@ -4,21 +4,16 @@ The cores share a large array as a convolution has them share its images: what t
 the other is slow to read.
 """
 
-from functools import partial
-
 import numpy as np
-from numba import float32, njit
+from numba import float32
 
-from kernels.compiled import compiled
+from kernels.cpu.threads import MIN_SHARED_SIZE, run_if_large
+from kernels.cpu.vector_math import exp, njit_elementwise, njit_inlined
 from kernels.pointwise import reference
-from kernels.reparameterize.cpu import exp
-from kernels.threads import LARGE, run_if_large
-
-_compiled = partial(compiled, error_model="numpy", fastmath={"contract"})
 
 
 def add(x, y):
-    few = x.dtype != np.float32 or x.size < LARGE
+    few = x.dtype != np.float32 or x.size < MIN_SHARED_SIZE
     return reference.add(x, y) if few else _over(_add, x, y)
 
 
@@ -63,49 +58,49 @@ def _flat(operand, like):
     return operand.ravel(order="K")
 
 
-@_compiled
+@njit_elementwise
 def _add(x, y, z, start, stop):
     x, y, z = x[start:stop], y[start:stop], z[start:stop]
     for i in range(len(z)):
         z[i] = x[i] + y[i]
 
 
-@_compiled
+@njit_elementwise
 def _leaky_relu(x, y, slope, start, stop):
     x, y = x[start:stop], y[start:stop]
     for i in range(len(x)):
         y[i] = x[i] if not x[i] <= float32(0) else slope * x[i] if slope else float32(0)
 
 
-@_compiled
+@njit_elementwise
 def _leaky_relu_grad(g, y, d, slope, start, stop):
     g, y, d = g[start:stop], y[start:stop], d[start:stop]
     for i in range(len(d)):
         d[i] = g[i] if not y[i] <= float32(0) else slope * g[i] if slope else float32(0)
 
 
-@njit(forceinline=True, fastmath={"contract"})
+@njit_inlined
 def _logistic(x):
     """As the reference has it: no exponent is ever positive."""
     e = exp(-abs(x))
     return (e if x < float32(0) else float32(1)) / (float32(1) + e)
 
 
-@_compiled
+@njit_elementwise
 def _sigmoid(x, y, start, stop):
     x, y = x[start:stop], y[start:stop]
     for i in range(len(x)):
         y[i] = _logistic(x[i])
 
 
-@_compiled
+@njit_elementwise
 def _silu(x, y, start, stop):
     x, y = x[start:stop], y[start:stop]
     for i in range(len(x)):
         y[i] = x[i] * _logistic(x[i])
 
 
-@_compiled
+@njit_elementwise
 def _silu_grad(g, x, d, start, stop):
     g, x, d = g[start:stop], x[start:stop], d[start:stop]
     for i in range(len(d)):

@@ -10,13 +10,13 @@ in the same order.
 import math
 
 import numpy as np
-from numba import float32, int32, uint32, uint64
+from numba import cuda, float32, int32, uint32, uint64
 
-from kernels import ptx
+from kernels.cuda import load4, store4
+from kernels.cuda.launch import SIMULATED, launch
 from kernels.dispatch import Array, namespace
-from kernels.ptx import cuda, load4, store4
 from kernels.reparameterize.philox import philox
-from kernels.reparameterize.series import NEAR_0, remainder
+from kernels.series import NEAR_0, remainder
 
 THREADS = 256  # in a thread block
 
@@ -175,7 +175,7 @@ def _aligned(*arrays: Array) -> bool:
 
 
 def normal(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dtype) -> Array:
-    if ptx.SIMULATED:
+    if SIMULATED:
         eps = np.empty(shape, dtype)
     else:
         import cupy
@@ -183,7 +183,7 @@ def normal(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dtype) -> A
         eps = cupy.empty(shape, dtype)
     if eps.size:
         grid = -(-eps.size // (4 * THREADS))
-        ptx.launch(_normal, grid, THREADS, eps.reshape(-1), np.uint64(seed), np.uint64(offset))
+        launch(_normal, grid, THREADS, eps.reshape(-1), np.uint64(seed), np.uint64(offset))
     return eps
 
 
@@ -195,7 +195,7 @@ def reparameterize(mu: Array, logvar: Array, seed: int, offset: int, z: Array, k
     mu, logvar, z, kl = _flat(mu), _flat(logvar), z.reshape(-1), kl.reshape(-1)
     grid, block = _geometry(kl.size, columns)
     numbers = np.uint64(seed), np.uint64(offset), columns
-    ptx.launch(_forward, grid, block, mu, logvar, z, kl, *numbers, _aligned(mu, logvar, z))
+    launch(_forward, grid, block, mu, logvar, z, kl, *numbers, _aligned(mu, logvar, z))
 
 
 def reparameterize_logvar_grad(
@@ -206,5 +206,5 @@ def reparameterize_logvar_grad(
         arrays = _flat(g_z), _flat(logvar), g_logvar.reshape(-1)
         grid, block = _geometry(g_kl.size, g_z.shape[-1])
         numbers = np.uint64(seed), np.uint64(offset), g_z.shape[-1]
-        ptx.launch(_logvar_grad, grid, block, *arrays, _flat(g_kl), *numbers, _aligned(*arrays))
+        launch(_logvar_grad, grid, block, *arrays, _flat(g_kl), *numbers, _aligned(*arrays))
     return g_logvar

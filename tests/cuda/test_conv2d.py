@@ -9,15 +9,16 @@ from tests.cuda import SIMULATED, needs_cuda, on_device, to_numpy
 
 needs_cuda()
 
-from kernels import ptx  # noqa: E402
-from kernels.conv2d import cuda, implicit_gemm, ladder, reference  # noqa: E402
+from kernels.conv2d import cuda, reference  # noqa: E402
+from kernels.conv2d.cuda import implicit_gemm, ladder  # noqa: E402
+from kernels.cuda.launch import launch  # noqa: E402
 
 SMALL = implicit_gemm.Tile(16, 16, 8, 3)
 """4 threads: the same kernel, for the simulator."""
 
 RUNGS = ladder.LADDER | {
     "shared tile": partial(ladder.shared_tile, side=4),
-    "register tile": partial(ladder.register_tile, side=16, depth=4),
+    "thread tile": partial(ladder.thread_tile, side=16, depth=4),
 }
 GEOMETRIES = [
     # x, out channels, kernel size, stride, padding, dilation
@@ -168,4 +169,4 @@ def test_what_is_too_large_for_a_launch_is_refused():
         cuda.conv2d_input_grad(on_device(g), on_device(w), (300, 300), (256, 256), (0, 0), (1, 1))
     large = np.broadcast_to(np.float32(0), (2**16, 2**16))
     with pytest.raises(ValueError, match="an array of 4,294,967,296 elements"):
-        ptx.launch(None, 1, 1, large)
+        launch(None, 1, 1, large)

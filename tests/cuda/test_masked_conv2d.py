@@ -12,7 +12,7 @@ needs_cuda()
 from kernels.conv2d.reference import output_size  # noqa: E402
 from kernels.masked_conv2d import cuda, live_taps, reference  # noqa: E402
 
-OUT_OF_FEW = (4, 2, 4, 2)
+BLOCK = (4, 2, 4, 2)
 """A block of the direct kernel for the simulator: 8 threads, with 8 pixels of 8 channels."""
 
 CROSS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]])
@@ -74,38 +74,38 @@ def multiprocessors(request, monkeypatch):
 @pytest.mark.parametrize("case", FEW_CHANNELS + STRIDED, ids=str)
 def test_few_channels_forward(case, direct_only, multiprocessors):
     x, w, _, taps, options = problem(*case)
-    y = cuda.masked_conv2d(on_device(x), on_device(w), taps, *options, block=OUT_OF_FEW)
-    assert_close(y, reference.masked_conv2d(x.astype(float), w.astype(float), taps, *options))
+    y = cuda.conv2d(on_device(x), on_device(w), *options, None, taps, BLOCK)
+    assert_close(y, reference.conv2d(x.astype(float), w.astype(float), *options, None, taps))
 
 
 @pytest.mark.parametrize("case", CHOSEN, ids=str)
 def test_a_bias(case):
     x, w, _, taps, options = problem(*case)
     b = random(len(w))
-    y = cuda.masked_conv2d(on_device(x), on_device(w), taps, *options, on_device(b))
-    assert_close(y, reference.masked_conv2d(x.astype(float), w.astype(float), taps, *options, b))
+    y = cuda.conv2d(on_device(x), on_device(w), *options, on_device(b), taps)
+    assert_close(y, reference.conv2d(x.astype(float), w.astype(float), *options, b, taps))
 
 
 @pytest.mark.parametrize("case", FEW_CHANNELS, ids=str)
 def test_few_channels_input_grad(case, direct_only, multiprocessors):
     x, w, g, taps, options = problem(*case)
     size, block = x.shape[2:], (x.shape[1], 2, 8, 1)
-    dx = cuda.masked_conv2d_input_grad(on_device(g), on_device(w), taps, size, *options, block)
+    dx = cuda.conv2d_input_grad(on_device(g), on_device(w), size, *options, taps, block)
     g, w = g.astype(float), w.astype(float)
-    assert_close(dx, reference.masked_conv2d_input_grad(g, w, taps, size, *options))
+    assert_close(dx, reference.conv2d_input_grad(g, w, size, *options, taps))
 
 
 @pytest.mark.parametrize("case", CHOSEN, ids=str)
 def test_all_three_with_the_blocks_they_choose(case):
     x, w, g, taps, options = problem(*case)
-    for name, a, b, size in (
-        ("masked_conv2d", x, w, ()),
-        ("masked_conv2d_input_grad", g, w, (x.shape[2:],)),
-        ("masked_conv2d_weight_grad", x, g, (w.shape[2:],)),
+    for name, a, b, arguments in (
+        ("conv2d", x, w, (*options, None, taps)),
+        ("conv2d_input_grad", g, w, (x.shape[2:], *options, taps)),
+        ("conv2d_weight_grad", x, g, (w.shape[2:], *options, taps)),
     ):
-        got = getattr(cuda, name)(on_device(a), on_device(b), taps, *size, *options)
-        a, b = a.astype(float), b.astype(float)
-        assert_close(got, getattr(reference, name)(a, b, taps, *size, *options))
+        got = getattr(cuda, name)(on_device(a), on_device(b), *arguments)
+        expected = getattr(reference, name)(a.astype(float), b.astype(float), *arguments)
+        assert_close(got, expected)
 
 
 LAYOUTS = [
@@ -119,8 +119,8 @@ LAYOUTS = [
 def test_any_layout_of_memory(layout, direct_only):
     x, w = layout(on_device(random(2, 2, 5, 5))), layout(on_device(random(2, 2, 5, 5)))
     taps = [0, 2]
-    rest = taps, (1, 1), (1, 1), (1, 1), None, OUT_OF_FEW
-    assert (cuda.masked_conv2d(x, w, *rest) == cuda.masked_conv2d(x.copy(), w.copy(), *rest)).all()
+    rest = (1, 1), (1, 1), (1, 1), None, taps, BLOCK
+    assert (cuda.conv2d(x, w, *rest) == cuda.conv2d(x.copy(), w.copy(), *rest)).all()
 
 
 def test_what_only_dead_taps_see_is_not_used(direct_only):
@@ -129,9 +129,9 @@ def test_what_only_dead_taps_see_is_not_used(direct_only):
     x[:, :, -1, -1] = np.nan  # the live taps of a window are above its pixel, or to the left
     g[:, :, 0, 0] = np.nan  # so those of the first window are all outside
     w = on_device(w)
-    y = cuda.masked_conv2d(on_device(x), w, taps, *options, block=OUT_OF_FEW)
+    y = cuda.conv2d(on_device(x), w, *options, None, taps, BLOCK)
     block = (2, 2, 8, 1)
-    dx = cuda.masked_conv2d_input_grad(on_device(g), w, taps, (4, 5), *options, block)
+    dx = cuda.conv2d_input_grad(on_device(g), w, (4, 5), *options, taps, block)
     assert np.isfinite(to_numpy(y)).all() and np.isfinite(to_numpy(dx)).all()
 
 
@@ -139,8 +139,7 @@ def test_the_same_input_gives_the_same_bits(direct_only):
     _, w, g, taps, options = problem((2, 1, 5, 6), 9, (3, 3), (1, 1), (1, 1), (1, 1), "B")
     arrays = on_device(g), on_device(w)
     first, second = (
-        cuda.masked_conv2d_input_grad(*arrays, taps, (5, 6), *options, (1, 2, 8, 1))
-        for _ in range(2)
+        cuda.conv2d_input_grad(*arrays, (5, 6), *options, taps, (1, 2, 8, 1)) for _ in range(2)
     )
     np.testing.assert_array_equal(to_numpy(first), to_numpy(second))
 
@@ -154,7 +153,7 @@ def test_the_direct_kernel_declines_what_it_has_no_room_for(x_shape, kernel_size
     x, w = on_device(random(*x_shape)), on_device(random(1, 1, *kernel_size))
     taps, one, zero = range(w.size), (1, 1), (0, 0)
     shape = (1, *output_size(x_shape[2:], kernel_size, one, zero, one))
-    assert cuda.direct(x, w, (1, 1), taps, shape, one, zero, one, OUT_OF_FEW) is None
+    assert cuda.direct(x, w, (1, 1), taps, shape, one, zero, one, BLOCK) is None
 
 
 @given(*[st.integers(1, 40)] * 2, *[st.integers(1, 7)] * 2, st.integers(1, 3), st.integers(0, 6))

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from numba import cuda
 
 from tests.cuda import needs_cuda, on_device, to_numpy
 
 needs_cuda()
 
 from kernels import dispatch  # noqa: E402
-from kernels.ptx import cuda, launch  # noqa: E402
+from kernels.cuda.launch import launch  # noqa: E402
 from kernels.reparameterize import cuda as implementation  # noqa: E402
 from kernels.reparameterize import (  # noqa: E402
     normal,

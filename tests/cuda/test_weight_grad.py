@@ -7,7 +7,7 @@ from tests.cuda import SIMULATED, needs_cuda, on_device, to_numpy
 
 needs_cuda()
 
-from kernels.conv2d.cuda_weight_grad import weight_grad  # noqa: E402
+from kernels.conv2d.cuda import conv2d_weight_grad as weight_grad  # noqa: E402
 from kernels.conv2d.reference import output_size  # noqa: E402
 from kernels.masked_conv2d import live_taps, reference  # noqa: E402
 
@@ -56,7 +56,7 @@ def test_the_gradient_is_that_of_the_definition(
     g = random(len(x), out_channels, *output_size(x_shape[2:], *options))
     taps = taps_of(mask, kernel_size)
     got = weight_grad(on_device(x), on_device(g), *options, None if mask == "all" else taps, tile)
-    expected = reference.masked_conv2d_weight_grad(x.astype(float), g.astype(float), taps, *options)
+    expected = reference.conv2d_weight_grad(x.astype(float), g.astype(float), *options, taps)
     np.testing.assert_allclose(
         to_numpy(got), expected, rtol=1e-5, atol=1e-5 * max(1, g[:, 0].size) ** 0.5
     )

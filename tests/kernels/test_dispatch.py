@@ -95,7 +95,7 @@ def test_a_rung_of_the_ladder_runs_without_a_gpu_and_its_loads_are_counted():
     """Neighbouring threads of the naive one take neighbouring images, each in its own sector."""
     sectors = []
     for rung in ("1", "2"):
-        program = [sys.executable, "-m", "kernels.conv2d", rung, "--size", "5"]
+        program = [sys.executable, "-m", "kernels.conv2d.cuda.ladder", rung, "--size", "5"]
         done = subprocess.run(program, capture_output=True, text=True, check=True)
         counts = re.findall(r"([\d,]+) (multiply-adds|elements|sectors)", done.stdout)
         numbers = {what: int(number.replace(",", "")) for number, what in counts}

@@ -24,7 +24,7 @@ SHAPES = {
 @pytest.fixture(autouse=True)
 def three_cores(monkeypatch):
     """The kernels have one until there is a convolution."""
-    monkeypatch.setattr("kernels.threads.CORES", 3)
+    monkeypatch.setattr("kernels.cpu.threads.CORES", 3)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -112,10 +112,10 @@ OTHERS = RNG.permutation(MANY)
 def test_a_value_depends_on_neither_size_nor_place_nor_cores(name, size, first, step, cores):
     some = slice(first, first + size * abs(step))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kernels.threads.CORES", cores)
+        patch.setattr("kernels.cpu.threads.CORES", cores)
         x, y = MANY[some][::step], OTHERS[some][::step]
         found = POINTWISE[name](x, y)
-        patch.setattr("kernels.threads.CORES", 1)
+        patch.setattr("kernels.cpu.threads.CORES", 1)
         expected = POINTWISE[name](MANY, OTHERS)[some][::step]
     np.testing.assert_array_equal(bits(found), bits(expected))
 
@@ -139,7 +139,7 @@ def test_groups_depend_on_neither_cores_nor_place_nor_the_rest_of_the_batch(monk
 
     expected = results(x, g)
     for cores in (1, 2, 3):
-        monkeypatch.setattr("kernels.threads.CORES", cores)
+        monkeypatch.setattr("kernels.cpu.threads.CORES", cores)
         for given_x in (LAYOUTS[layout](x), shifted):
             for mine, other in zip(results(given_x, g), expected):
                 np.testing.assert_array_equal(mine, other)

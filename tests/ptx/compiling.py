@@ -16,7 +16,7 @@ import numba
 import nvidia
 from numba import cuda
 
-from kernels import ptx
+from kernels.cuda import launch
 
 PTXAS = next(p for root in nvidia.__path__ for p in Path(root).glob("cu*/bin/ptxas"))
 
@@ -110,6 +110,6 @@ def launches(function: Callable, *args: Any) -> list[Launch]:
         grid, block = (n if isinstance(n, tuple) else (n,) for n in (grid, block))
         started.append(Launch(kernel, signature, grid, block))
 
-    with mock.patch.object(ptx, "start", record):
+    with mock.patch.object(launch, "start", record):
         function(*args)
     return started

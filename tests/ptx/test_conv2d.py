@@ -9,7 +9,8 @@ from tests.ptx.compiling import ARCHITECTURES, Launch, compiled, launches
 
 # isort: split
 # After `compiling`, which skips this file where there are no compilers.
-from kernels.conv2d import cuda, implicit_gemm, ladder
+from kernels.conv2d import cuda
+from kernels.conv2d.cuda import implicit_gemm, ladder
 
 OPTIONS = (1, 1), (1, 1), (1, 1)
 
@@ -41,7 +42,7 @@ BUDGETS = {
     "naive": Budget(of_3x3(ladder.naive, 64)[0], 32),
     "coalesced": Budget(of_3x3(ladder.coalesced, 64)[0], 32),
     "shared tile": Budget(of_3x3(ladder.shared_tile, 64)[0], 40, 2 * 16**2 * 4, 0, 32, 16),
-    "register tile": Budget(of_3x3(ladder.register_tile, 64)[0], 112, 2 * 64 * 8 * 4, 4, 0, 64),
+    "thread tile": Budget(of_3x3(ladder.thread_tile, 64)[0], 112, 2 * 64 * 8 * 4, 4, 0, 64),
     "pipelined, 128 x 128": Budget(of_3x3(cuda.conv2d, 128)[0], 128, 49_152, 64, 0, 1024),
     "pipelined, 64 x 128": Budget(of_3x3(cuda.conv2d, 64)[0], 128, 36_864, 64, 0, 1024),
     "pipelined, 32 x 64": Budget(of_3x3(cuda.conv2d, 32)[0], 128, 12_288, 64, 0, 1024),

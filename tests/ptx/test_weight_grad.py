@@ -7,14 +7,14 @@ from tests.ptx.compiling import ARCHITECTURES, compiled, launches
 
 # isort: split
 # After `compiling`, which skips this file where there are no compilers.
-from kernels.conv2d.cuda_weight_grad import BLOCKS, STAGES, weight_grad
+from kernels.conv2d.cuda.weight_grad import BLOCKS, STAGES, conv2d_weight_grad
 
 
 def started(channels: int, out_channels: int, size: int = 28):
     """For a 3x3 kernel and a batch of 128."""
     x = np.broadcast_to(np.float32(0), (128, channels, size, size))
     g = np.broadcast_to(np.float32(0), (128, out_channels, size, size))
-    return launches(weight_grad, x, g, (3, 3), (1, 1), (1, 1), (1, 1))
+    return launches(conv2d_weight_grad, x, g, (3, 3), (1, 1), (1, 1), (1, 1))
 
 
 CASES = {

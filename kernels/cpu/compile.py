@@ -1,4 +1,4 @@
-"""Compilation of the CPU kernels, and the machine code that is kept on disk."""
+"""Compilation of the CPU kernels, and the cache of their machine code on the disk."""
 
 import os
 import pickle
@@ -14,27 +14,31 @@ import numpy as np
 from numba.core.caching import FunctionCache, NullCache
 from numba.core.serialize import dumps
 
+from kernels import machine
+
+PACKAGE = Path(__file__).parent.parent
 DIGEST = sha256().digest_size
 
 
-def compiled(function: Callable, **options: Any) -> Callable:
-    """By Numba, without the interpreter's lock, and kept on disk where a place can be written."""
+def njit_cached(function: Callable, **options: Any) -> Callable:
+    """Numba's njit, without the interpreter's lock and with the cache."""
     kernel = numba.njit(nogil=True, **options)(function)
-    if numba.config.DISABLE_JIT:
-        return kernel  # the function itself
+    if numba.config.DISABLE_JIT or machine.LEAVE_PROCESS:
+        return kernel
     try:
         kernel._cache = _Cache(function)
-    except RuntimeError:  # Numba's, for no such place
-        kernel._cache = _Nowhere()
+    except RuntimeError:  # Numba's, where no folder can be written
+        kernel._cache = _NoFolder()
     return kernel
 
 
 class _Cache(FunctionCache):
-    """Numba's cache, which runs whatever it finds, but with files that are checked.
+    """Numba's cache, with files that are checked: Numba's own runs whatever it finds.
 
-    There is one for each kernel, types of its arguments and processor. It begins with the SHA-256
-    of the rest, then comes that of what the code was made by, then the code. What is stale is
-    compiled anew without a word, what is damaged, or can't be read or written, with one.
+    There is a file for each kernel, types of its arguments and processor: the SHA-256 of the rest,
+    then that of the sources and versions which made the code, then the code. A file of other
+    sources or versions is replaced in silence. For one that is damaged, or cannot be read or
+    written, there is a message, and the kernel is compiled.
     """
 
     def load_overload(self, sig, target_context):
@@ -46,11 +50,11 @@ class _Cache(FunctionCache):
         except FileNotFoundError:
             return None
         except OSError as error:
-            return _say(f"{error}: compiled anew")
+            return _report(f"{error}: compiled again")
         if owner not in (0, getattr(os, "getuid", int)()):
-            return _say(f"{path} is another user's: compiled anew")
+            return _report(f"{path} is another user's: compiled again")
         if _digest(path, content[DIGEST:]) != content[:DIGEST]:
-            return _say(f"{path} is damaged: compiled anew")
+            return _report(f"{path} is damaged: compiled again")
         if content[DIGEST : 2 * DIGEST] != _made_by():
             return None
         return self._impl.rebuild(target_context, pickle.loads(content[2 * DIGEST :]))
@@ -62,19 +66,22 @@ class _Cache(FunctionCache):
         content = _made_by() + dumps(self._impl.reduce(data))
         try:
             self._impl.locator.ensure_cache_path()
-            with self._cache_file._open_for_write(path) as file:  # in one piece, or not at all
+            with self._cache_file._open_for_write(path) as file:  # all of it, or nothing
                 file.write(_digest(path, content) + content)
         except OSError as error:
-            _say(f"{error}: compiled for this time only")
+            _report(f"{error}: compiled for this process only")
 
     def _path(self, sig, codegen) -> Path:
         kind = sha256(repr((sig, codegen.magic_tuple())).encode()).hexdigest()
         return Path(self._cache_path) / f"{self._impl.filename_base}.{kind[:16]}.nbc"
 
 
-class _Nowhere(NullCache):
+class _NoFolder(NullCache):
     def save_overload(self, sig, data):
-        _say("no folder for the cache can be written (NUMBA_CACHE_DIR names one): compiled anew")
+        _report(
+            "no folder for the cache can be written: compiled for this process only "
+            "(NUMBA_CACHE_DIR names one)"
+        )
 
 
 def _digest(path: Path, content: bytes) -> bytes:
@@ -83,13 +90,12 @@ def _digest(path: Path, content: bytes) -> bytes:
 
 @cache
 def _made_by() -> bytes:
-    """Versions, and all files of the kernels, since they use functions of each other's."""
-    package = Path(__file__).parent
-    sources = [path.read_bytes() for path in sorted(package.rglob("*.py"))]
+    """The SHA-256 of the versions and of all sources, since kernels use functions of each other."""
+    sources = [path.read_bytes() for path in sorted(PACKAGE.rglob("*.py"))]
     return sha256(repr((sys.version, np.__version__, numba.__version__, sources)).encode()).digest()
 
 
 @cache
-def _say(what: str) -> None:
-    if _say.cache_info().currsize == 0:  # once is enough
-        print(f"chainrule: the kernels' cache: {what}", file=sys.stderr)
+def _report(message: str) -> None:
+    if _report.cache_info().currsize == 0:  # the first message only
+        print(f"chainrule: the kernels' cache: {message}", file=sys.stderr)

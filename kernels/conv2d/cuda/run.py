@@ -1,17 +1,19 @@
-"""`python -m kernels.conv2d RUNG`: one rung of the ladder beside the definition.
+"""Runs one rung of the ladder: checked against the definition, and timed.
 
 On a GPU, or else in Numba's simulator, which also counts what is loaded from the device's memory:
-elements, and sectors of 32 bytes that the 32 threads of a warp touch with one load. (A copy of 16
-bytes counts as four.) The counts of sectors are right where all threads do the same loads: without
-padding.
+elements, and the sectors of 32 bytes that the 32 threads of a warp touch with one load. (A copy of
+16 bytes counts as four.) The counts of sectors are right where all threads do the same loads, which
+is without padding. The simulator's time says nothing about a GPU's.
 """
 
 import argparse
+import inspect
 import os
 import sys
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
@@ -19,23 +21,22 @@ import numpy as np
 
 from kernels.conv2d import reference
 
-RUNGS = ("naive", "coalesced", "shared tile", "register tile", "pipelined")
+MODULE = "kernels.conv2d.cuda.ladder"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m kernels.conv2d", description=__doc__)
-    parser.add_argument("rung", type=int, choices=range(1, 6), help=", ".join(RUNGS))
+def main(ladder: dict[str, Callable]) -> None:
+    parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description=__doc__)
+    rungs = range(1, len(ladder) + 1)
+    parser.add_argument("rung", type=int, choices=rungs, help=", ".join(ladder))
     sizes = {"size": 6, "batch": 32, "inputs": 1, "outputs": 4, "kernel-size": 3}
-    for name, default in sizes.items():
-        parser.add_argument(f"--{name}", type=int, default=default, help=f"(default {default})")
-    for name, default in {"stride": 1, "padding": 0, "dilation": 1}.items():
+    for name, default in (sizes | {"stride": 1, "padding": 0, "dilation": 1}).items():
         parser.add_argument(f"--{name}", type=int, default=default, help=f"(default {default})")
     options = parser.parse_args()
     on_gpu = has_gpu()
     if not on_gpu and os.environ.get("NUMBA_ENABLE_CUDASIM") != "1":
-        # Numba is in the simulator from its import on, or never.
-        again = [sys.executable, "-m", "kernels.conv2d", *sys.argv[1:]]
-        os.execve(sys.executable, again, os.environ | {"NUMBA_ENABLE_CUDASIM": "1"})
+        # A process is in the simulator from the import of Numba on, or never.
+        command = [sys.executable, "-m", MODULE, *sys.argv[1:]]
+        os.execve(sys.executable, command, os.environ | {"NUMBA_ENABLE_CUDASIM": "1"})
     rng = np.random.default_rng(0)
     o, k, c = options.outputs, options.kernel_size, options.inputs
     x = rng.standard_normal((options.batch, c, options.size, options.size), np.float32)
@@ -45,7 +46,10 @@ def main() -> None:
         expected = reference.conv2d(x.astype(np.float64), w.astype(np.float64), *geometry)
     except ValueError as error:
         parser.error(str(error))
-    run(options.rung, x, w, geometry, expected, on_gpu)
+    name, convolve = list(ladder.items())[options.rung - 1]
+    print(f"Rung {options.rung}, {name}, {'on the GPU' if on_gpu else 'in the simulator'}.\n")
+    print(inspect.getdoc(convolve), "\n")
+    run(convolve, x, w, geometry, expected, on_gpu)
 
 
 def has_gpu() -> bool:
@@ -59,26 +63,24 @@ def has_gpu() -> bool:
         return False
 
 
-def run(rung: int, x: Any, w: Any, geometry: list, expected: np.ndarray, on_gpu: bool) -> None:
-    from kernels.conv2d.ladder import LADDER
-
-    name, convolve = list(LADDER.items())[rung - 1]
-    where, move = "in Numba's simulator", np.asarray
+def run(
+    convolve: Callable, x: Any, w: Any, geometry: list, expected: np.ndarray, on_gpu: bool
+) -> None:
+    loads = {}
     if on_gpu:
         import cupy
 
-        where, move = "on the GPU", cupy.asarray
-    x, w = move(x), move(w)
-    loads = {} if on_gpu else count_loads()
-    if on_gpu:
+        x, w = cupy.asarray(x), cupy.asarray(w)
         convolve(x, w, *geometry)  # compiles
+    else:
+        loads = count_loads()
     started = time.perf_counter()
     y = convolve(x, w, *geometry)
     y = y.get() if on_gpu else y
     seconds = time.perf_counter() - started
-    print(f"rung {rung}, {name}, {where}: x {x.shape}, w {w.shape}, y {y.shape}")
+    print(f"x {x.shape}, w {w.shape}, y {y.shape}: {seconds:.3g} s")
     error, largest = abs(y - expected).max(), abs(expected).max()
-    print(f"largest error {error:.1e}, beside values up to {largest:.2g}; {seconds:.3g} s")
+    print(f"largest error {error:.1e}, beside values up to {largest:.2g}")
     if loads:
         products, elements = expected.size * w[0].size, sum(map(len, loads.values()))
         sectors = sum(len(set(touched)) for touched in loads.values())
@@ -89,7 +91,7 @@ def run(rung: int, x: Any, w: Any, geometry: list, expected: np.ndarray, on_gpu:
 
 
 def count_loads() -> dict[tuple[int, ...], list[tuple[int, int]]]:
-    """To be filled by the simulator: the sectors that the threads of a warp touch with a load.
+    """The sectors that the threads of a warp touch with a load, to be filled by the simulator.
 
     The key is the block, the warp and the number of the load.
     """
@@ -109,7 +111,3 @@ def count_loads() -> dict[tuple[int, ...], list[tuple[int, int]]]:
 
     FakeCUDAArray.__getitem__ = counted
     return loads
-
-
-if __name__ == "__main__":
-    main()

@@ -12,21 +12,19 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numba import float32, int32, int64, uint32
+from numba import cuda, float32, int32, int64, uint32
 
-from kernels import ptx
-from kernels.dispatch import Array, namespace
-from kernels.ptx import (
-    ALIGNED,
+from kernels.cuda import (
     commit_group,
     copy4_async,
     copy16_async,
-    cuda,
     divide,
     load4,
     store4,
     wait_group,
 )
+from kernels.cuda.launch import ALIGNED, MAX_SIZE, jit_for, launch, on_device_of
+from kernels.dispatch import Array, namespace
 
 Size = tuple[int, int]
 
@@ -79,7 +77,7 @@ PARTIAL_STEPS = 4
 """To write a partial sum and read it again takes about the time of so many steps."""
 
 
-def implicit_gemm(
+def convolve_phases(
     x: Array, weights: Array, size: Size, phases: tuple[Phase, ...], in_step: Size, out_step: Size
 ) -> Array:
     """(N, C, H, W) and (KH KW, C, O) to (N, O, *size): each of the phases, which make up all of y.
@@ -92,7 +90,7 @@ def implicit_gemm(
     if y.size == 0:
         return y
     tile = min(TILES, key=lambda tile: round_up(produced, tile.channels))
-    taps, shifts, numbers = (ptx.on_device_of(x, table) for table in tables(phases))
+    taps, shifts, numbers = (on_device_of(x, table) for table in tables(phases))
 
     # Packed so that a step's weights are `depth` rows of neighbours, with zeros around.
     padded = (round_up(channels, tile.depth), round_up(produced, tile.channels))
@@ -103,9 +101,9 @@ def implicit_gemm(
     pixel_tiles = [-(-len(x) * phase.rows * phase.columns // tile.pixels) for phase in phases]
     steps = max(len(phase.taps) for phase in phases) * padded[0] // tile.depth
     splits = best_split(channel_tiles * sum(pixel_tiles), steps, tile)
-    splits = max(1, min(splits, ptx.LARGEST // y.size))
+    splits = max(1, min(splits, MAX_SIZE // y.size))
     partial = xp.empty((splits, *y.shape), np.float32) if splits > 1 else y
-    ptx.launch(
+    launch(
         implicit_gemm_kernel(tile),
         (channel_tiles * max(pixel_tiles), 1, len(phases) * splits),
         tile.threads,
@@ -123,7 +121,7 @@ def implicit_gemm(
     )
     if splits > 1:
         threads = 256
-        ptx.launch(
+        launch(
             add_partial_sums,
             -(-y.size // threads),
             threads,
@@ -231,7 +229,7 @@ def implicit_gemm_kernel(tile: Tile):
     while rows < depth:
         multiply, rows = twice(multiply, rows), 2 * rows
 
-    @ptx.jit_for(threads, THREADS_IN_FLIGHT // max(32, threads))  # a warp's registers, at least
+    @jit_for(threads, THREADS_IN_FLIGHT // max(32, threads))  # a warp's registers, at least
     def implicit_gemm(
         x, weights, y, shifts, phases, x_shape, y_shape, padded, in_step, out_step, splits
     ):

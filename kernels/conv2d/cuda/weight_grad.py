@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-from numba import float32, int32, int64, uint32
+from numba import cuda, float32, int32, int64, uint32
 
-from kernels import ptx
+from kernels.cuda import commit_group, copy4_async, load4, store4, wait_group
+from kernels.cuda.launch import ALIGNED, jit_for, launch, on_device_of
 from kernels.dispatch import Array, namespace
-from kernels.ptx import ALIGNED, commit_group, copy4_async, cuda, load4, store4, wait_group
 
 STAGES, PENDING = 3, 1
 """Steps of the reduction in shared memory, and how many of them may still be under way when one
@@ -37,7 +37,7 @@ COLUMNS, SHARES = 32, 8
 """The block of the second kernel."""
 
 
-def weight_grad(
+def conv2d_weight_grad(
     x: Array,
     g: Array,
     kernel_size: tuple[int, int],
@@ -54,7 +54,7 @@ def weight_grad(
     """
     xp = namespace(x)
     taps = range(kernel_size[0] * kernel_size[1]) if taps is None else taps
-    live = ptx.on_device_of(x, taps)
+    live = on_device_of(x, taps)
     rows, columns = g.shape[1], x.shape[1] * live.size
     tile = tile or (64 if rows > 32 else 32, 64 if columns > 32 else 32, 8)
     row_tiles, column_tiles = -(-rows // tile[0]), -(-columns // tile[1])
@@ -65,7 +65,7 @@ def weight_grad(
     splits = -(-steps // steps_of_block)
 
     partial = xp.empty((splits, row_tiles * tile[0], column_tiles * tile[1]), np.float32)
-    ptx.launch(
+    launch(
         partial_sums_kernel(*tile),
         (column_tiles, row_tiles, splits),
         tile[2] ** 2,
@@ -76,7 +76,7 @@ def weight_grad(
         *(x.shape, g.shape, kernel_size, stride, padding, dilation, steps_of_block),
     )
     dw = xp.zeros((rows, x.shape[1], *kernel_size), np.float32)
-    ptx.launch(
+    launch(
         add_partial_sums_kernel(),
         (-(-columns // COLUMNS), rows),
         (COLUMNS, SHARES),
@@ -148,7 +148,7 @@ def partial_sums_kernel(rows: int, columns: int, side: int):
     while pixels < depth:
         multiply, pixels = twice(multiply, pixels), 2 * pixels
 
-    @ptx.jit_for(side**2, BLOCKS)
+    @jit_for(side**2, BLOCKS)
     def partial_sums(
         x, g, taps, partial, x_shape, g_shape, kernel_size, stride, padding, dilation, steps
     ):

@@ -3,48 +3,61 @@
     y[n, o, i, j] = sum over c, a, b of x[n, c, i s + a d - p, j s + b d - p] w[o, c, a, b]
 
 Every rung computes the same, in float32, and changes one thing of the rung before. The first four
-are here; the fifth is `implicit_gemm.py`. The arithmetic never changes: what changes is how far the
-numbers travel. A multiprocessor does 128 multiply-adds in a cycle, and to keep it busy takes each
-number that comes from memory to be used many times before it is dropped.
+are here; the fifth is `implicit_gemm.py`. The arithmetic never changes. What changes is how far the
+numbers travel: a multiprocessor does 128 multiply-adds in a cycle, and it can only keep busy if
+each number that comes from memory is used many times before it is dropped.
 
-`LADDER` has the rungs in order: functions of x, w, and stride, padding and dilation as pairs.
+`python -m kernels.conv2d.cuda.ladder 3` runs the third rung, on a GPU or in Numba's simulator,
+checks it against the definition and times it. `LADDER` has the rungs in order: functions of x, w,
+and stride, padding and dilation as pairs.
 """
 
 from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from numba import float32, int32, uint32
+from numba import cuda, float32, int32, uint32
 
-from kernels import ptx
-from kernels.conv2d.cuda import conv2d as pipelined
+from kernels.conv2d.cuda import conv2d
+from kernels.conv2d.cuda.run import main
 from kernels.conv2d.reference import output_size
+from kernels.cuda import load4
+from kernels.cuda.launch import ALIGNED, jit_for, launch
 from kernels.dispatch import Array, namespace
-from kernels.ptx import ALIGNED, cuda, load4
 
 Size = tuple[int, int]
 
 
-def result(x: Array, w: Array, stride: Size, padding: Size, dilation: Size) -> Array:
+def empty_result(x: Array, w: Array, stride: Size, padding: Size, dilation: Size) -> Array:
     size = output_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
     return namespace(x).empty((len(x), len(w), *size), np.float32)
 
 
-def launch(kernel, grid, block, x: Array, w: Array, y: Array, *options: Size) -> Array:
-    """y, once kernel(x, w, y, and their shapes, and the options) has filled it."""
+def fill(y: Array, kernel, grid, block, x: Array, w: Array, *options: Size) -> Array:
+    """y, after kernel(x, w, y, and their shapes, and the options) has filled it."""
     arrays = [namespace(x).ascontiguousarray(array).reshape(-1) for array in (x, w)]
-    ptx.launch(kernel, grid, block, *arrays, y.reshape(-1), x.shape, w.shape, y.shape, *options)
+    launch(kernel, grid, block, *arrays, y.reshape(-1), x.shape, w.shape, y.shape, *options)
     return y
 
 
 # ---------------------------------------------------------------------------------------------
 # 1. Naive: a thread for each output.
-#
-# New: the six loops of the definition, of which the grid of threads is the outer four.
-# Why it helps: no output waits for another, so there is work for all of the device.
-# What it costs: neighbouring threads take neighbouring *images*. The 32 threads of a warp load at
-# once, and memory answers in sectors of 32 bytes: here each thread needs a sector of its own, and
-# uses 4 bytes of it.
+
+THREADS = 128
+
+
+def naive(x: Array, w: Array, stride: Size, padding: Size, dilation: Size) -> Array:
+    """New: the six loops of the definition, of which the grid of threads is the outer four.
+
+    Why it helps: no output waits for another, so there is work for all of the device.
+
+    What it costs: neighbouring threads take neighbouring *images*. The 32 threads of a warp load
+    at once, and memory answers in sectors of 32 bytes: here each thread needs a sector of its own,
+    and uses 4 bytes of it.
+    """
+    y = empty_result(x, w, stride, padding, dilation)
+    blocks = -(-y.size // THREADS)
+    return fill(y, naive_kernel, blocks, THREADS, x, w, stride, padding, dilation)
 
 
 @cuda.jit(device=True)
@@ -78,23 +91,23 @@ def naive_kernel(x, w, y, x_shape, w_shape, y_shape, stride, padding, dilation):
         )
 
 
-THREADS = 128
-
-
-def naive(x: Array, w: Array, stride: Size, padding: Size, dilation: Size) -> Array:
-    y = result(x, w, stride, padding, dilation)
-    blocks = -(-y.size // THREADS)
-    return launch(naive_kernel, blocks, THREADS, x, w, y, stride, padding, dilation)
-
-
 # ---------------------------------------------------------------------------------------------
 # 2. Coalesced: neighbouring threads, neighbouring columns.
-#
-# New: the order in which the outputs are dealt to the threads, and nothing else.
-# Why it helps: a warp reads 32 neighbours of x, which are four sectors instead of 32, and one
-# weight for all of its threads. What it stores are neighbours too.
-# What still costs: two loads for each multiply-add. Each x is loaded again for each of O output
-# channels and each tap, each weight for each pixel; the caches answer, but they are not as fast.
+
+
+def coalesced(x: Array, w: Array, stride: Size, padding: Size, dilation: Size) -> Array:
+    """New: the order in which the outputs are dealt to the threads, and nothing else.
+
+    Why it helps: a warp reads 32 neighbours of x, which are four sectors instead of 32, and one
+    weight for all of its threads. The outputs it stores are neighbours too.
+
+    What still costs: two loads for each multiply-add. Each x is loaded again for each of O output
+    channels and each tap, each weight for each pixel. They come from the caches, which are not
+    fast enough.
+    """
+    y = empty_result(x, w, stride, padding, dilation)
+    blocks = -(-y.size // THREADS)
+    return fill(y, coalesced_kernel, blocks, THREADS, x, w, stride, padding, dilation)
 
 
 @cuda.jit
@@ -108,22 +121,29 @@ def coalesced_kernel(x, w, y, x_shape, w_shape, y_shape, stride, padding, dilati
         y[uint32(index)] = window_sum(x, w, n, o, i, j, x_shape, w_shape, stride, padding, dilation)
 
 
-def coalesced(x: Array, w: Array, stride: Size, padding: Size, dilation: Size) -> Array:
-    y = result(x, w, stride, padding, dilation)
-    blocks = -(-y.size // THREADS)
-    return launch(coalesced_kernel, blocks, THREADS, x, w, y, stride, padding, dilation)
-
-
 # ---------------------------------------------------------------------------------------------
 # 3. Shared tile: a block loads for all of its threads.
-#
-# New: the convolution as a product of matrices, W (O, C KH KW) by the windows (C KH KW, pixels),
-# whose entries are picked from x when they are wanted. A block computes a square of it. In each
-# step its threads copy a square of either matrix to shared memory, one entry each, and then
-# multiply from there. The first barrier waits until all is copied, the second until all is used.
-# Why it helps: an entry comes from memory once and serves a row or a column of the square.
-# What still costs: shared memory is read twice for each multiply-add, still. And to find the
-# window's entry takes divisions, which are slow.
+
+
+def shared_tile(
+    x: Array, w: Array, stride: Size, padding: Size, dilation: Size, side: int = 16
+) -> Array:
+    """New: the convolution as a product of matrices, W (O, C KH KW) by windows (C KH KW, pixels).
+
+    The entries of the windows are picked from x when they are needed. A block computes a square of
+    the product. In each step its threads copy a square of either matrix to shared memory, one
+    entry each, and then multiply from there. The first barrier waits until everything is copied,
+    the second until everything is used.
+
+    Why it helps: an entry comes from memory once, and serves a row or a column of the square.
+
+    What still costs: shared memory is still read twice for each multiply-add. And finding an entry
+    of a window takes divisions, which are slow.
+    """
+    y = empty_result(x, w, stride, padding, dilation)
+    grid = (-(-y.size // y.shape[1] // side), -(-y.shape[1] // side))
+    kernel = shared_tile_kernel(side)
+    return fill(y, kernel, grid, (side, side), x, w, stride, padding, dilation)
 
 
 @cuda.jit(device=True)
@@ -175,39 +195,50 @@ def shared_tile_kernel(side: int):
     return shared_tile
 
 
-def shared_tile(
-    x: Array, w: Array, stride: Size, padding: Size, dilation: Size, side: int = 16
-) -> Array:
-    y = result(x, w, stride, padding, dilation)
-    grid = (-(-y.size // y.shape[1] // side), -(-y.shape[1] // side))
-    kernel = shared_tile_kernel(side)
-    return launch(kernel, grid, (side, side), x, w, y, stride, padding, dilation)
-
-
 # ---------------------------------------------------------------------------------------------
-# 4. Register tile: 8 x 8 outputs for each thread.
-#
-# New: a thread reads 8 weights and 8 entries of windows from shared memory and multiplies each by
-# each: 64 multiply-adds, whose sums stay in registers. The eight are two fours, each of which is
-# one load of 128 bits; and the fours of neighbouring threads are neighbours, half a tile from the
-# thread's others, so that a warp's wide load finds each bank of shared memory once.
-# Why it helps: 4 loads for 64 multiply-adds, where the shared tile has 128. And the square is
-# larger, so that each entry of a window, once found, serves 64 outputs and not 16.
-# What still costs: copying and multiplying take turns, with a barrier between. While a step is
-# copied, nobody multiplies; and there are the divisions of `window_entry`.
-#
-# Indices to the tiles are unsigned. Numba lets -1 mean the last element, as Python does; to rule
-# that out for a signed index takes instructions, and hides that four loads are neighbours.
+# 4. Thread tile: 8 x 8 outputs for each thread, in registers.
+
+
+def thread_tile(
+    x: Array,
+    w: Array,
+    stride: Size,
+    padding: Size,
+    dilation: Size,
+    side: int = 64,
+    depth: int = 8,
+) -> Array:
+    """New: a thread multiplies 8 weights by 8 entries of windows, each by each, in registers.
+
+    Those are 64 multiply-adds, whose sums stay in registers. The eight are two fours, each of which
+    is one load of 128 bits from shared memory. The fours of neighbouring threads are neighbours,
+    and a thread's own two fours are half a tile apart: so a warp's wide load reads each bank of
+    shared memory once.
+
+    Why it helps: 4 loads for 64 multiply-adds, where the shared tile has 128. And the square is
+    larger: each entry of a window, once found, serves 64 outputs instead of 16.
+
+    What still costs: copying and multiplying take turns, with a barrier between, and during a copy
+    no thread multiplies. And there are still the divisions of `window_entry`.
+    """
+    y = empty_result(x, w, stride, padding, dilation)
+    grid = (-(-y.size // y.shape[1] // side), -(-y.shape[1] // side))
+    kernel, threads = thread_tile_kernel(side, depth), side * side // 64
+    return fill(y, kernel, grid, threads, x, w, stride, padding, dilation)
 
 
 @cache
-def register_tile_kernel(side: int, depth: int):
-    """For squares of `side` channels by `side` pixels; each step reduces `depth` entries."""
+def thread_tile_kernel(side: int, depth: int):
+    """For squares of `side` channels by `side` pixels; each step reduces `depth` entries.
+
+    Indices to the tiles are unsigned. In Numba -1 means the last element, as in Python; checking a
+    signed index for that takes instructions, and hides that four loads are neighbours.
+    """
     threads, half, across = side * side // 64, side // 2, side // 8
     size = depth * side
 
-    @ptx.jit_for(threads)
-    def register_tile(x, w, y, x_shape, w_shape, y_shape, stride, padding, dilation):
+    @jit_for(threads)
+    def thread_tile(x, w, y, x_shape, w_shape, y_shape, stride, padding, dilation):
         weights = cuda.shared.array(size, float32, ALIGNED)
         windows = cuda.shared.array(size, float32, ALIGNED)
         total = cuda.local.array((8, 8), float32)
@@ -255,41 +286,38 @@ def register_tile_kernel(side: int, depth: int):
                 if n < images and o < channels:
                     y[uint32((n * channels + o) * rows * columns + ij)] = total[r, s]
 
-    return register_tile
-
-
-def register_tile(
-    x: Array,
-    w: Array,
-    stride: Size,
-    padding: Size,
-    dilation: Size,
-    side: int = 64,
-    depth: int = 8,
-) -> Array:
-    y = result(x, w, stride, padding, dilation)
-    grid = (-(-y.size // y.shape[1] // side), -(-y.shape[1] // side))
-    kernel, threads = register_tile_kernel(side, depth), side * side // 64
-    return launch(kernel, grid, threads, x, w, y, stride, padding, dilation)
+    return thread_tile
 
 
 # ---------------------------------------------------------------------------------------------
 # 5. Pipelined: `implicit_gemm.py`.
-#
-# New: a thread orders its copies to shared memory and goes on (`cp.async`): it multiplies one step
-# while the next two arrive. There is room for three, and one barrier a step. The reduction takes
-# one tap at a time and `depth` channels of it, so a thread finds its place in the window once a
-# step, by additions. Weights come packed in the order of the steps, four in one copy. Taps that
-# are dead are not in the list of taps. And a small map's reduction is shared by several blocks.
-# Why it helps: memory's latency passes behind the multiply-adds, which are four fifths of all
-# instructions.
-# What still costs: the other fifth; the pixels and channels that fill up the last tiles; and
-# every multiply-add of the definition, of which Winograd's algorithm does 4/9 at 3 x 3.
+
+
+def pipelined(x: Array, w: Array, stride: Size, padding: Size, dilation: Size) -> Array:
+    """New: a thread orders its copies to shared memory and goes on (`cp.async`).
+
+    It multiplies one step while the next two arrive. There is room for three steps, and one barrier
+    in each. The reduction takes one tap at a time and `depth` channels of it, so a thread finds its
+    place in the window once a step, by additions. Weights are packed in the order of the steps, and
+    copied four at a time. Dead taps are not in the list of taps. And the reduction of a small map
+    is shared by several blocks.
+
+    Why it helps: the multiply-adds hide the latency of memory, and they are four fifths of all
+    instructions.
+
+    What still costs: the other fifth; the pixels and channels that fill up the last tiles; and
+    every multiply-add of the definition, of which Winograd's algorithm needs 4/9 at 3 x 3.
+    """
+    return conv2d(x, w, stride, padding, dilation)
+
 
 LADDER: dict[str, Callable[[Array, Array, Size, Size, Size], Array]] = {
     "naive": naive,
     "coalesced": coalesced,
     "shared tile": shared_tile,
-    "register tile": register_tile,
+    "thread tile": thread_tile,
     "pipelined": pipelined,
 }
+
+if __name__ == "__main__":
+    main(LADDER)

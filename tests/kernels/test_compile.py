@@ -7,8 +7,8 @@ import sys
 import numba
 import pytest
 
-from kernels import compiled as module
-from kernels.compiled import compiled
+from kernels.cpu import compile as module
+from kernels.cpu.compile import njit_cached
 
 
 def double(x):
@@ -25,9 +25,9 @@ def call(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
 
     def call(function=double):
-        module._say.cache_clear()
+        module._report.cache_clear()
         module._made_by.cache_clear()
-        kernel = compiled(function)
+        kernel = njit_cached(function)
         assert kernel(21) == function(21)
         return sum(kernel.stats.cache_hits.values()) == 1, capsys.readouterr().err
 
@@ -59,7 +59,7 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_what_is_damaged_is_compiled_anew_and_said_once(call, file, damage, tmp_path):
     file.write_bytes(damage(file.read_bytes()))
-    said = f"chainrule: the kernels' cache: {file} is damaged: compiled anew\n"
+    said = f"chainrule: the kernels' cache: {file} is damaged: compiled again\n"
     assert call() == (False, said)
     assert call() == (True, "")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [file]
@@ -77,7 +77,7 @@ def test_the_file_of_another_kernel_is_not_taken(call, file, tmp_path):
 def test_what_another_version_made_is_compiled_anew(call, file, version, monkeypatch):
     content = file.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(f"kernels.compiled.{version}", "0")
+        patch.setattr(f"kernels.cpu.compile.{version}", "0")
         assert call() == (False, "")
     assert file.read_bytes() != content
     assert call() == (False, "")
@@ -86,7 +86,7 @@ def test_what_another_version_made_is_compiled_anew(call, file, version, monkeyp
 def test_what_another_source_made_is_compiled_anew(call, file, monkeypatch, tmp_path):
     """Kernels use functions of each other's files."""
     (tmp_path / "other.py").write_text("changed = True")
-    monkeypatch.setattr(module, "__file__", str(tmp_path / "compiled.py"))
+    monkeypatch.setattr(module, "PACKAGE", tmp_path)
     assert call() == (False, "")
     assert call() == (True, "")
 
@@ -101,7 +101,7 @@ def test_what_another_user_made_is_not_believed(call, file, monkeypatch):
         monkeypatch.setattr(os, "getuid", lambda: me + 1)
     assert call() == (
         False,
-        f"chainrule: the kernels' cache: {file} is another user's: compiled anew\n",
+        f"chainrule: the kernels' cache: {file} is another user's: compiled again\n",
     )
 
 
@@ -140,7 +140,7 @@ def test_two_processes_at_once_and_a_third_that_finds_flipped_bits(tmp_path):
     for place in range(1000, len(content), 100):
         content[place] ^= 0xFF
     file.write_bytes(content)
-    assert said(start(tmp_path)).endswith("is damaged: compiled anew\n")
+    assert said(start(tmp_path)).endswith("is damaged: compiled again\n")
 
 
 FULL = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"

@@ -16,8 +16,8 @@ from functools import cache
 
 import numpy as np
 
-from kernels.conv2d.cuda_weight_grad import weight_grad as conv2d_weight_grad
-from kernels.conv2d.implicit_gemm import Phase, Size, implicit_gemm
+from kernels.conv2d.cuda.implicit_gemm import Phase, Size, convolve_phases
+from kernels.conv2d.cuda.weight_grad import conv2d_weight_grad
 from kernels.conv2d.reference import output_size
 from kernels.dispatch import Array
 
@@ -41,7 +41,7 @@ def conv2d(
     size = output_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
     phases = forward_phases(size, w.shape[2:], padding, dilation, live_taps(taps, w))
     weights = w.reshape(*w.shape[:2], -1).transpose(2, 1, 0)
-    y = implicit_gemm(x, weights, size, phases, in_step=stride, out_step=(1, 1))
+    y = convolve_phases(x, weights, size, phases, in_step=stride, out_step=(1, 1))
     if b is not None:
         y += b.reshape(-1, 1, 1)
     return y
@@ -59,7 +59,7 @@ def conv2d_input_grad(
     """(N, O, OH, OW) and (O, C, KH, KW) to (N, C, H, W), float32. `taps` as in conv2d."""
     phases = adjoint_phases(input_size, w.shape[2:], stride, padding, dilation, live_taps(taps, w))
     weights = w.reshape(*w.shape[:2], -1).transpose(2, 0, 1)
-    return implicit_gemm(g, weights, input_size, phases, in_step=(1, 1), out_step=stride)
+    return convolve_phases(g, weights, input_size, phases, in_step=(1, 1), out_step=stride)
 
 
 def live_taps(taps: Sequence[int] | None, w: Array) -> tuple[int, ...]:

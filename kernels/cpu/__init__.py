@@ -1,0 +1,1 @@
+"""What the CPU kernels share: compiling, cores, the register tile, vector mathematics."""

@@ -1,0 +1,87 @@
+"""How a CUDA kernel is compiled and started on CuPy's arrays."""
+
+from collections.abc import Iterable
+from contextlib import nullcontext
+from functools import cache
+from importlib.util import find_spec
+
+import numpy as np
+from numba import config, cuda
+
+from kernels import machine
+from kernels.dispatch import Array, namespace
+
+machine.configure_numba_cuda()
+
+SIMULATED = bool(config.ENABLE_CUDASIM)
+HAS_COMPILER = find_spec("numba_cuda") is not None
+
+MAX_SIZE = 2**31 - 1
+"""Elements of an array: kernels count them with 32 bits."""
+
+MAX_GRID = (2**31 - 1, 65_535, 65_535)
+"""Blocks along each axis, CUDA's limits."""
+
+ALIGNED = None if SIMULATED else 16
+"""For `cuda.shared.array(size, float32, ALIGNED)`: the array begins at a multiple of 16 bytes, as
+wide loads and copies need; by default of 4. The simulator takes no alignment. Import this by name:
+Numba takes `launch.ALIGNED` for a number that is known only at run time."""
+
+
+def jit_for(threads: int, blocks: int = 1):
+    """`cuda.jit` for blocks of at most `threads`, with room for `blocks` on a multiprocessor.
+
+    From this the compiler knows how many of the 65,536 registers each thread can have.
+    """
+    return cuda.jit if SIMULATED else cuda.jit(launch_bounds=(threads, blocks))
+
+
+def launch(kernel, grid, block, *args) -> None:
+    """Start kernel[grid, block](*args) on CuPy's current stream; nothing for an empty grid.
+
+    Plain ints among `args`, and in tuples among them, are passed as 32 bits, not as Numba's 64.
+    Raises ValueError for an array of more than MAX_SIZE elements and for a grid above MAX_GRID,
+    ImportError where numba-cuda is not installed.
+    """
+    sizes = grid if isinstance(grid, tuple) else (grid,)
+    if any(size > limit for size, limit in zip(sizes, MAX_GRID)):
+        raise ValueError(f"a grid of {sizes} blocks is more than {MAX_GRID[: len(sizes)]}")
+    for array in args:
+        if getattr(array, "ndim", 0) and array.size > MAX_SIZE:
+            raise ValueError(f"an array of {array.size:,} elements: CUDA kernels take {MAX_SIZE:,}")
+    if 0 not in sizes:
+        start(kernel, grid, block, *map(_int32, args))
+
+
+def _int32(value):
+    if isinstance(value, tuple):
+        return tuple(map(_int32, value))
+    return np.int32(value) if isinstance(value, int) else value
+
+
+def on_device_of(x: Array, numbers: Iterable[int]) -> Array:
+    """The numbers, as int32, on the device of x. They are sent there once and kept."""
+    xp = namespace(x)
+    return _sent(xp, 0 if xp is np else x.device.id, tuple(map(int, numbers)))
+
+
+@cache
+def _sent(xp, device: int, numbers: tuple[int, ...]) -> Array:
+    with nullcontext() if xp is np else xp.cuda.Device(device):
+        return xp.asarray(np.array(numbers, np.int32))
+
+
+def start(kernel, grid, block, *args) -> None:
+    if SIMULATED:
+        kernel[grid, block](*args)
+        return
+    if not HAS_COMPILER:
+        raise ImportError("CUDA needs numba-cuda: the extra cuda13, cuda12 or ptx")
+    import cupy
+
+    kernel[grid, block, _stream(cupy.cuda.get_current_stream().ptr)](*args)
+
+
+@cache
+def _stream(pointer: int):
+    return cuda.external_stream(pointer)
