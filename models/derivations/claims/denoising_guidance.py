@@ -33,6 +33,11 @@ class _TwoClasses(DDPM):
         return Tensor(_eps(x_t, label))
 
 
+def _two_classes() -> DDPM:
+    settings = Settings(schedule="linear", T=1000, objective="epsilon", network="mlp", width=4)
+    return _TwoClasses(settings, (1,), 0, np.random.default_rng(0), classes=2)
+
+
 @claim(
     r"(1 + w) \, \epsilon(x, c) - w \, \epsilon(x) = -\sqrt{1 - \bar\alpha_t} \, "
     r"\nabla \log p(x) \, p(c|x)^{1 + w}",
@@ -54,9 +59,7 @@ def guidance_sharpens_the_class(
     x, c, w = 0.3, 1, 2.0
     at = np.array([[x]])
     yield "closed form", formula(_eps(at, c), _eps(at), w).item()
-    settings = Settings(schedule="linear", T=1000, objective="epsilon", network="mlp", width=4)
-    model, t = _TwoClasses(settings, (1,), 0, np.random.default_rng(0), classes=2), np.array([T])
-    x_0 = model.denoise(at, t, np.array([c]), guidance=w)
+    x_0 = _two_classes().denoise(at, np.array([T]), np.array([c]), guidance=w)
     yield "our DDPM.denoise", ((at - SIGNAL * x_0) / NOISE).item()
 
     def log_sharpened(x: float) -> float:
@@ -75,7 +78,7 @@ def guidance_sharpens_the_class(
     because="finite differences of a smooth function, 1e-10",
     mistakes={
         "the wrong sign": lambda eps_c, eps: eps - eps_c,
-        "not the difference": lambda eps_c, eps: eps_c,
+        "eps(x, c) alone": lambda eps_c, eps: eps_c,
         "the factor of the score twice": lambda eps_c, eps: NOISE * (eps_c - eps),
     },
 )
@@ -114,7 +117,6 @@ def two_scales_of_guidance(formula: Formula = lambda w: w + 1) -> Routes:
     eps_c, eps = _eps(x, 1).item(), _eps(x).item()
     yield "by s", eps + formula(w) * (eps_c - eps)
     yield "by w", (1 + w) * eps_c - w * eps
-    settings = Settings(schedule="linear", T=1000, objective="epsilon", network="mlp", width=4)
-    model, t = _TwoClasses(settings, (1,), 0, np.random.default_rng(0), classes=2), np.array([T])
-    images = [model.denoise(x, t, np.array([1]), guidance).item() for guidance in w]
+    model, t, label = _two_classes(), np.array([T]), np.array([1])
+    images = [model.denoise(x, t, label, guidance).item() for guidance in w]
     yield "our DDPM.denoise", (x.item() - SIGNAL * np.array(images)) / NOISE

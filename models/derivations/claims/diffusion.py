@@ -1,6 +1,6 @@
 """Claims about the Gaussians of a diffusion (Sohl-Dickstein et al. 2015; Ho et al. 2020).
 
-Where a claim needs a schedule it is the linear one of Ho et al., from 1e-4 to 0.02 in T = 1000.
+The schedule is the linear one of Ho et al., from 1e-4 to 0.02 in T = 1000 steps.
 """
 
 import math
@@ -25,8 +25,8 @@ DIFFUSION = Diffusion(BETAS)
     tolerance=1e-12,
     because="a hundred products, each rounded to 1e-16",
     mistakes={
-        "the mean without its root": lambda betas: [np.prod(1 - betas), 1 - np.prod(1 - betas)],
-        "the deviations summed, not the variances": lambda betas: [
+        "the mean without the root": lambda betas: [np.prod(1 - betas), 1 - np.prod(1 - betas)],
+        "standard deviations summed, not variances": lambda betas: [
             np.sqrt(np.prod(1 - betas)),
             np.sum(np.sqrt(betas)) ** 2,
         ],
@@ -39,11 +39,11 @@ DIFFUSION = Diffusion(BETAS)
 def steps_compose(
     formula: Formula = lambda betas: [np.sqrt(np.prod(1 - betas)), 1 - np.prod(1 - betas)],
 ) -> Routes:
-    """Many small steps of noise are one large one."""
+    """Many small steps of noise equal one large step."""
     t = 100
     yield "closed form", formula(BETAS[:t])
     mean, variance = 1.0, 0.0
-    for beta in BETAS[:t]:  # N(a m, a^2 v + b) for x -> a x + sqrt(b) eps
+    for beta in BETAS[:t]:  # x -> a x + sqrt(b) eps has the mean a m and the variance a^2 v + b
         mean, variance = np.sqrt(1 - beta) * mean, (1 - beta) * variance + beta
     yield "step by step", [mean, variance]
     at, one, none = np.array([t]), np.ones((1, 1)), np.zeros((1, 1))
@@ -60,19 +60,19 @@ def steps_compose(
 @claim(
     r"\bar\alpha_{500} = 0.0786, \quad \bar\alpha_{1000} = 4.036 \times 10^{-5}",
     source="Ho et al. 2020, section 4",
-    given="beta on a line from 1e-4 at t = 1 to 0.02 at t = 1000",
+    given="beta linear in t, from 1e-4 at t = 1 to 0.02 at t = 1000",
     tolerance=1e-12,
     because="a thousand products, each rounded to 1e-16",
     mistakes={
-        "e to the minus sum, as if beta were small": lambda betas: np.exp(-np.cumsum(betas)),
+        "exp(-sum of beta), which needs small beta": lambda betas: np.exp(-np.cumsum(betas)),
         "one step short": lambda betas: np.cumprod([1.0, *(1 - betas)])[:-1],
-        "its root, the signal": lambda betas: np.sqrt(np.cumprod(1 - betas)),
+        "its root": lambda betas: np.sqrt(np.cumprod(1 - betas)),
     },
 )
 def the_linear_schedule_ends_in_noise(
     formula: Formula = lambda betas: np.cumprod(1 - betas),
 ) -> Routes:
-    """Of the image's variance a thousand steps leave 4 parts in 100,000."""
+    """After a thousand steps, 4 parts in 100,000 of the variance of the image are left."""
     t = np.array([500, 1000])
     yield "the product", formula(BETAS)[t - 1]
     yield "our Diffusion", DIFFUSION.alpha_bar[t]
@@ -100,7 +100,7 @@ def _cosine(t: np.ndarray, offset: float = 0.008) -> np.ndarray:
     r"\bar\alpha_t = \frac{f(t)}{f(0)}, \quad "
     r"f(t) = \cos^2 (\frac{t / T + s}{1 + s} \cdot \frac{\pi}{2}), \ s = 0.008",
     source="Nichol & Dhariwal 2021, eq. 17",
-    given="T = 1000, at t = 10, 500 and 900, where no beta is clipped",
+    given="T = 1000, and t = 10, 500 and 900, before the betas that are clipped",
     tolerance=1e-10,
     because="a thousand quotients, each rounded to 1e-16",
     mistakes={
@@ -110,7 +110,7 @@ def _cosine(t: np.ndarray, offset: float = 0.008) -> np.ndarray:
     },
 )
 def the_cosine_schedule(formula: Formula = lambda t: _cosine(t) / _cosine(0.0 * t)) -> Routes:
-    """The betas of the cosine schedule multiply up to the cosine that they were made of."""
+    """The product of all 1 - beta of the cosine schedule is the squared cosine it is made from."""
     t = np.array([10, 500, 900])
     yield "closed form", formula(t / 1000)
     yield "our Diffusion", Diffusion(cosine(1000)).alpha_bar[t]
@@ -121,7 +121,7 @@ def the_cosine_schedule(formula: Formula = lambda t: _cosine(t) / _cosine(0.0 * 
 
 
 def posterior(beta: float, abar: float, abar_before: float) -> list[float]:
-    """What stands before x_0 and x_t in the mean, and the variance (Ho et al. 2020, eq. 7)."""
+    """The weights of x_0 and x_t in the mean, and the variance (Ho et al. 2020, eq. 7)."""
     on_x_0 = np.sqrt(abar_before) * beta / (1 - abar)
     on_x_t = np.sqrt(1 - beta) * (1 - abar_before) / (1 - abar)
     return [on_x_0, on_x_t, beta * (1 - abar_before) / (1 - abar)]
@@ -136,15 +136,15 @@ def posterior(beta: float, abar: float, abar_before: float) -> list[float]:
     tolerance=1e-8,
     because="quadrature of a Gaussian over 12 sigma; 1 - abar_t loses 3 digits of 16",
     mistakes={
-        "beta for the variance": lambda beta, abar, before: [
+        "the variance is beta": lambda beta, abar, before: [
             *posterior(beta, abar, before)[:2],
             beta,
         ],
         "the weights exchanged": lambda beta, abar, before: [
             posterior(beta, abar, before)[i] for i in (1, 0, 2)
         ],
-        "abar_t for abar_{t-1}": lambda beta, abar, before: posterior(beta, abar, abar),
-        "weights that add to 1": lambda beta, abar, before: [
+        "abar_t instead of abar_{t-1}": lambda beta, abar, before: posterior(beta, abar, abar),
+        "weights with the sum 1": lambda beta, abar, before: [
             beta / (1 - abar),
             1 - beta / (1 - abar),
             posterior(beta, abar, before)[2],
@@ -152,14 +152,14 @@ def posterior(beta: float, abar: float, abar_before: float) -> list[float]:
     },
 )
 def posterior_by_bayes(formula: Formula = posterior) -> Routes:
-    """The step back, for one who knows x_0, is a Gaussian too."""
+    """The step from x_t back to x_{t-1} is a Gaussian too, given x_0."""
     t = 20
     beta, abar, before = BETAS[t - 1], DIFFUSION.alpha_bar[t], DIFFUSION.alpha_bar[t - 1]
     yield "closed form", formula(beta, abar, before)
     ours = DIFFUSION.posterior(np.array([t]), np.array([t - 1]))
     yield "our Diffusion.posterior", np.concatenate(ours)
-    # q(x_t|x_{t-1}) q(x_{t-1}|x_0) as a function of x_{t-1}: two Gaussians, whose precisions add
-    # and whose means are weighted by them.
+    # As a function of x_{t-1}, q(x_t|x_{t-1}) q(x_{t-1}|x_0) is a product of two Gaussians: the
+    # precisions add, and they are the weights of the means.
     precision = (1 - beta) / beta + 1 / (1 - before)
     on_x_0, on_x_t = np.sqrt(before) / (1 - before), np.sqrt(1 - beta) / beta
     yield "precisions", [on_x_0 / precision, on_x_t / precision, 1 / precision]

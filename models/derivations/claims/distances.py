@@ -1,4 +1,4 @@
-"""Claims about how far two distributions are apart: KL, Jensen-Shannon, Wasserstein."""
+"""Claims about distances between distributions: KL, Jensen-Shannon, Wasserstein."""
 
 import math
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from scipy import integrate, optimize, special, stats
 
-from autograd import Tensor, grad
+from autograd import Rng, Tensor, grad
 from autograd import abs as absolute
 from models.derivations.claim import Formula, Routes, claim
 
@@ -24,8 +24,8 @@ def _js(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     return (_kl(p, m) + _kl(q, m)) / 2
 
 
-def _pairs(rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Two batches of 12 distributions on four outcomes, from all but sure to all but even."""
+def _pairs(rng: Rng) -> Iterator[np.ndarray]:
+    """Two batches of 12 distributions on four outcomes, from nearly certain to nearly uniform."""
     for _ in range(2):
         yield np.concatenate([rng.dirichlet(np.full(4, alpha), 4) for alpha in (0.3, 1, 30)])
 
@@ -34,21 +34,21 @@ def _pairs(rng: np.random.Generator) -> Iterator[np.ndarray]:
     r"0 \leq \frac{1}{2} \left(\sum_x |p - q|\right)^2 \leq \mathrm{KL}(p \| q) \leq "
     r"\log \mathbb{E}_p\left[\frac{p}{q}\right]",
     source="Cover & Thomas 2006, theorem 2.6.3; Pinsker's inequality; Jensen's",
-    given="12 pairs of distributions on four outcomes, q > 0; of one p = q",
+    given="12 pairs of distributions on four outcomes, q > 0; one pair is equal",
     tolerance=1e-12,
     because="sums of four terms, rounded to 1e-15",
     relation="<=",
     mistakes={
-        "the sign": lambda p, q: (p * np.log(q / p)).sum(-1),
+        "the wrong sign": lambda p, q: (p * np.log(q / p)).sum(-1),
         "weighted by q": lambda p, q: (q * np.log(p / q)).sum(-1),
         "not weighted": lambda p, q: np.log(p / q).mean(-1),
-        "the entropy of p left out: the cross-entropy": lambda p, q: -(p * np.log(q)).sum(-1),
+        "the cross-entropy, without the entropy of p": lambda p, q: -(p * np.log(q)).sum(-1),
     },
 )
 def kl_is_not_negative(formula: Formula = _kl) -> Routes:
-    """The KL divergence is at least 0, and lies between two bounds that are 0 only at p = q."""
+    """The KL divergence is at least 0, and between two bounds that are 0 only for p = q."""
     p, q = _pairs(np.random.default_rng(0))
-    p[0] = q[0]  # where all of them are 0
+    p[0] = q[0]  # then all of them are 0
     yield "zero", np.zeros(len(p))
     yield "Pinsker: (sum |p - q|)^2 / 2", np.abs(p - q).sum(-1) ** 2 / 2
     yield "KL", formula(p, q)
@@ -69,11 +69,11 @@ def _gaussian_kl(mu: float, sigma: float, nu: float, tau: float) -> float:
     tolerance=1e-9,
     because="quadrature of a smooth function over 24 sigma is exact to about 1e-12",
     mistakes={
-        "taken for symmetric": lambda mu, sigma, nu, tau: (
+        "the mean of both directions": lambda mu, sigma, nu, tau: (
             (_gaussian_kl(mu, sigma, nu, tau) + _gaussian_kl(nu, tau, mu, sigma)) / 2
         ),
-        "the other way round": lambda mu, sigma, nu, tau: _gaussian_kl(nu, tau, mu, sigma),
-        "the sign of the logarithm": lambda mu, sigma, nu, tau: (
+        "the other direction": lambda mu, sigma, nu, tau: _gaussian_kl(nu, tau, mu, sigma),
+        "the wrong sign of the logarithm": lambda mu, sigma, nu, tau: (
             _gaussian_kl(mu, sigma, nu, tau) - 2 * np.log(tau / sigma)
         ),
     },
@@ -94,7 +94,7 @@ def kl_is_asymmetric(formula: Formula = _gaussian_kl) -> Routes:
     r"\mathrm{KL}(p \| q) = \infty \ \mathrm{where} \ p > 0 = q, \quad "
     r"\mathrm{KL}(q \| p) = \log 2",
     source="Cover & Thomas 2006, eq. 2.26 and the conventions below it",
-    given="p even on {0, 1} and q all on 0; the third number is the growth for each factor 1/e",
+    given="p uniform on {0, 1}, q(0) = 1; the third number: growth as q(1) shrinks by 1/e",
     tolerance=1e-6,
     because="the growth is a difference quotient at q(1) = 1e-8",
     mistakes={
@@ -104,11 +104,11 @@ def kl_is_asymmetric(formula: Formula = _gaussian_kl) -> Routes:
     },
 )
 def kl_off_the_support(formula: Formula = _kl) -> Routes:
-    """KL is infinite where q misses what p has: it outgrows every bound as q loses it."""
+    """KL(p || q) is infinite where q = 0 < p: it grows without bound as q goes to 0."""
     p, q = np.array([0.5, 0.5]), np.array([1.0, 0.0])
     yield "closed form", [math.inf, math.log(2), 0.5]
     near = [formula(p, np.array([1 - rest, rest])) for rest in (1e-8, 1e-8 / math.e)]
-    yield "by its sum", [formula(p, q), formula(q, p), near[1] - near[0]]
+    yield "by the sum", [formula(p, q), formula(q, p), near[1] - near[0]]
     yield "scipy", [*(special.rel_entr(a, b).sum() for a, b in ((p, q), (q, p))), p[1]]
 
 
@@ -116,18 +116,18 @@ def kl_off_the_support(formula: Formula = _kl) -> Routes:
     r"0 \leq \mathrm{JS}(p, q) = H\left(\frac{p + q}{2}\right) - \frac{H(p) + H(q)}{2} = "
     r"\mathrm{JS}(q, p) \leq \log 2",
     source="Lin 1991, section 4; Goodfellow et al. 2014, section 4.1",
-    given="12 pairs of distributions on four outcomes, one of them without a common outcome",
+    given="12 pairs of distributions on four outcomes; one pair has no common outcome",
     tolerance=1e-12,
     because="sums of four terms",
     relation="<=",
     mistakes={
-        "the half forgotten": lambda p, q: 2 * _js(p, q),
-        "only one of its terms": lambda p, q: _kl(p, (p + q) / 2),
-        "of each other, not of the mixture": lambda p, q: (_kl(p, q) + _kl(q, p)) / 2,
+        "no half, as in Arjovsky et al. 2017, section 2": lambda p, q: 2 * _js(p, q),
+        "only one of the two terms": lambda p, q: _kl(p, (p + q) / 2),
+        "the KL to each other, not to the mixture": lambda p, q: (_kl(p, q) + _kl(q, p)) / 2,
     },
 )
 def js_is_symmetric_and_bounded(formula: Formula = _js) -> Routes:
-    """JS is symmetric, and at most log 2: the bit that tells from which of the two x came."""
+    """JS is symmetric and at most log 2: at most one bit about which distribution x is from."""
     p, q = _pairs(np.random.default_rng(1))
     p[0], q[0] = [0.5, 0.5, 0, 0], [0, 0, 0.2, 0.8]  # log 2 is reached
     # With a fair coin c for p or q, JS is the mutual information of c and x: H(x) - H(x | c).
@@ -137,7 +137,7 @@ def js_is_symmetric_and_bounded(formula: Formula = _js) -> Routes:
     yield "JS(p, q)", formula(p, q)
     yield "by entropies", information
     yield "JS(q, p)", formula(q, p)
-    yield "JS(p, q) again, so they are equal", formula(p, q)
+    yield "JS(p, q) again, so both are equal", formula(p, q)
     yield "log 2", np.full(len(p), math.log(2))
 
 
@@ -145,11 +145,11 @@ def js_is_symmetric_and_bounded(formula: Formula = _js) -> Routes:
     r"\mathrm{JS}(p, q) = \log 2 \ \mathrm{and} \ \nabla \mathrm{JS} = 0, \quad "
     r"W_1 = |\theta|, \ \nabla W_1 = \mathrm{sign} \, \theta",
     source="Arjovsky et al. 2017, example 1",
-    given="a point mass at 0 and one at theta = 3: their supports do not meet",
+    given="a point mass at 0 and one at theta = 3: the supports do not overlap",
     tolerance=1e-9,
     because="sums of two terms; the linear programme is solved to 1e-9",
     mistakes={
-        "JS sees the distance": lambda theta: [np.log(2) * theta, np.log(2), theta, 1.0],
+        "JS depends on the distance": lambda theta: [np.log(2) * theta, np.log(2), theta, 1.0],
         "JS without its half": lambda theta: [2 * np.log(2), 0.0, theta, 1.0],
         "W_1 is flat too": lambda theta: [np.log(2), 0.0, theta, 0.0],
     },
@@ -157,7 +157,7 @@ def js_is_symmetric_and_bounded(formula: Formula = _js) -> Routes:
 def js_is_flat_where_supports_part(
     formula: Formula = lambda theta: [np.log(2), 0.0, theta, 1.0],
 ) -> Routes:
-    """JS has no gradient where supports do not meet, and W_1 has one."""
+    """JS has no gradient where the supports do not overlap; W_1 has one."""
 
     def both(theta: float) -> np.ndarray:
         p, q = np.array([1.0, 0.0]), np.array([0.0, 1.0])
@@ -178,14 +178,14 @@ def _(axes: Axes) -> None:
     axes.axhline(np.log(2), color="0.6", linestyle="--", linewidth=1)
     axes.set_xlabel("distance of two Gaussians with $\\sigma = 0.4$")
     axes.set_ylabel("JS, nats (dashed: log 2)", color="C0")
-    other = axes.twinx()  # W_1 is a distance: it has the unit of x
+    other = axes.twinx()  # W_1 has the unit of x
     other.plot(shifts, shifts, color="C3")
     other.set_ylabel("$W_1$, in the unit of $x$", color="C3")
     other.spines["top"].set_visible(False)
 
 
 def _primal(places: np.ndarray, p: np.ndarray, q: np.ndarray) -> float:
-    """W_1 as the cheapest plan that moves p to q, by linear programming."""
+    """W_1 as the cost of the cheapest plan that moves p to q, by linear programming."""
     n = len(places)
     cost = np.abs(places[:, None] - places).ravel()
     rows, columns = np.kron(np.eye(n), np.ones(n)), np.kron(np.ones(n), np.eye(n))
@@ -200,8 +200,8 @@ def _primal(places: np.ndarray, p: np.ndarray, q: np.ndarray) -> float:
     tolerance=1e-7,
     because="the linear programmes are solved to 1e-9",
     mistakes={
-        "not a distance but its square": lambda u, v: ((u - v) ** 2).mean(),
-        "of the means only": lambda u, v: np.abs(u.mean() - v.mean()),
+        "the square of the distance": lambda u, v: ((u - v) ** 2).mean(),
+        "the means only": lambda u, v: np.abs(u.mean() - v.mean()),
         "unsorted": lambda u, v: np.abs(u[::-1] - v).mean(),
     },
 )
@@ -227,25 +227,25 @@ def wasserstein(formula: Formula = lambda u, v: np.abs(u - v).mean()) -> Routes:
     tolerance=1e-6,
     because="finite differences of a quadrature: the rounding is 1e-11 over a step of 1e-4",
     mistakes={
-        "drawn independently, not in order": lambda theta, sigma, tau: (
+        "independent samples, not sorted ones": lambda theta, sigma, tau: (
             theta / math.hypot(sigma, tau)
         ),
-        "the spread of q alone": lambda theta, sigma, tau: theta / tau,
-        "a mere shift": lambda theta, sigma, tau: math.inf,
-        "the critic's sign": lambda theta, sigma, tau: -theta / abs(sigma - tau),
+        "the standard deviation of q alone": lambda theta, sigma, tau: theta / tau,
+        "as if p were q, shifted": lambda theta, sigma, tau: math.inf,
+        "the wrong sign of the critic": lambda theta, sigma, tau: -theta / abs(sigma - tau),
     },
 )
 def wasserstein_gradient(
     formula: Formula = lambda theta, sigma, tau: theta / abs(sigma - tau),
 ) -> Routes:
-    """The generator's gradient of W_1 comes from the best critic, held fixed."""
+    """The gradient of W_1 for the generator comes from the best critic, held fixed."""
     theta, sigma, tau, n = 0.6, 0.5, 1.5, 100_000
-    # In order, theta + sigma z goes to tau z, so W_1 = E|theta + (sigma - tau) z|: its slope is the
-    # probability that theta + (sigma - tau) z > 0, less that it is < 0.
+    # Sorted samples: theta + sigma z goes to tau z, so W_1 = E|theta + (sigma - tau) z|. Its slope
+    # is P(theta + (sigma - tau) z > 0) - P(theta + (sigma - tau) z < 0).
     yield "closed form", 2 * stats.norm.cdf(formula(theta, sigma, tau)) - 1
 
     def crossing(theta: float) -> float:
-        """Where both distribution functions are equal: (x - theta) / sigma = x / tau."""
+        """The x at which both distribution functions are equal: (x - theta) / sigma = x / tau."""
         return theta * tau / (tau - sigma)
 
     def distance(theta: float) -> float:
@@ -256,8 +256,8 @@ def wasserstein_gradient(
 
     h = 1e-4
     yield "finite difference of W_1", (distance(theta + h) - distance(theta - h)) / (2 * h)
-    # f* has slope 1 where q has more mass to the right than p, and -1 where it has less: so it is
-    # |x - crossing|. It is held fixed while our engine differentiates through the generator.
+    # f* has the slope 1 where q has more mass to the right than p, and -1 where it has less, so it
+    # is |x - crossing|. It is held fixed while our engine differentiates through the generator.
     each_theta = Tensor(np.full(n, theta), requires_grad=True)
     samples = each_theta + sigma * np.random.default_rng(0).standard_normal(n)
     critic = absolute(samples - crossing(theta))

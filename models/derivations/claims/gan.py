@@ -1,4 +1,4 @@
-"""Claims about generative adversarial networks (Goodfellow et al. 2014)."""
+"""Claims about the game of generative adversarial networks (Goodfellow et al. 2014)."""
 
 import math
 from collections.abc import Callable
@@ -8,14 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from scipy import integrate, optimize, special, stats
 
-from autograd import Tensor, bce_with_logits, grad, nn, norm, tanh
+from autograd import Tensor, bce_with_logits, grad, norm
 from models.adversarial.gan import GAN, Settings
-from models.adversarial.networks import Discriminator, SpectralNorm
+from models.adversarial.networks import Discriminator
 from models.derivations.claim import Formula, Routes, claim
 
 
 class _Critic(Discriminator):
-    """Any function of x in the place of a network."""
+    """Any function of x instead of a network."""
 
     def __init__(self, f: Callable):
         self.f = f
@@ -24,8 +24,8 @@ class _Critic(Discriminator):
         return self.f(x)
 
 
-def _gan(critic: Callable | None = None, **settings: Any) -> GAN:
-    """A GAN for points of the plane, untrained, with this critic if there is one."""
+def make_gan(critic: Callable | None = None, **settings: Any) -> GAN:
+    """An untrained GAN for points of the plane, with this critic if one is given."""
     model = GAN(Settings(network="mlp", **settings), (2,), 0, np.random.default_rng(0))
     if critic:
         model.discriminator = _Critic(critic)
@@ -33,11 +33,11 @@ def _gan(critic: Callable | None = None, **settings: Any) -> GAN:
 
 
 P, Q = np.array([0.5, 0.3, 0.1, 0.1]), np.array([0.1, 0.3, 0.2, 0.4])
-"""How often four outcomes are, of the data and of the samples."""
+"""The probabilities of four outcomes, for the data and for the samples."""
 
 
 def _best_discriminator(a: float, b: float) -> Routes:
-    """D of each outcome, where a is its target for data and b for samples."""
+    """The best D of each outcome, where a is the target for data and b the target for samples."""
 
     def cross_entropy(target: float, d: float) -> float:
         return -target * math.log(d) - (1 - target) * math.log(1 - d)
@@ -48,18 +48,18 @@ def _best_discriminator(a: float, b: float) -> Routes:
 
         return optimize.minimize_scalar(loss, bounds=(1e-9, 1 - 1e-9), options={"xatol": 1e-12}).x
 
-    yield "least loss, outcome by outcome", [least(p, q) for p, q in zip(P, Q)]
-    # Ten draws of each kind, as one-hot outcomes, and a logit for each outcome.
+    yield "the smallest loss, outcome by outcome", [least(p, q) for p, q in zip(P, Q)]
+    # Ten samples of each kind, as one-hot outcomes, and a logit for each outcome.
     real, fake = (np.repeat(np.eye(4), np.rint(10 * w).astype(int), axis=0) for w in (P, Q))
 
     def slopes(logits: np.ndarray) -> np.ndarray:
         s = Tensor(logits, requires_grad=True)
-        model = _gan(lambda x: x @ s, real_target=a, fake_target=b)
+        model = make_gan(lambda x: x @ s, real_target=a, fake_target=b)
         loss, _ = model.discriminator_loss(real, fake, None, np.random.default_rng(0))
         return grad(loss, s).data
 
     logits = optimize.root(slopes, np.zeros(4), tol=1e-12).x
-    yield "our GAN's loss, where its gradient is 0", special.expit(logits)
+    yield "the loss of our GAN, where its gradient is 0", special.expit(logits)
 
 
 @claim(
@@ -67,15 +67,15 @@ def _best_discriminator(a: float, b: float) -> Routes:
     source="Goodfellow et al. 2014, proposition 1",
     given="four outcomes with p = (.5, .3, .1, .1) and q = (.1, .3, .2, .4)",
     tolerance=1e-6,
-    because="a minimum is found to the root of the rounding error, 1e-8",
+    because="a search finds a minimum up to the root of the rounding error, 1e-8",
     mistakes={
-        "q on top: the probability of a sample": lambda p, q: q / (p + q),
+        "q in the numerator: the probability of a sample": lambda p, q: q / (p + q),
         "the ratio itself, which is D / (1 - D)": lambda p, q: p / q,
         "the ratio as the logit, not its logarithm": lambda p, q: special.expit(p / q),
     },
 )
 def optimal_discriminator(formula: Formula = lambda p, q: p / (p + q)) -> Routes:
-    """The best discriminator tells p / (p + q)."""
+    """The best discriminator is p / (p + q)."""
     # p / D - q / (1 - D) = 0 where D (p + q) = p; the second derivative is negative
     yield "closed form", formula(P, Q)
     yield from _best_discriminator(1.0, 0.0)
@@ -86,11 +86,11 @@ def optimal_discriminator(formula: Formula = lambda p, q: p / (p + q)) -> Routes
     source="Salimans et al. 2016, section 3.4",
     given="a = .9 for data and b = .1 for samples; one-sided smoothing has b = 0",
     tolerance=1e-6,
-    because="a minimum is found to the root of the rounding error, 1e-8",
+    because="a search finds a minimum up to the root of the rounding error, 1e-8",
     mistakes={
-        "the samples' target forgotten": lambda p, q, a, b: a * p / (p + q),
+        "the target of samples forgotten": lambda p, q, a, b: a * p / (p + q),
         "the targets as weights": lambda p, q, a, b: a * p / (a * p + (1 - b) * q),
-        "the samples' target from above": lambda p, q, a, b: (a * p + (1 - b) * q) / (p + q),
+        "the target of samples as 1 - b": lambda p, q, a, b: (a * p + (1 - b) * q) / (p + q),
     },
 )
 def smoothed_discriminator(
@@ -98,19 +98,19 @@ def smoothed_discriminator(
 ) -> Routes:
     """Label smoothing moves the best discriminator to (a p + b q) / (p + q)."""
     a, b = 0.9, 0.1
-    # The targets weigh log D by a p + b q and log(1 - D) by the rest of p + q: proposition 1. Where
-    # p is 0 it is b: a b > 0 rewards D for leaving samples far from the data where they are.
+    # The weight of log D is a p + b q, that of log(1 - D) the rest of p + q: proposition 1. Where
+    # p = 0, D* = b: with b > 0, samples far from the data have no reason to move.
     yield "closed form", formula(P, Q, a, b)
     yield from _best_discriminator(a, b)
 
 
 def _integral(f: Callable[[float], float]) -> float:
-    """Of a density that dwindles like a Gaussian's, near 0."""
+    """The integral of a function near 0 that decays like a Gaussian density."""
     return integrate.quad(f, -12, 13, epsabs=1e-13)[0]
 
 
 def _js(p: Any, q: Any) -> float:
-    """The Jensen-Shannon divergence of two distributions of scipy, in nats."""
+    """The Jensen-Shannon divergence, in nats, of two distributions of scipy."""
 
     def kl_to_mixture(p: Any, q: Any) -> float:
         log_m = lambda x: np.logaddexp(p.logpdf(x), q.logpdf(x)) - math.log(2)  # noqa: E731
@@ -126,13 +126,13 @@ def _js(p: Any, q: Any) -> float:
     tolerance=1e-9,
     because="quadrature of a smooth function over 12 sigma is exact to about 1e-12",
     mistakes={
-        "JS once": lambda js: -math.log(4) + js,
-        "log 2: the mean of the two terms": lambda js: -math.log(2) + 2 * js,
-        "the sign of JS": lambda js: -math.log(4) - 2 * js,
+        "JS without the factor 2": lambda js: -math.log(4) + js,
+        "log 2, for the mean of the two terms": lambda js: -math.log(2) + 2 * js,
+        "the wrong sign of JS": lambda js: -math.log(4) - 2 * js,
     },
 )
 def value_of_the_game(formula: Formula = lambda js: -math.log(4) + 2 * js) -> Routes:
-    """Against the best discriminator the game's value is JS, doubled, above -log 4."""
+    """Against the best discriminator, the value of the game is 2 JS - log 4."""
     p, q, n = stats.norm(0, 1), stats.norm(1, 1), 100_000
     yield "closed form", formula(_js(p, q))
     # The logit of D* = p / (p + q) is log p / q = 1/2 - x.
@@ -147,23 +147,23 @@ def value_of_the_game(formula: Formula = lambda js: -math.log(4) + 2 * js) -> Ro
 @claim(
     r"D = \frac{1}{2}: \quad L_D = \log 4, \ L_G = \log 2, \ \nabla L_D = 0",
     source="Goodfellow et al. 2014, theorem 1 and section 3",
-    given="L_D sums both terms, and L_G is -log D(G(z)), or of minimax log(1 - D(G(z)))",
+    given="L_D is the sum of both terms; L_G is -log D(G(z)), or log(1 - D(G(z))) for minimax",
     tolerance=1e-6,
     because="the network computes in float32",
     mistakes={
-        "the mean of D's two terms": lambda: [math.log(2), math.log(2), -math.log(2), 0.0],
-        "minimax with the other's sign": lambda: [math.log(4), math.log(2), math.log(2), 0.0],
+        "the mean of the two terms of L_D": lambda: [math.log(2), math.log(2), -math.log(2), 0.0],
+        "the sign of L_G for minimax": lambda: [math.log(4), math.log(2), math.log(2), 0.0],
         "in bits": lambda: [2.0, 1.0, -1.0, 0.0],
     },
 )
 def equilibrium_losses(
     formula: Formula = lambda: [math.log(4), math.log(2), -math.log(2), 0.0],
 ) -> Routes:
-    """At equilibrium D says 1/2 everywhere; its loss is log 4, and the generator's log 2."""
-    yield "closed form: L_D, L_G, minimax's L_G, slope of L_D", formula()
+    """At equilibrium D is 1/2 everywhere; its loss is log 4, and that of the generator log 2."""
+    yield "closed form: L_D, L_G, L_G of minimax, slope of L_D", formula()
     rng = np.random.default_rng(0)
     x = rng.standard_normal((64, 2)).astype(np.float32)  # data, and samples like them
-    model, minimax = _gan(loss="non-saturating"), _gan(loss="minimax")
+    model, minimax = make_gan(loss="non-saturating"), make_gan(loss="minimax")
     tensors = model.discriminator.tensors()
     weight, bias = tensors["output.weight"], tensors["output.bias"]
     weight.data[...] = bias.data[...] = 0  # so every logit is 0
@@ -174,7 +174,7 @@ def equilibrium_losses(
     yield "our GAN, with an output layer of zeros", [loss.item(), *fooled, slope]
     d = 0.5
     by_hand = [-math.log(d) - math.log(1 - d), -math.log(d), math.log(1 - d)]
-    # -(1 - D) is the slope by the logit of data, and D by that of samples: they cancel
+    # The slope of L_D is -(1 - D) for the logit of data and D for that of samples; they cancel.
     yield "by definition", [*by_hand, d - (1 - d)]
 
 
@@ -191,24 +191,27 @@ def _generator_slopes(s: np.ndarray) -> list[np.ndarray]:
     tolerance=1e-8,
     because="central differences: rounding of 1e-15 over 1e-4, and a cubic term of 1e-9",
     mistakes={
-        "with respect to D, not to its logit": lambda s: [
+        "the derivative by D, not by its logit": lambda s: [
             -1 / special.expit(-s),
             -1 / special.expit(s),
         ],
         "the two swapped": lambda s: _generator_slopes(s)[::-1],
-        "the logit's own slope twice": lambda s: [
+        "the slope of the sigmoid twice": lambda s: [
             slope * special.expit(s) * special.expit(-s) for slope in _generator_slopes(s)
         ],
-        "minimax with its sign changed": lambda s: [special.expit(s), -special.expit(-s)],
+        "the wrong sign for minimax": lambda s: [special.expit(s), -special.expit(-s)],
     },
 )
 def saturation(formula: Formula = _generator_slopes) -> Routes:
-    """Where D is sure of a sample, minimax's gradient is gone and the other's is at its largest."""
+    """Where D recognises a sample, the minimax gradient vanishes and the other one is largest."""
     s, h = np.array([-12.0, -6.0, -2.0, 0.0, 3.0]), 1e-4
     yield "closed form", formula(s)
-    losses = [_gan(loss=loss).fooling for loss in ("minimax", "non-saturating")]
+    losses = [make_gan(loss=loss).fooling for loss in ("minimax", "non-saturating")]
     logits = Tensor(s, requires_grad=True)
-    yield "our GAN's losses and engine", [grad(loss(logits).sum(), logits).data for loss in losses]
+    yield (
+        "the losses of our GAN, by our engine",
+        [grad(loss(logits).sum(), logits).data for loss in losses],
+    )
 
     def both(s: np.ndarray) -> np.ndarray:
         return np.array([special.log_expit(-s), -special.log_expit(s)])
@@ -222,8 +225,8 @@ def _(axes: Axes) -> None:
     for slope, label in zip(_generator_slopes(s), ("$\\log(1 - D)$: minimax", "$-\\log D$")):
         axes.plot(special.expit(s), -slope, label=label)
     axes.set_xscale("log")
-    axes.set_xlabel("$D(G(z))$: early in training on the left")
-    axes.set_ylabel("size of the gradient by the logit")
+    axes.set_xlabel("$D(G(z))$: left is early in training")
+    axes.set_ylabel("size of the gradient for the logit")
     axes.legend(frameon=False)
 
 
@@ -236,18 +239,18 @@ def _(axes: Axes) -> None:
     because="finite differences of a quadrature: the rounding is 1e-12 over a step of 1e-4",
     mistakes={
         "KL alone": lambda kl, reverse, js: [kl, 2 * js],
-        "the other KL, that of maximum likelihood": lambda kl, reverse, js: [
+        "KL(p || q), as in maximum likelihood": lambda kl, reverse, js: [
             reverse - 2 * js,
             2 * js,
         ],
-        "the sign of JS": lambda kl, reverse, js: [kl + 2 * js, 2 * js],
-        "JS once": lambda kl, reverse, js: [kl - js, js],
+        "the wrong sign of JS": lambda kl, reverse, js: [kl + 2 * js, 2 * js],
+        "JS without the factor 2": lambda kl, reverse, js: [kl - js, js],
     },
 )
 def what_the_generator_descends(
     formula: Formula = lambda kl, reverse, js: [kl - 2 * js, 2 * js],
 ) -> Routes:
-    """Against the best D, -log D descends KL(q || p) - 2 JS, and minimax 2 JS."""
+    """Against the best D, -log D minimises KL(q || p) - 2 JS, and minimax 2 JS."""
     sigma, h, n = 0.5, 1e-4, 100_000
     p = stats.norm(0, 1)
 
@@ -256,7 +259,7 @@ def what_the_generator_descends(
         return ((x - 1) / sigma) ** 2 / 2 - x * x / 2 + math.log(sigma)
 
     def slope(f: Callable) -> float:
-        """Of a function of q, by theta."""
+        """The derivative by theta of a function of q."""
         ends = [f(stats.norm(theta, sigma)) for theta in (1 + h, 1 - h)]
         return (ends[0] - ends[1]) / (2 * h)
 
@@ -266,139 +269,11 @@ def what_the_generator_descends(
     minimax = slope(lambda q: _integral(lambda x: q.pdf(x) * special.log_expit(-logit(x))))
     yield "finite differences of E_q, D* fixed", [on_log_d, minimax]
     z = np.random.default_rng(0).standard_normal(n)
-    each_theta = Tensor(np.ones(n), requires_grad=True)  # so each draw has a gradient of its own
+    each_theta = Tensor(
+        np.ones(n), requires_grad=True
+    )  # one for each sample, so each has its own gradient
     slopes = [
-        grad(_gan(loss=loss).fooling(logit(each_theta + sigma * z)).sum(), each_theta).data
+        grad(make_gan(loss=loss).fooling(logit(each_theta + sigma * z)).sum(), each_theta).data
         for loss in ("non-saturating", "minimax")
     ]
     yield "through the generator, by our engine", np.mean(slopes, 1), stats.sem(slopes, axis=1)
-
-
-@claim(
-    r"\mathbb{E}[(\| \nabla_x f \| - 1)^2] = (k - 1)^2 \quad \mathrm{for} \ f(x) = k \|x\|",
-    source="Gulrajani et al. 2017, eq. 3",
-    given="slopes k of 1/2, 1 (the steepest of a 1-Lipschitz critic) and 2, everywhere",
-    tolerance=1e-8,
-    because="central differences: rounding of 1e-15 over 1e-5, and a cubic term of 1e-10",
-    mistakes={
-        "one-sided: only slopes above 1": lambda k: np.maximum(k - 1, 0) ** 2,
-        "the norm squared less 1": lambda k: (k**2 - 1) ** 2,
-        "pulled to 0, not to 1": lambda k: k**2,
-        "not squared": lambda k: np.abs(k - 1),
-    },
-)
-def gradient_penalty(formula: Formula = lambda k: (k - 1) ** 2) -> Routes:
-    """The gradient penalty is 0 for a critic of slope 1, and counts what others are off it."""
-    k, h = np.array([0.5, 1.0, 2.0]), 1e-5
-    x = np.random.default_rng(0).standard_normal((20, 2))
-    yield "closed form", formula(k)
-    points = Tensor(x, requires_grad=True)
-    models = [_gan(lambda x, c=c: c * norm(x, axis=1), loss="wgan-gp") for c in k]
-    yield "our GAN's", [model.gradient_penalty(points).item() for model in models]
-    steps = h * np.eye(2)[:, None]
-    across = np.linalg.norm(x + steps, axis=2) - np.linalg.norm(x - steps, axis=2)
-    slope = np.linalg.norm(across / (2 * h), axis=0)  # of |x|
-    yield "finite differences of f", [((c * slope - 1) ** 2).mean() for c in k]
-
-
-def _terms_of_the_penalty(w: np.ndarray, x: np.ndarray) -> list[np.ndarray]:
-    """Both terms of d/dw (|grad f| - 1)^2, f = tanh(w x): by w itself, and by what tanh says.
-
-    grad_x f = (1 - t^2) w with t = tanh(w x), so |grad f| = (1 - t^2) |w|, and
-    d(1 - t^2)/dw = -2 t (1 - t^2) x.
-    """
-    t, length = np.tanh(x @ w)[:, None], np.linalg.norm(w)
-    off = 2 * ((1 - t**2) * length - 1)
-    return [off * (1 - t**2) * w / length, off * length * -2 * t * (1 - t**2) * x]
-
-
-@claim(
-    r"\nabla_w (\| \nabla_x f \| - 1)^2 = 2 (\| \nabla_x f \| - 1) \, \nabla_w \| \nabla_x f \|, "
-    r"\quad f(x) = \tanh(w^T x)",
-    source="Gulrajani et al. 2017, section 4",
-    given="a critic of one neuron at 20 points, w = (1.5, -0.7)",
-    tolerance=1e-8,
-    because="central differences: rounding of 1e-15 over 1e-5, and a cubic term of 1e-10",
-    mistakes={
-        "the slope of tanh taken for a constant": lambda w, x: _terms_of_the_penalty(w, x)[0],
-        "the sign of its own slope": lambda w, x: np.subtract(*_terms_of_the_penalty(w, x)),
-        "the factor 2": lambda w, x: sum(_terms_of_the_penalty(w, x)) / 2,
-    },
-)
-def gradient_of_the_penalty(
-    formula: Formula = lambda w, x: sum(_terms_of_the_penalty(w, x)),
-) -> Routes:
-    """Training on the penalty needs the gradient of a gradient: by differentiating twice."""
-    w, h = np.array([1.5, -0.7]), 1e-5
-    x = np.random.default_rng(0).standard_normal((20, 2))
-    yield "by hand", formula(w, x).mean(0)
-    weight = Tensor(w, requires_grad=True)
-    model = _gan(lambda x: tanh(x @ weight), loss="wgan-gp")
-    penalty = model.gradient_penalty(Tensor(x, requires_grad=True))
-    yield "our GAN's, differentiated twice", grad(penalty, weight).data
-
-    def value(w: np.ndarray) -> float:
-        return (((1 - np.tanh(x @ w) ** 2) * np.linalg.norm(w) - 1) ** 2).mean()
-
-    slopes = [(value(w + step) - value(w - step)) / (2 * h) for step in h * np.eye(2)]
-    yield "finite differences", slopes
-
-
-def _square_layer() -> tuple[SpectralNorm, np.ndarray]:
-    """A layer of 4 to 4 after 100 steps of the power method, and its weight."""
-    rng = np.random.default_rng(0)
-    layer = nn.Linear(4, 4, rng)
-    normalised = SpectralNorm(layer, rng)
-    for _ in range(100):
-        normalised.sigma()
-    return normalised, layer.weight.numpy().astype(float)
-
-
-@claim(
-    r"\sigma(W) = \max_x \frac{\|W x\|}{\|x\|} = \sqrt{\lambda_{\max}(W^T W)}",
-    source="Miyato et al. 2018, section 2.1 and algorithm 1",
-    given="W of 4 x 4, and 100 steps of the power method",
-    tolerance=1e-5,
-    because="the network computes in float32",
-    mistakes={
-        "the Frobenius norm": np.linalg.norm,
-        "the largest eigenvalue of W": lambda w: np.abs(np.linalg.eigvals(w)).max(),
-        "no root": lambda w: np.linalg.eigvalsh(w.T @ w).max(),
-        "the longest column": lambda w: np.linalg.norm(w, axis=0).max(),
-    },
-)
-def spectral_norm(
-    formula: Formula = lambda w: np.sqrt(np.linalg.eigvalsh(w.T @ w).max()),
-) -> Routes:
-    """The spectral norm is the largest singular value: the most that W stretches any x."""
-    normalised, w = _square_layer()
-    yield "closed form: the root of an eigenvalue", formula(w)
-    yield "the largest singular value, numpy", np.linalg.svd(w, compute_uv=False)[0]
-    yield "our SpectralNorm, by the power method", normalised.sigma().item()
-    stretch = lambda x: -np.linalg.norm(w @ x) / np.linalg.norm(x)  # noqa: E731
-    yield "the longest W x, scipy", -optimize.minimize(stretch, np.ones(4), tol=1e-10).fun
-
-
-@claim(
-    r"\nabla_W \sigma(W) = u_1 v_1^T",
-    source="Miyato et al. 2018, section 2",
-    given="W of 4 x 4, whose largest singular value is a single one",
-    tolerance=1e-5,
-    because="the network computes in float32",
-    mistakes={
-        "transposed": lambda u, sigma, v: np.outer(v, u),
-        "sigma as a factor": lambda u, sigma, v: sigma * np.outer(u, v),
-        "v alone, on both sides": lambda u, sigma, v: np.outer(v, v),
-    },
-)
-def gradient_of_the_spectral_norm(formula: Formula = lambda u, sigma, v: np.outer(u, v)) -> Routes:
-    """u and v may count as constants: they are at an optimum, where their change adds nothing."""
-    normalised, w = _square_layer()
-    u, sigma, v = np.linalg.svd(w)
-    yield "closed form, by numpy's singular vectors", formula(u[:, 0], sigma[0], v[0])
-    weight = normalised.layer.tensors()["weight"]
-    yield "our SpectralNorm, u and v held fixed", grad(normalised.sigma(), weight).data
-    h = 1e-5
-    entries = h * np.eye(16).reshape(16, 4, 4)
-    ends = [np.linalg.norm(w + s * entries, 2, axis=(1, 2)) for s in (1, -1)]
-    yield "finite differences", ((ends[0] - ends[1]) / (2 * h)).reshape(4, 4)
