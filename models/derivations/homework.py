@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from autograd import check
-from autograd.derivation import Wrong
+from autograd.check import Wrong
 from models.derivations import CLAIMS, Claim, Verdict, verification
 from models.errors import Failure, UsageError
 

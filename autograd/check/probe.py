@@ -1,8 +1,8 @@
-"""A person's function, run with every expression of it in view, and one of them changed.
+"""A user's function, run so that the value of every expression is recorded, or one is changed.
 
 probe = Probe(df)
-probe.run(w, x)                                 # what df returns; probe.values has the rest
-probe.run(w, x, at=3, change=np.transpose)      # with the value of expression 3 transposed
+probe.run(w, x)                               # what df returns; probe.values has the rest
+probe.run(w, x, at=3, change=np.transpose)    # with the value of expression 3 transposed
 """
 
 import ast
@@ -14,20 +14,22 @@ from typing import Any
 
 import numpy as np
 
-SEEN = ast.Name | ast.Attribute | ast.Call | ast.BinOp | ast.UnaryOp | ast.Subscript | ast.Constant
+RECORDED = (
+    ast.Name | ast.Attribute | ast.Call | ast.BinOp | ast.UnaryOp | ast.Subscript | ast.Constant
+)
 
 
 def parsed(function: Callable[..., Any]) -> ast.FunctionDef:
     """The function as it is written, without decorators, its lines as in its file.
 
-    Raises ValueError for one whose source is not to be had, or is a lambda's.
+    Raises ValueError for a lambda, and for a function without a source.
     """
     if not inspect.isfunction(function):
         raise ValueError(f"{function} is not a function of a file")
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
     except (OSError, TypeError, SyntaxError) as error:
-        raise ValueError(f"the source of {function} is not to be had") from error
+        raise ValueError(f"the source of {function} cannot be read") from error
     if not isinstance(tree, ast.FunctionDef):
         raise ValueError(f"{function} is not a function of a file")
     ast.increment_lineno(tree, function.__code__.co_firstlineno - 1)
@@ -36,7 +38,7 @@ def parsed(function: Callable[..., Any]) -> ast.FunctionDef:
 
 
 def place(node: ast.AST) -> int:
-    """Which of a probe's expressions it is, -1 for none."""
+    """The number of an expression in its probe, -1 for none."""
     return getattr(node, "place", -1)
 
 
@@ -45,10 +47,10 @@ def _same(value: Any) -> Any:
 
 
 class Probe:
-    """`nodes[i]` is an expression as it was written, `values[i]` what it was in the last run.
+    """`nodes[i]` is an expression as written, and `values[i]` its value in the last run.
 
-    `assigned[i]` is the name that the value was given, for those that were. Raises ValueError for
-    a function whose source is not to be had, or is a lambda's.
+    `assigned[i]` is the variable that it is assigned to, if any. Raises ValueError for a lambda,
+    and for a function without a source.
     """
 
     def __init__(self, function: Callable[..., Any]):
@@ -61,8 +63,8 @@ class Probe:
         self.assigned = dict(_assigned(self.tree))
         self.values: dict[int, Any] = {}
         scope = dict(function.__globals__) | dict(inspect.getclosurevars(function).nonlocals)
-        scope["_seen"] = self._seen
-        watched = ast.Module([_Watching().visit(tree)], [])
+        scope["_record"] = self._record
+        watched = ast.Module([_Recording().visit(tree)], [])
         exec(compile(ast.fix_missing_locations(watched), "<derivation>", "exec"), scope)
         self._function = scope[tree.name]
         self._at = -1
@@ -75,27 +77,27 @@ class Probe:
     def text(self, i: int) -> str:
         return ast.unparse(self.nodes[i])
 
-    def _seen(self, i: int, value: Any) -> Any:
+    def _record(self, i: int, value: Any) -> Any:
         if i == self._at:
             value = self._change(value)
         self.values[i] = value
         return value
 
 
-class _Watching(ast.NodeTransformer):
-    """Each expression that is to be seen becomes a call that sees it."""
+class _Recording(ast.NodeTransformer):
+    """Puts each numbered expression into a call that records its value."""
 
     def visit(self, node: Any) -> Any:
         i, node = place(node), self.generic_visit(node)
         if i < 0:
             return node
-        return ast.Call(ast.Name("_seen", ast.Load()), [ast.Constant(i), node], [])
+        return ast.Call(ast.Name("_record", ast.Load()), [ast.Constant(i), node], [])
 
 
 def _expressions(node: ast.AST) -> Iterator[Any]:
-    """Those with a value that matters: no indices, ranges, exponents or keywords."""
+    """The expressions with a value of interest: no indices, ranges, exponents or keywords."""
     for name, child in ast.iter_fields(node):
-        if (type(node), name) in _NOT_SEEN:
+        if (type(node), name) in _NOT_RECORDED:
             continue
         if isinstance(node, ast.Call) and name == "func":
             yield from _expressions(child)  # of x.sum() the x
@@ -105,11 +107,13 @@ def _expressions(node: ast.AST) -> Iterator[Any]:
         for one in child if isinstance(child, list) else [child]:
             if isinstance(one, ast.AST):
                 yield from _expressions(one)
-                if isinstance(one, SEEN) and isinstance(getattr(one, "ctx", ast.Load()), ast.Load):
+                if isinstance(one, RECORDED) and isinstance(
+                    getattr(one, "ctx", ast.Load()), ast.Load
+                ):
                     yield one
 
 
-_NOT_SEEN = {
+_NOT_RECORDED = {
     (ast.Subscript, "slice"), (ast.For, "iter"), (ast.Call, "keywords"), (ast.Assign, "targets"),
     (ast.AugAssign, "target"), (ast.FunctionDef, "args"), (ast.JoinedStr, "values"),
 }  # fmt: skip
@@ -125,3 +129,9 @@ def _assigned(tree: ast.FunctionDef) -> Iterator[tuple[int, str]]:
         for one, made in pairs:
             if isinstance(one, ast.Name) and place(made) >= 0:
                 yield place(made), one.id
+
+
+def is_number(value: Any) -> bool:
+    if not isinstance(value, int | float | np.ndarray | np.number):
+        return False
+    return np.asarray(value).dtype.kind in "fiu"

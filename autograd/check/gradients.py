@@ -1,56 +1,51 @@
-"""Derivatives checked by number: `gradients` against finite differences, `adjoint` without them.
-
-`derivation` checks what you derived on paper, in plain NumPy (`autograd.derivation`).
+"""The derivatives of a function by the engine, compared with finite differences.
 
     check.gradients(lambda x, y: exp(x) * y, np.ones(3), np.ones(3), order=3)
 
-raises a GradientError that says which argument and which element is wrong, what the derivative
-is and what the differences say. The checks recompute everything from the function they are
-given; a wrong rule cannot vouch for itself.
+raises a GradientError with the argument and the element that is wrong, its derivative by the rules
+and by differences. Everything is computed again from the function, so that a wrong rule cannot
+confirm itself.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd.derivation import DerivationError, derivation
+from autograd.array import Rng
 from autograd.sweep import grad
 from autograd.tensor import Tensor, array_of
 
-__all__ = ["DerivationError", "GradientError", "adjoint", "derivation", "gradients"]
 
-
+@dataclass(eq=False)
 class GradientError(AssertionError):
-    """A derivative that the check refuses, with the numbers it was refused for.
+    """A derivative that is wrong, with the numbers that show it.
 
-    `order` is 1 for the gradient itself; `argument` and `index` say which element, `derivative`
-    is the engine's number, `difference` the check's. `of` says in words what was differentiated.
-    `step` is that of the finite differences; the adjoint identity takes none and compares whole
-    arguments, so it has step 0 and index ().
+    `order` is 1 for the gradient itself. `argument` and `index` name the element, `derivative`
+    is the engine's number, `difference` the check's. `of` tells what was differentiated. `step`
+    is that of the finite differences. The adjoint identity has none and compares whole arguments,
+    so it has step 0 and index ().
     """
 
-    def __init__(
-        self,
-        order: int,
-        argument: int,
-        index: tuple[int, ...],
-        derivative: float,
-        difference: float,
-        step: float,
-        of: str = "",
-    ):
-        self.order, self.argument, self.index = order, argument, index
-        self.derivative, self.difference, self.step = derivative, difference, step
-        check = f"finite differences (step {step:g})" if step else "the adjoint identity"
-        super().__init__(
-            f"derivative of order {order}, argument {argument} at {index}"
-            + (f", of {of}" if of else "")
-            + f": the rules give {derivative:.12g}, {check} {difference:.12g}"
+    order: int
+    argument: int
+    index: tuple[int, ...]
+    derivative: float
+    difference: float
+    step: float
+    of: str = ""
+
+    def __str__(self) -> str:
+        check = f"finite differences (step {self.step:g})" if self.step else "the adjoint identity"
+        return (
+            f"derivative of order {self.order}, argument {self.argument} at {self.index}"
+            + (f", of {self.of}" if self.of else "")
+            + f": the rules give {self.derivative:.12g}, {check} {self.difference:.12g}"
         )
 
 
-ELEMENTS = 64  # up to so many of an argument are moved one at a time
+ELEMENTS = 64  # an argument of at most so many is checked one element at a time
 
 EPS, TINY = np.finfo(float).eps, np.finfo(float).tiny
 
@@ -68,21 +63,21 @@ def gradients(
 ) -> None:
     """Check the derivatives of `f` at `args`, up to `order`, against central differences.
 
-    `f` takes Tensors and returns one, of any shape; `args` are arrays, checked in float64. What
-    is compared is the derivative of <w, f(x)>: by each element of an argument of up to 64, and
-    else along random directions, one for each order of magnitude that the gradient has; for the
-    next order, where a difference costs sweeps, the derivative of the gradients, along directions.
-    The weights w are random, and such that each output counts by its own slope. A fault is then
-    looked for without them, so that the numbers reported are those of a derivation. The difference
-    is the fourth-order stencil
+    `f` takes Tensors and returns one, of any shape. `args` are arrays, checked in float64. The
+    derivative of <w, f(x)> is compared. For the first order and an argument of up to 64 elements,
+    it is the derivative by each element. Otherwise it is taken along random directions, one for
+    each order of magnitude in the gradient, since a difference of gradients costs sweeps. The
+    weights w are random, and scaled so that each output counts by its own slope. An error is then
+    located without them, so the numbers reported are plain derivatives. The difference is the
+    fourth-order stencil
 
         y'(t) = (y(t - 2h) - 8 y(t - h) + 8 y(t + h) - y(t + 2h)) / 12h + O(h^4),
 
     whose error at h = 1e-4 is the rounding of y, about 1e-12 |y|, of each output.
 
-    `tolerance` is relative to the derivative. What is below `tolerance` itself may come from
-    rounding inside f, and counts only where two steps agree. Weights and inner products stay
-    outside the engine, whose rules are not to vouch for themselves. Raises GradientError.
+    `tolerance` is relative to the derivative. An error below `tolerance` itself may come from
+    rounding inside f, so it counts only where two more steps agree. Weights and inner products are
+    computed outside the engine, so that no rule checks itself. Raises GradientError.
     """
     if any(np.iscomplexobj(array_of(arg)) for arg in args):
         raise TypeError("check.gradients takes real inputs, and one is complex")
@@ -101,10 +96,10 @@ def gradients(
 
 
 class _Point(NamedTuple):
-    """A function at arrays, its gradient by the rules and by differences, weighted.
+    """A function at arrays, and its weighted gradient by the rules and by differences.
 
-    No output counts as less than `least`: gradients of what is weighted are made of numbers about
-    1, and so is their rounding, though they may be nothing else.
+    No output counts as less than `least`. Gradients of weighted outputs are made of numbers of
+    about 1, so their rounding has that size too, even where the gradients are 0.
     """
 
     outputs: Outputs
@@ -114,12 +109,12 @@ class _Point(NamedTuple):
     least: float
 
     def values(self, arrays: list[np.ndarray]) -> Weights:
-        return [y.data for y in self.outputs(*map(_leaf, arrays))]
+        return [y.data for y in self.outputs(*map(leaf, arrays))]
 
-    def weights(self, rng: np.random.Generator) -> Weights:
-        """Random weights, over the slope of each output along a random direction.
+    def weights(self, rng: Rng) -> Weights:
+        """Random weights, divided by the slope of each output along a random direction.
 
-        What two steps do not agree on is rounding and no slope, and counts as 1.
+        A slope on which two steps disagree is rounding, and is replaced by 1.
         """
         directions = [rng.standard_normal(x.shape) for x in self.arrays]
         slopes = []
@@ -134,9 +129,7 @@ class _Point(NamedTuple):
             weights.append(rng.standard_normal(slope.shape) / scale)
         return weights
 
-    def fault(
-        self, weights: Weights, rng: np.random.Generator, each: bool
-    ) -> tuple[int, np.ndarray] | None:
+    def fault(self, weights: Weights, rng: Rng, each: bool) -> tuple[int, np.ndarray] | None:
         """The argument, and the direction in it, along which the rules are wrong."""
         for argument, derivative in enumerate(self.gradient(weights)):
             small = each and derivative.size <= ELEMENTS
@@ -147,12 +140,12 @@ class _Point(NamedTuple):
 
     def gradient(self, weights: Weights) -> list[np.ndarray]:
         """By the rules, in all arguments."""
-        leaves = [_leaf(x) for x in self.arrays]
+        leaves = [leaf(x) for x in self.arrays]
         ys = self.outputs(*leaves)
         total = [np.zeros_like(x) for x in self.arrays]
         for i, (y, w) in enumerate(zip(ys, weights)):
-            # The graphs of the outputs overlap, so only the last sweep may free them. For the first
-            # order that is the only one: it feeds arrays to the rules, as training does.
+            # The graphs of the outputs overlap, so only the last sweep may free them. The first
+            # order has one output, so its rules receive arrays, as in training.
             found = grad(y, leaves, w, create_graph=i + 1 < len(ys))
             total = [t + g.data for t, g in zip(total, found)]
         return total
@@ -163,17 +156,17 @@ class _Point(NamedTuple):
         expected, rounding = self.along(weights, argument, direction)
         off = abs(derivative - expected)
         if off <= self.tolerance * abs(expected) + rounding + 100 * EPS:
-            return False  # the rules' own rounding is that of numbers about 1, as weighted
+            return False  # the rules' own rounding is that of weighted numbers, about 1
         if not off <= self.tolerance * (1 + abs(expected)) + rounding:
             return True
-        # So little may come from rounding inside the function, but hardly the same three times.
+        # Rounding inside the function may give so small a difference, but not three times the same.
         others = [
             self._replace(step=k * self.step).along(weights, argument, direction)[0] for k in (4, 8)
         ]
         return expected != 0 and all(abs(other - expected) <= off / 50 for other in others)
 
     def along(self, weights: Weights, argument: int, direction: np.ndarray) -> tuple[float, float]:
-        """The derivative by differences along a direction, and how far off rounding puts it."""
+        """The derivative by differences along a direction, and a bound of its rounding."""
         values = []
         for k in (-2, -1, 1, 2):
             moved = list(self.arrays)
@@ -191,9 +184,9 @@ class _Point(NamedTuple):
 def _named(
     outputs: Outputs, at: _Point, chain: list[Weights], argument: int, direction: np.ndarray
 ) -> GradientError:
-    """The error for one element of the argument, and one output of each order: by halving.
+    """The error for one element of the argument and one output of each order, found by halving.
 
-    Of each order that output alone is differentiated further, so no weights are left.
+    In each order only that output is differentiated further, so no weights are left.
     """
 
     def numbers(chain: list[Weights], direction: np.ndarray) -> tuple[float, float, float]:
@@ -203,7 +196,7 @@ def _named(
         off = abs(derivative - difference) / (rounding + abs(at.tolerance * difference) + TINY)
         return derivative, difference, float(np.nan_to_num(off, nan=np.inf))
 
-    def halved(places: list[_Place], off: Callable[[list[_Place]], float]) -> _Place:
+    def largest(places: list[_Place], off: Callable[[list[_Place]], float]) -> _Place:
         while len(places) > 1:
             middle = len(places) // 2
             places = max(places[:middle], places[middle:], key=off)
@@ -212,7 +205,7 @@ def _named(
     def along(places: list[_Place]) -> float:
         return numbers(chain, _filled([direction], places)[0])[-1]
 
-    _, index, _ = halved([p for p in _places([direction]) if p[-1]], along)
+    _, index, _ = largest([p for p in _places([direction]) if p[-1]], along)
     direction = _filled([direction], [(0, index, 1.0)])[0]
 
     def only(chain: list[Weights], k: int, places: list[_Place]) -> list[Weights]:
@@ -224,13 +217,13 @@ def _named(
         def alone(places: list[_Place], k: int = k, chain: list[Weights] = chain) -> float:
             return numbers(only(chain, k, places), direction)[-1]
 
-        i, place, _ = halved(_places(chain[k]), alone)
+        i, place, _ = largest(_places(chain[k]), alone)
         chain = only(chain, k, [(i, place, 1.0)])
         by = i % len(at.arrays)
         of.append(f"output {place}" if k == 0 else f"the derivative by {by} at {place}")
     derivative, difference, _ = numbers(chain, direction)
-    said = " of ".join(o for o in reversed(of) if o != "output ()")
-    return GradientError(len(chain), argument, index, derivative, difference, at.step, said)
+    text = " of ".join(o for o in reversed(of) if o != "output ()")
+    return GradientError(len(chain), argument, index, derivative, difference, at.step, text)
 
 
 _Place = tuple[int, tuple[int, ...], float]  # which array, which element, the number there
@@ -243,7 +236,7 @@ def _places(arrays: Weights) -> list[_Place]:
 
 
 def _filled(like: Weights, places: list[_Place]) -> Weights:
-    """Arrays of zeros, but for these places."""
+    """Arrays of zeros, except at these places."""
     arrays = [np.zeros_like(x) for x in like]
     for i, index, number in places:
         arrays[i][index] = number
@@ -255,7 +248,7 @@ def _units(shape: tuple[int, ...]) -> Iterator[np.ndarray]:
         yield _filled([np.zeros(shape)], [(0, index, 1.0)])[0]
 
 
-def _magnitudes(derivative: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def _magnitudes(derivative: np.ndarray, rng: Rng) -> Iterator[np.ndarray]:
     """A random direction through the elements of each order of magnitude, three digits wide."""
     size = np.abs(derivative)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -266,7 +259,7 @@ def _magnitudes(derivative: np.ndarray, rng: np.random.Generator) -> Iterator[np
 
 
 def _derivative(outputs: Outputs, chain: list[Weights]) -> Outputs:
-    """The gradients of each output, as weighted, of theirs, and so on."""
+    """The weighted outputs differentiated once for each entry of `chain`."""
     for weights in chain:
         outputs = _gradients_of(outputs, weights)
     return outputs
@@ -282,43 +275,5 @@ def _gradients_of(outputs: Outputs, weights: Weights) -> Outputs:
     return gradients
 
 
-def adjoint(f: Callable[..., Tensor], *args: Any, order: int = 1, seed: int = 0) -> None:
-    """Check the rules of a function that is linear in each of its arguments, to rounding.
-
-    For y = f(x_1, x_2, ...) and any g, <g, y> = <vjp_i(g), x_i> for every i. No differences are
-    taken, so this holds in the dtype of the arguments, float32 too. vjp_i(g) is in turn linear in
-    g and in the other arguments, which is checked for the next `order`. Raises GradientError,
-    with the two inner products as the two numbers.
-    """
-    _adjoint(f, args, 1, order, seed)
-
-
-def _adjoint(f: Callable[..., Tensor], args: Sequence, k: int, order: int, seed: int) -> None:
-    leaves = [_leaf(array_of(arg)) for arg in args]
-    y = f(*leaves)
-    g = np.random.default_rng(seed).standard_normal(y.shape).astype(y.dtype)
-    forward = float((g * y.data).sum(dtype=np.float64))
-    size = float(np.abs(g * y.data).sum(dtype=np.float64))
-    for i, (x, vjp) in enumerate(zip(leaves, grad(y, leaves, g, create_graph=True))):
-        backward = float((vjp.data * x.data).sum(dtype=np.float64))
-        size = max(size, float(np.abs(vjp.data * x.data).sum(dtype=np.float64)))
-        if not abs(forward - backward) <= 100 * np.finfo(y.dtype).eps * (1 + size):
-            raise GradientError(k, i, (), backward, forward, 0.0)
-    if k < order:
-        for i in range(len(leaves)):
-            others = [*args[:i], *args[i + 1 :]]
-            _adjoint(_vjp_of(f, leaves, i), [g, *others], k + 1, order, seed + 1)
-
-
-def _vjp_of(f: Callable[..., Tensor], leaves: list[Tensor], i: int) -> Callable[..., Tensor]:
-    """(g, the other arguments) to the cotangent of argument i, on which it does not depend."""
-
-    def vjp(g: Tensor, *others: Tensor) -> Tensor:
-        xs = [*others[:i], leaves[i], *others[i:]]
-        return grad(f(*xs), leaves[i], g, create_graph=True)
-
-    return vjp
-
-
-def _leaf(array: np.ndarray) -> Tensor:
+def leaf(array: np.ndarray) -> Tensor:
     return Tensor(array, requires_grad=True)

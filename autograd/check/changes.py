@@ -1,0 +1,225 @@
+"""Changes of one expression of a derived gradient, as mistakes are made.
+
+A sign, a number, a transpose, a kernel that is not turned, a factor too many, or one that is
+missing and is a value of f, of df or of the file that they are in.
+"""
+
+import ast
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autograd.check.known import Named
+from autograd.check.pair import Point
+from autograd.check.probe import Probe, is_number, place
+
+
+class Change(NamedTuple):
+    """`new` gives the changed value of expression `at`, from its value and the point's number.
+
+    Of several that repair a gradient, the one of the least `cost` is more often the mistake.
+    """
+
+    at: int
+    new: Callable[[Any, int], Any]
+    text: str
+    cost: int = 0
+
+
+def _times(factor: Any) -> Callable[[Any, int], Any]:
+    return lambda value, k: value * factor
+
+
+def _by(change: Callable[[Any], Any]) -> Callable[[Any, int], Any]:
+    return lambda value, k: change(value)
+
+
+def small_changes(
+    probe: Probe, points: Sequence[Point], values: Mapping[int, Any]
+) -> Iterator[Change]:
+    """Changes that need nothing but an expression and its parts."""
+    lengths = {n for x in points[0] for n in np.shape(x) if n > 1}
+    numbers = {2.0, 0.5, 3.0, 1 / 3, 4.0, 0.25} | {float(n) for n in lengths}
+    for i, value in values.items():
+        if not is_number(value):
+            continue
+        where = f"In line {probe.nodes[i].lineno}"
+        it = f"{where} `{probe.text(i)}`"
+        yield from _operations(probe, i, where)
+        yield from _reductions(probe, i, it, values)
+        yield Change(i, _times(-1), f"{where} the sign of `{probe.text(i)}` is flipped", 1)
+        for number in sorted(numbers | {1 / n for n in numbers}):
+            text = f"{it} should be {Fraction(number).limit_denominator(50)} times that"
+            yield Change(i, _times(number), text, 2)
+        if np.ndim(value) == 2:
+            yield Change(i, _by(np.transpose), f"{it} should be transposed", 1)
+        yield from _along_axes(i, it, np.ndim(value))
+
+
+def _along_axes(i: int, it: str, ndim: int) -> Iterator[Change]:
+    """A kernel that is not turned, a sum that is missing."""
+    for axes in axis_subsets(ndim):
+        text = f"{it} should be turned round, `[{reversed_index(axes, ndim)}]`"
+        yield Change(i, _by(partial(np.flip, axis=axes)), text, 1)
+        for keepdims in (False, True):
+            text = f"{it} should be summed over axis {', '.join(map(str, axes))}"
+            yield Change(i, _by(partial(np.sum, axis=axes, keepdims=keepdims)), text)
+
+
+def axis_subsets(ndim: int) -> Iterator[tuple[int, ...]]:
+    return itertools.chain.from_iterable(
+        itertools.combinations(range(ndim), count) for count in range(1, ndim + 1)
+    )
+
+
+def reversed_index(axes: tuple[int, ...], ndim: int) -> str:
+    return ", ".join("::-1" if axis in axes else ":" for axis in range(ndim))
+
+
+OTHER_OPERATIONS: dict[Any, dict[str, Callable[[Any, Any], Any]]] = {
+    ast.Add: {
+        "{x} - {y}": lambda x, y: x - y,
+        "{y} - {x}": lambda x, y: y - x,
+        "{x}": lambda x, y: x,
+        "{y}": lambda x, y: y,
+    },
+    ast.Sub: {"{x} + {y}": lambda x, y: x + y, "{x}": lambda x, y: x},
+    ast.Mult: {"{x} / {y}": lambda x, y: x / y},
+    ast.Div: {"{x} * {y}": lambda x, y: x * y, "{y} / {x}": lambda x, y: y / x},
+    ast.MatMult: {"{y} @ {x}": lambda x, y: y @ x},
+}
+"""What may have been meant in the place of x + y, and so on."""
+
+
+def _operations(probe: Probe, i: int, where: str) -> Iterator[Change]:
+    """Another operator, the operands exchanged, or fewer factors."""
+    node = probe.nodes[i]
+    if not isinstance(node, ast.BinOp):
+        return
+    x, y = ast.unparse(node.left), ast.unparse(node.right)
+    a, b = place(node.left), place(node.right)
+
+    def instead(text: str, new: Callable[[Any, Any], Any]) -> Change:
+        def change(value: Any, k: int) -> Any:
+            return new(probe.values[a], probe.values.get(b))
+
+        return Change(i, change, f"{where} `{probe.text(i)}` should be `{text}`")
+
+    if isinstance(node.op, ast.Pow):
+        for power in (-2, -1, -0.5, 0.5, 1, 2, 3, 4):
+            yield instead(f"{x} ** {power}", lambda v, _, power=power: v ** float(power))  # type: ignore[misc]
+    if a < 0 or b < 0:
+        return
+    for form, new in OTHER_OPERATIONS.get(type(node.op), {}).items():
+        yield instead(form.format(x=x, y=y), new)
+    if isinstance(node.op, ast.Mult | ast.Div):
+        yield from _fewer_factors(probe, i, where)
+
+
+def _fewer_factors(probe: Probe, i: int, where: str) -> Iterator[Change]:
+    factors = list(_factors(probe.nodes[i], under=False))
+    for count in range(1, min(3, len(factors) - 1) + 1):
+        for dropped in itertools.combinations(factors, count):
+            kept = [(place(node), under) for node, under in factors if (node, under) not in dropped]
+            if any(at < 0 for at, _ in kept):
+                continue
+
+            def product(value: Any, k: int, kept: list = kept) -> Any:
+                result: Any = 1.0
+                for at, under in kept:
+                    result = result / probe.values[at] if under else result * probe.values[at]
+                return result
+
+            text = " * ".join(_as_factor(node, under) for node, under in dropped)
+            yield Change(i, product, f"{where} the factor `{text}` should not be there")
+
+
+def _factors(node: ast.expr, under: bool) -> Iterator[tuple[ast.expr, bool]]:
+    """The factors of a product, and whether they divide."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div):
+        yield from _factors(node.left, under)
+        yield from _factors(node.right, under ^ isinstance(node.op, ast.Div))
+    else:
+        yield node, under
+
+
+def _as_factor(node: ast.expr, under: bool) -> str:
+    text = ast.unparse(node)
+    if isinstance(node, ast.BinOp) and not isinstance(node.op, ast.Pow):
+        text = f"({text})"
+    return f"1 / {text}" if under else text
+
+
+def _reductions(probe: Probe, i: int, it: str, values: Mapping[int, Any]) -> Iterator[Change]:
+    """A sum for a mean, n - 1 for n, another axis."""
+    node = probe.nodes[i]
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return
+    name, of = node.func.attr, place(node.func.value)
+    if not is_number(values.get(of)) and node.args:  # np.sum(x)
+        of = place(node.args[0])
+    if name not in ("sum", "mean") or not is_number(values.get(of)) or not np.size(values[i]):
+        return
+    n = np.size(values[of]) // np.size(values[i])
+    if n > 1:
+        other = {"sum": "mean", "mean": "sum"}[name]
+        yield Change(i, _times(n if name == "mean" else 1 / n), f"{it} should be a {other}")
+        yield Change(i, _times(n / (n - 1)), f"{it} should be divided by n - 1, not by n")
+    reduce = np.sum if name == "sum" else np.mean
+    for axis in range(np.ndim(values[of])):
+        for keepdims in (False, True):
+            over = partial(reduce, axis=axis, keepdims=keepdims)
+
+            def again(value: Any, k: int, over: Callable = over) -> Any:
+                return over(probe.values[of])
+
+            yield Change(i, again, f"{it} should be over axis {axis}")
+
+
+def changes_with_known_values(
+    probe: Probe, known: Sequence[Named], values: Mapping[int, Any]
+) -> Iterator[Change]:
+    """Changes that bring in a known value: as a factor, in place of another, as a term."""
+    in_products = _operands(probe, ast.Mult | ast.Div)
+    in_sums = _operands(probe, ast.Add | ast.Sub)
+    for i, value in values.items():
+        if not is_number(value):
+            continue
+        it = f"In line {probe.nodes[i].lineno} `{probe.text(i)}`"
+        for what, at_points in known:
+            if not _broadcasts(at_points[0], value) or what == probe.text(i):
+                continue
+
+            def by(new: Callable[[Any, Any], Any], known: list = at_points) -> Callable:
+                return lambda v, k: new(v, known[k])
+
+            if _is_short(probe.nodes[i]) and at_points[0].shape == np.shape(value):
+                yield Change(i, by(lambda v, u: u), f"{it} should be `{what}`", 1)
+            if i not in in_products:
+                yield Change(i, by(lambda v, u: v * u), f"{it} lacks the factor `{what}`")
+                yield Change(i, by(lambda v, u: v / u), f"{it} should be divided by `{what}`", 2)
+            if i not in in_sums:
+                cost = 3 if i in probe.assigned else 4
+                yield Change(i, by(lambda v, u: v + u), f"{it} lacks the term `{what}`", cost)
+                yield Change(i, by(lambda v, u: v - u), f"{it} lacks the term -`{what}`", cost)
+
+
+def _broadcasts(small: Any, value: Any) -> bool:
+    try:
+        return np.broadcast_shapes(np.shape(small), np.shape(value)) == np.shape(value)
+    except ValueError:
+        return False
+
+
+def _operands(probe: Probe, operators: Any) -> set[int]:
+    """The operands of an operator. (A factor or a term is added to the whole expression.)"""
+    whole = [n for n in probe.nodes if isinstance(n, ast.BinOp) and isinstance(n.op, operators)]
+    return {place(side) for node in whole for side in (node.left, node.right)}
+
+
+def _is_short(node: ast.expr) -> bool:
+    return sum(isinstance(n, ast.expr) for n in ast.walk(node)) <= 6

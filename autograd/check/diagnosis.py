@@ -1,0 +1,217 @@
+"""What the author of a wrong gradient overlooked: a guess, from the pattern of its error.
+
+Each guess is a sentence, or "" where the pattern does not fit. It is made from the derived and the
+true gradients at several points, since at a single one too many patterns fit.
+"""
+
+import ast
+import copy
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd.check.changes import axis_subsets, reversed_index
+from autograd.check.fitting import Arrays, close, fit, number_text
+from autograd.check.known import Named, known_values
+from autograd.check.missing import by_what_is_missing
+from autograd.check.pair import Pair, Point
+from autograd.check.probe import parsed
+from autograd.check.search import repairs
+
+
+def explain(
+    pair: Pair, points: Sequence[Point], derived: Sequence[str], wrong: Sequence[str]
+) -> dict[str, str]:
+    """A sentence for each wrong argument whose error has a known pattern."""
+    truths = {name: [pair.differences(point, name) for point in points] for name in derived}
+    gradients = [pair.gradients(point) for point in points]
+    given = {name: [g[name] for g in gradients] for name in derived}
+    if not all(np.isfinite(g).all() for gs in [*truths.values(), *given.values()] for g in gs):
+        return {}
+    known = known_values(pair, points)
+    texts = {
+        name: _as_a_whole(given[name], truths[name], dict(zip(pair.names, points[0])), known)
+        or _exchanged(name, given, truths)
+        or _by_terms(pair, points, derived, name, truths[name], known)
+        for name in wrong
+    }
+    if unexplained := [name for name in wrong if not texts[name]]:
+        texts |= repairs(pair, points, known, given, truths, unexplained, set(derived) - set(wrong))
+    for name in wrong:
+        texts[name] = texts[name] or by_what_is_missing(
+            given[name], truths[name], points, pair.names, known
+        )
+    return texts
+
+
+def lines(pair: Pair, derived: Sequence[str]) -> dict[str, int]:
+    """The line of the file that makes each gradient: its last assignment, or the return."""
+    try:
+        tree = parsed(pair.df)
+    except ValueError:
+        return {}
+    assigned = {
+        target.id: statement.lineno
+        for statement in ast.walk(tree)
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+    }
+    return {
+        name: assigned.get(getattr(one, "id", ""), one.lineno)
+        for name, one in _returned(tree, pair.names, derived).items()
+    }
+
+
+def _returned(
+    tree: ast.FunctionDef, names: Sequence[str], derived: Sequence[str]
+) -> dict[str, ast.expr]:
+    """The expressions that a function returns, by the input whose gradient they are."""
+    last = tree.body[-1]
+    if not isinstance(last, ast.Return) or last.value is None:
+        return {}
+    found = last.value.elts if isinstance(last.value, ast.Tuple) else [last.value]
+    return dict(zip(names if len(found) == len(names) else derived, found))
+
+
+def _as_a_whole(
+    given: Arrays, truths: Arrays, inputs: Mapping[str, Any], known: Sequence[Named]
+) -> str:
+    """The sign, a constant factor, a transpose, a sum over a broadcast axis."""
+    for change, moved in _rearranged(given, truths[0].shape):
+        factors = fit([moved], truths)
+        if factors is not None and factors[0]:
+            factor = "" if close(factors[0], 1) else _factor(1 / factors[0], inputs, known)
+            return _sentence(", and ".join(filter(None, [change, factor])))
+    return ""
+
+
+def _exchanged(name: str, given: Mapping[str, Arrays], truths: Mapping[str, Arrays]) -> str:
+    """The gradient of another argument in its place."""
+    for other in truths:
+        if other != name and given[other][0].shape == truths[name][0].shape:
+            factors = fit([given[other]], truths[name])
+            if factors is None or not close(factors[0], 1):
+                continue
+            same_shape = given[name][0].shape == truths[other][0].shape
+            if same_shape and fit([given[name]], truths[other]) is not None:
+                return f"The gradients of {name} and {other} are exchanged."
+    return ""
+
+
+def _by_terms(
+    pair: Pair,
+    points: Sequence[Point],
+    derived: Sequence[str],
+    argument: str,
+    truths: Arrays,
+    known: Sequence[Named],
+) -> str:
+    """Which of the terms that `df` adds up are right, by its source."""
+    terms = _terms(pair, derived, argument)
+    if len(terms) < 2:
+        return ""
+    try:
+        values = [
+            [np.broadcast_to(value(*copy.deepcopy(point)), truths[0].shape) for point in points]
+            for value in terms.values()
+        ]
+    except ValueError:  # terms of another shape
+        return ""
+    factors = fit(values, truths)
+    if factors is None:
+        return ""
+    wrong = [k for k, factor in enumerate(factors) if not close(factor, 1)]
+    if len(wrong) in (0, len(terms)):
+        return ""
+    names = list(terms)
+    texts = [f"term {k + 1}, `{names[k]}`, {_of_a_term(factors[k], known)}" for k in wrong]
+    return _sentence("right but for " + " and ".join(texts))
+
+
+def _terms(pair: Pair, derived: Sequence[str], argument: str) -> dict[str, Callable[..., Any]]:
+    """The terms of the sum that `df` returns for an argument, as functions; none if it is no sum.
+
+    Each is `df` itself with that term as what it returns.
+    """
+    try:
+        tree = parsed(pair.df)
+    except ValueError:
+        return {}
+    last = tree.body[-1]
+    expression = _returned(tree, pair.names, derived).get(argument)
+    if not isinstance(last, ast.Return) or expression is None:
+        return {}
+    scope = dict(pair.df.__globals__) | dict(inspect.getclosurevars(pair.df).nonlocals)
+    terms: dict[str, Callable[..., Any]] = {}
+    for term in _summands(expression):
+        last.value = term
+        made: dict[str, Any] = {}
+        module = ast.fix_missing_locations(ast.Module([tree], []))
+        exec(compile(module, "<derivation>", "exec"), scope, made)
+        terms[ast.unparse(term)] = made[tree.name]
+    return terms
+
+
+def _summands(expression: Any, negative: bool = False) -> list[ast.expr]:
+    if isinstance(expression, ast.BinOp) and isinstance(expression.op, ast.Add | ast.Sub):
+        minus = negative ^ isinstance(expression.op, ast.Sub)
+        return _summands(expression.left, negative) + _summands(expression.right, minus)
+    return [ast.UnaryOp(ast.USub(), expression)] if negative else [expression]
+
+
+def _rearranged(given: Arrays, shape: tuple[int, ...]) -> list[tuple[str, Arrays]]:
+    """The gradients without some mistake of shape, and its name; first the gradients themselves."""
+    made = [("", given)] if given[0].shape == shape else []
+    if given[0].ndim == 2 and given[0].T.shape == shape:
+        made.append(("it is transposed", [g.T for g in given]))
+    for axes in axis_subsets(given[0].ndim):
+        if given[0].shape == shape and all(shape[axis] > 1 for axis in axes):
+            text = f"it is turned round, `[{reversed_index(axes, given[0].ndim)}]`"
+            made.append((text, [np.flip(g, axes) for g in given]))
+        sums = [g.sum(axis=axes, keepdims=True) for g in given]
+        if sums[0].size == np.prod(shape) and given[0].shape != shape:
+            over = ", ".join(map(str, axes))
+            text = f"a sum over axis {over} is missing, along which the input is broadcast"
+            made.append((text, [s.reshape(shape) for s in sums]))
+    return made
+
+
+def _factor(times: float, inputs: Mapping[str, Any], known: Sequence[Named]) -> str:
+    """In words, that what was derived is so many times the gradient."""
+    if close(times, -1):
+        return "the sign is flipped"
+    text = f"it is {number_text(times)} times the gradient"
+    for name, x in inputs.items():
+        for axis, length in enumerate(np.shape(x)):
+            if length > 2 and (close(abs(times), length) or close(abs(1 / times), length)):
+                return f"{text}, and {length} is the length of {name} along axis {axis}"
+    return text + _known_as(times, known)
+
+
+def _known_as(number: float, known: Sequence[Named]) -> str:
+    """That a number is one of the function's own, or what such a one divides by."""
+    if close(abs(number), 1):
+        return ""
+    for text, values in known:
+        if not any(map(str.isalpha, text)):
+            continue
+        if all(v.ndim == 0 and v and close(float(v), number) for v in values):
+            return f", and that number is `{text}`"
+        if all(v.ndim == 0 and v and close(1 / float(v), number) for v in values):
+            return f", and that number is `1 / {text}`"
+    return ""
+
+
+def _of_a_term(factor: float, known: Sequence[Named]) -> str:
+    if close(factor, -1):
+        return "whose sign is flipped"
+    if close(factor, 0):
+        return "which should not be there"
+    return f"which should be {number_text(factor)} times that{_known_as(factor, known)}"
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:] + "."

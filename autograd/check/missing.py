@@ -1,0 +1,87 @@
+"""A gradient that lacks one term: which term it is, from the error."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from autograd.check.fitting import EXACT, Arrays, close, fit, number_text
+from autograd.check.known import Named
+from autograd.check.pair import Point
+
+
+def by_what_is_missing(
+    given: Arrays,
+    truths: Arrays,
+    points: Sequence[Point],
+    names: Sequence[str],
+    known: Sequence[Named],
+) -> str:
+    """A term that would make it right: a multiple of an input, or the same all along an axis."""
+    if given[0].shape != truths[0].shape:
+        return ""
+    errors = [truth - g for truth, g in zip(truths, given)]
+    candidates = {"a constant": [np.ones_like(e) for e in errors]}
+    for i, name in enumerate(names):
+        if np.shape(points[0][i]) == errors[0].shape:
+            candidates[name] = [point[i] for point in points]
+            candidates[f"{name}^2"] = [point[i] ** 2 for point in points]
+    for what, values in candidates.items():
+        factors = fit([values], errors)
+        if factors is not None and not close(factors[0], 0):
+            times = "" if close(factors[0], 1) else f"{number_text(factors[0])} times "
+            return f"Right but for a second term: {times}{what} is missing."
+    for axis, length in enumerate(errors[0].shape):
+        if length > 1 and all(_same_along(axis, e, truth) for e, truth in zip(errors, truths)):
+            return (
+                f"Right but for a second term, the same all along axis {axis}: what comes through "
+                "a mean or a sum over that axis is missing."
+            )
+        if length > 3 and (text := _times_the_same_along(axis, errors, truths, known)):
+            return text
+    right = np.isclose(given[0], truths[0], rtol=1e-5, atol=EXACT)
+    return f"{right.sum()} of {right.size} entries are right." if right.any() else ""
+
+
+def _times_the_same_along(axis: int, errors: Arrays, truths: Arrays, known: Sequence[Named]) -> str:
+    """A value times what is the same all along an axis, and that alone, is missing."""
+    for value in known:
+        if value.values[0].shape != errors[0].shape:
+            continue
+        centred = all(close(v.mean(axis=axis).ravel().max(initial=0), 0) for v in value.values)
+        for constants in (0, 1):
+            fits = all(
+                _spanned(axis, e, v, constants, truth)
+                for e, v, truth in zip(errors, value.values, truths)
+            )
+            if fits and centred:
+                what = "the mean and the variance" if constants else "the variance (or the norm)"
+                return (
+                    f"Right but for a term, `{value.text}` times what is the same all along axis "
+                    f"{axis}: what comes through {what} over that axis is missing."
+                )
+            if fits and not constants:
+                return (
+                    f"Right but for a second term, `{value.text}` times what is the same all along "
+                    f"axis {axis}: what comes through a sum or a norm over that axis is missing."
+                )
+    return ""
+
+
+def _spanned(
+    axis: int, error: np.ndarray, value: np.ndarray, constants: int, truth: np.ndarray
+) -> bool:
+    """Whether the error is a multiple of the value, plus a constant, in each line along an axis."""
+    size = np.abs(truth).max(initial=0)
+    e, v = (np.moveaxis(x, axis, 0).reshape(x.shape[axis], -1) for x in (error, value))
+    for column in range(e.shape[1]):
+        matrix = np.stack([v[:, column], np.ones(len(v))], axis=1)[:, : 1 + constants]
+        factors, _, rank, _ = np.linalg.lstsq(matrix, e[:, column], rcond=1e-8)
+        off = np.abs(matrix @ factors - e[:, column]).max()
+        if rank < 1 + constants or off > EXACT * size:
+            return False
+    return True
+
+
+def _same_along(axis: int, error: np.ndarray, truth: np.ndarray) -> bool:
+    size = np.abs(truth).max(initial=0)
+    return bool(np.ptp(error, axis=axis).max(initial=0) <= EXACT * size)

@@ -1,0 +1,89 @@
+"""The search for the one change to a derived gradient that makes it right.
+
+The expressions of df are changed one at a time, as mistakes are made (`changes`). A change that
+gives the true gradients at every point is taken for the mistake.
+"""
+
+import time
+from collections.abc import Mapping, Sequence, Set
+
+import numpy as np
+
+from autograd.check.changes import Change, changes_with_known_values, small_changes
+from autograd.check.fitting import Arrays
+from autograd.check.jacobians import changes_of_jacobians
+from autograd.check.known import Named
+from autograd.check.pair import Pair, Point
+from autograd.check.probe import Probe
+
+SECONDS = 5.0  # of the processor, after which no further change is tried
+
+
+def repairs(
+    pair: Pair,
+    points: Sequence[Point],
+    known: Sequence[Named],
+    given: Mapping[str, Arrays],
+    truths: Mapping[str, Arrays],
+    wrong: Sequence[str],
+    sound: Set[str],
+) -> dict[str, str]:
+    """For each wrong gradient, the change that makes it right and no sound one wrong, if any.
+
+    `given` has what df returns at each point, and `truths` has the true gradients. Of two changes
+    the one that repairs more gradients is taken, and then the later one in df.
+    """
+    try:
+        probe = Probe(pair.df)
+    except ValueError:
+        return {}
+    values = []
+    for point in points:
+        probe.run(*point)
+        values.append(dict(probe.values))
+
+    def fixed(change: Change) -> set[str]:
+        """The arguments that a change makes right; none if it makes a sound one wrong."""
+        right = set(truths)
+        for k, point in enumerate(points):
+            try:
+                found = pair.read(
+                    probe.run(*point, at=change.at, change=lambda v: change.new(v, k))  # noqa: B023
+                )
+            except Exception:  # a user's function may raise anything for a value it never had
+                return set()
+            expected = {a: given[a][k] if a in sound else truths[a][k] for a in right}
+            right = {a for a in right if _fits(found[a], expected[a], given[a][k])}
+            if not right.intersection(wrong) or not right >= sound:
+                return set()
+        return right - sound
+
+    texts: dict[str, str] = {}
+    deadline = time.process_time() + SECONDS
+    for stage in (
+        small_changes(probe, points, values[0]),
+        changes_with_known_values(probe, known, values[0]),
+        changes_of_jacobians(pair.f, probe, points, values),
+    ):
+        best: dict[str, tuple] = {}
+        for n, change in enumerate(stage):
+            if n % 256 == 0 and time.process_time() > deadline:
+                break
+            for name in (right := fixed(change)):
+                line = probe.nodes[change.at].lineno
+                score = (-len(right), change.cost, -line, len(change.text), change.text)
+                best[name] = min(best.get(name, score), score)
+        texts |= {name: f"{score[-1]}." for name, score in best.items() if name not in texts}
+        if texts.keys() >= set(wrong):
+            break
+    return texts
+
+
+def _fits(found: np.ndarray, truth: np.ndarray, given: np.ndarray) -> bool:
+    """Whether `found` is the truth: the rest is small beside the error that it explains."""
+    if found.shape != truth.shape:
+        return False
+    size = np.abs(truth).max(initial=0)
+    error = np.abs(given - truth).max(initial=0) if given.shape == truth.shape else size
+    allowed = min(1e-3 * error, 1e-6 * size) + 1e-9 * (1 + size)
+    return bool(np.abs(found - truth).max(initial=0) <= allowed)
