@@ -1,10 +1,30 @@
-"""The families of models, by the names that the command line knows them by."""
+"""The families of models, by the names that the command line has for them."""
+
+from typing import NamedTuple
 
 from models.adversarial.gan import GAN
+from models.adversarial.gan_report import GANReport
 from models.autoencoders.autoencoder import Autoencoder
+from models.autoencoders.autoencoder_report import AutoencoderReport
 from models.autoencoders.vae import VAE
+from models.autoencoders.vae_report import VAEReport
 from models.autoregressive.pixelcnn import PixelCNN
+from models.autoregressive.pixelcnn_report import PixelCNNReport
 from models.diffusion.ddpm import DDPM
+from models.diffusion.ddpm_report import DDPMReport
 from models.model import Model
+from models.report import Report
 
-FAMILIES: dict[str, type[Model]] = {f.name: f for f in (VAE, GAN, PixelCNN, DDPM, Autoencoder)}
+
+class Family(NamedTuple):
+    model: type[Model]
+    report: type[Report] = Report
+
+
+FAMILIES = {
+    "vae": Family(VAE, VAEReport),
+    "gan": Family(GAN, GANReport),
+    "pixelcnn": Family(PixelCNN, PixelCNNReport),
+    "ddpm": Family(DDPM, DDPMReport),
+    "autoencoder": Family(Autoencoder, AutoencoderReport),
+}

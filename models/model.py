@@ -1,107 +1,80 @@
-"""What every model of this folder can do: all that training and the command line ask of one.
+"""What every model can do. A family defines `loss` (or `update`), `sample`, and its settings.
 
-Images go in and come out flat or as (n, height, width), with pixels in [0, 1]; a family that
-computes in other units (-1 to 1, whole levels) changes them itself. Points of the plane are the
-one exception: any real numbers, (n, 2).
+A family with a likelihood also defines `evaluate`. Images go in flat, (N, pixels), and come out as
+(n, height, width), with pixels in [0, 1]; a family that computes in other units (-1 to 1, whole
+levels) changes them itself. Points of the plane are the one exception: any real numbers, (n, 2).
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import field
-from typing import Any, ClassVar, NamedTuple, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from autograd import Array, Tensor, namespace, nn, optim, to_device
-from models import pictures
-from models.data import Dataset
+from autograd import Array, Rng, Tensor, Values, namespace, nn, no_grad, optim
+from models.data import Dataset, Labels
 from models.errors import UsageError
-from models.pictures import Panel
+from models.settings import CommonSettings
 
-ACROSS = 12  # images in a row of a picture
-BINARISATIONS = ("fixed", "dynamic", "none")
-MOST = 1e9  # of any setting: beyond it is a slip of the finger
-
-
-def setting(default: Any, meaning: str, sampling: bool = False) -> Any:
-    """A field of a family's Settings, with what `chainrule train --help` says of it.
-
-    Those of `sampling` have no part in training, and `chainrule sample` takes them too.
-    """
-    return field(default=default, metadata={"meaning": meaning, "sampling": sampling})
-
-
-def check_settings(
-    settings: Any,
-    choices: Mapping[str, Sequence[str]],
-    bounds: Mapping[str, tuple[float, float]],
-) -> None:
-    """Raises UsageError for a word that is not among its choices, or a number out of bounds.
-
-    `binarisation`, `batch`, `epochs` and the learning rates, which every family has, are checked
-    too; numbers without bounds of their own are only refused beyond MOST.
-    """
-    for name, known in ({"binarisation": BINARISATIONS} | dict(choices)).items():
-        if (value := getattr(settings, name)) not in known:
-            raise UsageError(f"{name}={value}: choose one of {', '.join(known)}")
-    usual = {"batch": (1, MOST), "epochs": (1, MOST), "learning_rate": (1e-12, MOST)}
-    usual["final_learning_rate"] = (0, MOST)
-    for name, (least, most) in (usual | dict(bounds)).items():
-        value = getattr(settings, name)
-        for number in value if isinstance(value, tuple) else (value,):
-            if not least <= number <= most:
-                raise UsageError(f"{name}={number}: must be {least:g} to {most:g}")
-        if value == ():
-            raise UsageError(f"{name} needs at least one number")
-
-
-class Row(NamedTuple):
-    """A line of a report: its name, the number, and what there is to say of it."""
-
-    name: str
-    value: float
-    remark: str = ""
+Numbers = dict[str, np.ndarray]
+"""Numbers of each image, by name: (N,) each, or (N, dimensions)."""
 
 
 class Model(nn.Module):
-    """A family of generative models. One loss and one optimiser, unless a family says otherwise."""
+    """A generative model with one loss and one optimiser, unless a family says otherwise.
 
-    name: ClassVar[str]
-    settings_type: ClassVar[type]  # the frozen dataclass of its settings
-    defaults: ClassVar[Mapping[str, Any]]  # a data set's name to the Settings known to work on it
-    headline: ClassVar[tuple[str, str]]  # of the numbers of a test: the key, and what to print
-    exact: ClassVar[bool] = False  # whether "nll" is the likelihood itself, and not a bound
-    planar: ClassVar[bool] = False  # whether it also learns points of the plane
+    `shape` is that of an image, (height, width), or of a point, (2,). A pixel has `levels` values;
+    a point has 0. `classes` is the number of labels that the model is conditioned on; 0 if none.
+    """
 
-    settings: Any
-    shape: tuple[int, ...]  # of an image, (height, width); of a point, (2,)
-    levels: int  # how many values a pixel has; 0 for points
-    classes: int  # how many labels it is conditioned on; 0 if on none
+    settings_type: ClassVar[type] = CommonSettings
+    defaults: ClassVar[Mapping[str, Any]] = {}  # the settings known to work on a data set
+    likelihood: ClassVar[str] = ""  # "exact" or "bound" if `evaluate` has "nll"
+    takes_points: ClassVar[bool] = False
+
+    def __init__(
+        self, settings: Any, shape: tuple[int, ...], levels: int, rng: Rng, classes: int = 0
+    ):
+        self.settings, self.shape, self.levels, self.classes = settings, shape, levels, classes
 
     @classmethod
-    def for_data(cls, settings: Any, data: Dataset, rng: np.random.Generator) -> Self:
+    def for_data(cls, settings: Any, data: Dataset, rng: Rng) -> Self:
         """An untrained model for images like these. Raises UsageError if it cannot be."""
-        raise NotImplementedError
+        if data.levels == 0 and not cls.takes_points:
+            raise UsageError(f"{cls.name} is for images, and {data.name} has points of the plane")
+        if data.levels == 2 and settings.pixels != "fixed":
+            raise UsageError(
+                f"pixels={settings.pixels}: {data.name} is binary already, so its pixels are fixed "
+                "(--set pixels=fixed)"
+            )
+        conditional = getattr(settings, "conditional", False)
+        if conditional and not data.classes:
+            raise UsageError(f"conditional=yes: {data.name} has no labels to be conditioned on")
+        classes = data.classes if conditional else 0
+        return cls(settings, data.image_shape, data.levels, rng, classes)
+
+    name: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        cls.name = cls.__name__.lower()
 
     @property
-    def shown(self) -> str:
-        """What of the pixels the model sees, in the words of `models.data.dataset`."""
-        return "grey" if self.settings.binarisation == "none" else self.settings.binarisation
+    def pixels(self) -> str:
+        """The form in which the model is given pixels: one of the four of `models.data`."""
+        return self.settings.pixels
 
     @property
-    def images_a_step(self) -> int:
+    def images_per_step(self) -> int:
         return self.settings.batch
 
     def loss(
-        self,
-        x: Any,
-        rng: np.random.Generator,
-        epoch: float = math.inf,
-        labels: np.ndarray | None = None,
+        self, x: Any, rng: Rng, epoch: float = math.inf, labels: Labels = None
     ) -> tuple[Tensor, dict[str, float]]:
-        """What is minimised for a batch (N, pixels), and its named parts."""
-        raise NotImplementedError
+        """The loss of a batch (N, pixels), a mean over it, and its named parts, in nats.
+
+        `epoch` counts the epochs trained so far and may be fractional.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has neither `loss` nor its own `update`")
 
     def optimizers(self, steps: int) -> dict[str, optim.Optimizer]:
         """By name, for a training of so many steps."""
@@ -112,9 +85,9 @@ class Model(nn.Module):
     def update(
         self,
         x: Any,
-        rng: np.random.Generator,
+        rng: Rng,
         epoch: float,
-        labels: np.ndarray | None,
+        labels: Labels,
         optimizers: Mapping[str, optim.Optimizer],
     ) -> dict[str, float]:
         """One step of training on a batch; returns the loss and its parts."""
@@ -125,76 +98,27 @@ class Model(nn.Module):
             optimizer.step()
         return {"loss": loss.item(), **parts}
 
-    def test(
-        self, x: Array, rng: np.random.Generator, labels: np.ndarray | None = None
-    ) -> dict[str, np.ndarray]:
-        """After each epoch: numbers for each of the images (N, pixels), (N,) each."""
-        raise NotImplementedError
-
     def evaluate(
-        self, x: Array, rng: np.random.Generator, labels: np.ndarray | None = None
-    ) -> dict[str, np.ndarray]:
-        """As `test`, with more care; numbers of several dimensions are (N, dimensions).
+        self, x: Array, rng: Rng, labels: Labels = None, thorough: bool = False
+    ) -> Numbers:
+        """Numbers of each of the images (N, pixels); by default the loss of the batch.
 
-        A model with a likelihood, or a bound, has "nll" in nats.
+        A model with a likelihood, or a bound, has "nll" in nats. It is called after each epoch,
+        and `thorough` once after the training.
         """
-        return self.test(x, rng, labels)
+        with no_grad():
+            loss, _ = self.loss(x, rng, labels=labels)
+        return {"loss": np.full(len(x), loss.item())}
 
-    def report(self, numbers: Mapping[str, Any]) -> list[Row]:
-        """What `evaluate` found, averaged over the test images, as lines to print."""
-        raise NotImplementedError
-
-    def panels(self, baseline: float | None) -> list[Panel]:
-        """The training curves; `baseline` is the factorised model's nats per image, if any."""
-        raise NotImplementedError
-
-    def sample(
-        self, n: int, rng: np.random.Generator, labels: np.ndarray | None = None
-    ) -> np.ndarray:
+    def sample(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:
         """Images (n, height, width) in [0, 1], or points (n, 2). `labels` (n,) are the classes."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no `sample`")
 
-    def draws(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Images of the kind that the model is shown, to be measured; `sample` may show means."""
-        images = self.sample(n, rng)
-        binary = self.shown in ("fixed", "dynamic")
-        return (images > 0.5).astype(np.float32) if binary else images
+    def sample_means(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:
+        """As `sample`, for pictures: without the noise of p(x|z), where a model has it."""
+        return self.sample(n, rng, labels)
 
-    def draw(self, data: Dataset, test: Array, rng: np.random.Generator) -> dict[str, Figure]:
-        """Pictures by their names, of files without a suffix.
-
-        `test` (N, pixels) is what the model is shown of the test images, where the model is.
-        """
-        raise NotImplementedError
-
-    def draw_samples(
-        self, data: Dataset, test: Array, rng: np.random.Generator, title: str
-    ) -> Figure:
-        """Samples below test images; of a conditional model, a row of samples for each class."""
-        if self.classes:
-            labels = np.repeat(np.arange(self.classes), ACROSS)
-            images = np.split(self.sample(len(labels), rng, labels), self.classes)
-            names = [pictures.escape(data.class_name(label)) for label in range(self.classes)]
-            return pictures.rows(images, f"{title}, a class in each row", names)
-        real = to_device(test[rng.permutation(len(test))[:ACROSS]], "cpu").reshape(-1, *self.shape)
-        images = [real, *np.split(self.sample(4 * ACROSS, rng), 4)]
-        return pictures.rows(images, title, ["test\nimages", "samples"])
-
-    @property
-    def called(self) -> str:
-        """Its name in a title, with the setting that matters most."""
-        return self.name
-
-    @property
-    def sampled(self) -> str:
-        """How samples are drawn, in a title, if there is a choice."""
-        return ""
-
-    def title(self, data: Dataset) -> str:
-        """Of a picture: the model, the data, and what of their pixels it is shown."""
-        return f"{self.called} on {pictures.escape(data.name)}, {data.describe(self.shown)}"
-
-    def classes_of(self, n: int, labels: np.ndarray | None) -> np.ndarray | None:
+    def classes_of(self, n: int, labels: Labels) -> Labels:
         """`labels` if they fit; for a conditional model without any, each class in turn.
 
         Raises UsageError for labels of an unconditional model, and for a class out of range.
@@ -215,7 +139,7 @@ class Model(nn.Module):
             raise UsageError(f"class {wrong}: the classes are 0 to {self.classes - 1}")
         return labels
 
-    def check_pixels(self, x: Any) -> None:
+    def check_pixels(self, x: Values) -> None:
         """Raises ValueError unless `x` is (N, pixels) in [0, 1], or finite if it has no levels.
 
         Every family calls it where images come in: in training, tests and bounds alike.
@@ -235,7 +159,7 @@ class Model(nn.Module):
             raise ValueError(f"pixels from {least:g} to {most:g}: they must be in [0, 1]")
 
     def array(self, values: Any) -> Array:
-        """`values` as float32, where the model is."""
+        """`values` as float32, on the model's device."""
         return self.xp.asarray(values, dtype=np.float32)
 
     @property

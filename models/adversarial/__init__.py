@@ -1,0 +1,1 @@
+"""Two players: a generator makes samples, a discriminator tells them from the data."""

@@ -1,35 +1,81 @@
-"""What a GAN leaves out, as a picture: its images, and the classes that are found among them."""
+"""The report of a GAN: the game, its samples, and the classes that they leave out."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from autograd import Array
+from autograd import Array, Rng
 from models import metrics, pictures
+from models.adversarial.gan import GAN
+from models.adversarial.losses import LOSSES
 from models.data import Dataset
-from models.data.ring import COVERED_SHARE, Points
-from models.model import Model
+from models.data.ring import COVERED
+from models.pictures import Panel
+from models.report import Report, Row
 
-ACROSS = 8  # images shown in each direction
-JUDGED = 1000  # images whose classes are counted
+GRID = 8  # images in each direction
+MAX_CLASSIFIED = 1000  # images whose classes are counted
 
 
-def draw(model: Model, data: Dataset, test: Array, rng: np.random.Generator) -> dict[str, Figure]:
-    """Samples (with a row for each class of a conditional GAN), and if it can be, their classes."""
-    title = model.title(data)
-    if isinstance(data, Points):
-        sets = {"test data": data.test, "samples G(z)": model.sample(len(data.test), rng)}
-        return {"samples": pictures.scatter(data, sets, title)}
-    samples = model.draw_samples(data, test, rng, f"{title}\nsamples G(z)")
-    if not data.classes:
-        return {"samples": samples}
-    shown = data.test[rng.permutation(len(data.test))[:JUDGED]]
-    real = data.observe(shown, model.shown, rng).reshape(-1, *data.image_shape)
-    sets = {"test images": real, "samples G(z)": model.sample(JUDGED, rng)}
-    found = f"{title}\nand the classes that a classifier finds"
-    return {"samples": samples, "classes": draw_classes(data, sets, found)}
+class GANReport(Report):
+    model: GAN
+    headline = ("discriminator_loss", "D loss")
+
+    @property
+    def loss(self) -> str:
+        return self.model.settings.loss
+
+    @property
+    def model_name(self) -> str:
+        name = self.loss.upper() if LOSSES[self.loss].has_critic else f"GAN ({self.loss})"
+        return f"{'conditional ' * bool(self.model.classes)}{name}"
+
+    def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
+        if LOSSES[self.loss].has_critic:
+            return [
+                Row("f(x) - f(G(z))", -numbers["discriminator_loss"], "the critic's difference"),
+                Row("  f(x)", numbers["d_real"]),
+                Row("  f(G(z))", numbers["d_fake"]),
+            ]
+        sign = "-" if self.loss == "minimax" else ""
+        return [
+            Row("D(x)", numbers["d_real"], "1/2 where D cannot tell"),
+            Row("D(G(z))", numbers["d_fake"], "1/2 too"),
+            Row("D loss, the sum of both terms", numbers["discriminator_loss"], "log 4 = 1.386"),
+            Row("G loss", numbers["generator_loss"], f"{sign}log 2 = 0.693 in size"),
+        ]
+
+    def panels(self) -> list[Panel]:
+        losses = {"discriminator_loss": "D, sum of both terms", "generator_loss": "G"}
+        if LOSSES[self.loss].has_critic:  # G's is -E f(G(z)), and f may have any constant added
+            unit = "units of the critic f"
+            return [
+                Panel("E f(x) $-$ E f(G(z))", unit, {"wasserstein": "train"}, lines={"0": 0.0}),
+                *(Panel(f"loss of {key[0].upper()}", unit, {key: "train"}) for key in losses),
+            ]
+        lines = dict(LOSSES[self.loss].equilibrium)
+        if self.model.settings.feature_matching:  # G has another loss
+            lines = {"log 4": lines["log 4"]}
+        outputs = {"d_real": "D(x)", "d_fake": "D(G(z))"}
+        return [
+            Panel("losses", "nats", losses, lines=lines),
+            Panel("output of D", "probability", outputs, lines={"1/2": 0.5}),
+        ]
+
+    def pictures(self, images: Array, rng: Rng) -> dict[str, Figure]:
+        """Samples, and of images with labels the classes among them."""
+        model, data = self.model, self.data
+        samples = {"samples": self.samples(images, rng, "samples G(z)")}
+        if not data.levels or not data.classes:
+            return samples
+        some = data.test[rng.permutation(len(data.test))[:MAX_CLASSIFIED]]
+        real = data.observe(some, model.pixels, rng).reshape(-1, *data.image_shape)
+        sets = {"test images": real, "samples G(z)": model.sample(MAX_CLASSIFIED, rng)}
+        title = f"{self.title}\nand the classes that a classifier finds"
+        return samples | {"classes": plot_classes(data, sets, title)}
 
 
 def class_counts(data: Dataset, images: np.ndarray) -> np.ndarray:
@@ -39,16 +85,16 @@ def class_counts(data: Dataset, images: np.ndarray) -> np.ndarray:
 
 
 def classes_covered(counts: np.ndarray) -> int:
-    """How many classes have at least the part COVERED_SHARE of an equal share."""
-    return int((counts >= COVERED_SHARE * counts.sum() / len(counts)).sum())
+    """How many classes have at least the part COVERED of an equal share."""
+    return int((counts >= COVERED * counts.sum() / len(counts)).sum())
 
 
-def draw_classes(data: Dataset, sets: Mapping[str, np.ndarray], title: str) -> Figure:
+def plot_classes(data: Dataset, sets: Mapping[str, np.ndarray], title: str) -> Figure:
     """Sets of images (n, height, width) side by side, with their classes on one scale."""
     figure = pictures.Picture(figsize=(0.4 * pictures.WIDTH * len(sets), 4.8), layout="constrained")
     grid = figure.subplots(2, len(sets), squeeze=False, height_ratios=(5, 2), sharey="row")
     for (name, images), above, below in zip(sets.items(), *grid):
-        draw_set(above, below, images, class_counts(data, images), name)
+        plot_set(above, below, images, class_counts(data, images), name)
         if data.class_names:
             names = [pictures.escape(name) for name in data.class_names]
             below.set_xticks(range(len(names)), names, rotation=90)
@@ -56,14 +102,14 @@ def draw_classes(data: Dataset, sets: Mapping[str, np.ndarray], title: str) -> F
     return figure
 
 
-def draw_set(above: Axes, below: Axes, images: np.ndarray, counts: np.ndarray, title: str) -> None:
+def plot_set(above: Axes, below: Axes, images: np.ndarray, counts: np.ndarray, title: str) -> None:
     """Some of the images, and below them the share of each class; dashed, an equal share.
 
     Where the axes below are to be compared they share their y axis: it has room for the largest.
     """
-    shown = images[: ACROSS * ACROSS]
+    some = images[: GRID * GRID]
     pictures.plot_rows(
-        above, [shown[start : start + ACROSS] for start in range(0, len(shown), ACROSS)], title
+        above, [some[start : start + GRID] for start in range(0, len(some), GRID)], title
     )
     shares = counts / counts.sum()
     below.bar(range(len(counts)), shares, color=pictures.COLORS[0])

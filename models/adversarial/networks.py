@@ -1,25 +1,21 @@
 """The two players of a GAN, as perceptrons or as convolutions of any image size.
 
 `hidden` has the widths of the discriminator from the data to its features, and the generator
-mirrors them, so that neither is much the stronger. The discriminator has no batch normalisation:
-what it says of one image shall not depend on the others, and a gradient penalty is defined only
+mirrors them, so that neither is much stronger. The discriminator has no batch normalisation:
+its output for one image must not depend on the others, and a gradient penalty is defined only
 then (Gulrajani et al. 2017, section 4).
 """
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
-from autograd import Tensor, concatenate, exp, flatten, leaky_relu, namespace, nn, relu, tanh
-from autograd import abs as absolute
-from autograd.tensor import array_of
+from autograd import Rng, Tensor, concatenate, flatten, leaky_relu, namespace, nn, relu, tanh
+from autograd.tensor import bare
+from models.adversarial.cures import MinibatchDiscrimination, SpectralNorm
 from models.errors import UsageError
-
-KERNEL_DIMENSIONS = 5  # C of minibatch discrimination, as in the code of Salimans et al.
 
 
 class Generator(nn.Module):
@@ -35,7 +31,7 @@ class Generator(nn.Module):
         hidden: tuple[int, ...],
         shape: tuple[int, ...],
         classes: int,
-        rng: np.random.Generator,
+        rng: Rng,
     ):
         inputs = latent + classes
         if network == "dcgan":
@@ -67,7 +63,7 @@ class Discriminator(nn.Module):
         hidden: tuple[int, ...],
         shape: tuple[int, ...],
         classes: int,
-        rng: np.random.Generator,
+        rng: Rng,
         spectral_norm: bool = False,
         minibatch_kernels: int = 0,
     ):
@@ -93,7 +89,7 @@ class Discriminator(nn.Module):
         parts = [x] if classes is None else [x, classes]
         if self.image:  # a class is a plane of ones among planes of zeros
             n, (height, width) = len(x), self.image
-            ones = namespace(array_of(x)).ones((1, 1, height, width), x.dtype)
+            ones = namespace(bare(x)).ones((1, 1, height, width), x.dtype)
             parts = [x.reshape((n, 1, height, width))]
             if classes is not None:
                 parts.append(classes.reshape((n, -1, 1, 1)) * ones)
@@ -109,76 +105,9 @@ class Discriminator(nn.Module):
         return self.output(h).reshape(-1)
 
 
-class MinibatchDiscrimination(nn.Module):
-    """How near the others of the batch are: features f (N, A) to (N, B), with B kernels.
-
-        M_i = f(x_i) T,  c_b(x_i, x_j) = exp(-|M_ib - M_jb|_1),  o(x_i)_b = sum_j c_b(x_i, x_j)
-
-    (Salimans et al. 2016, section 3.2.) A generator that always says the same is found out.
-    """
-
-    def __init__(self, features: int, kernels: int, rng: np.random.Generator):
-        scale = 1 / math.sqrt(features)
-        shape = (features, kernels * KERNEL_DIMENSIONS)
-        self.weight = nn.parameter(scale * rng.standard_normal(shape))
-
-    def forward(self, f: Any) -> Tensor:
-        n = len(f)
-        m = (f @ self.weight).reshape(n, 1, -1, KERNEL_DIMENSIONS)
-        others = m.reshape(1, n, -1, KERNEL_DIMENSIONS)
-        return exp(-absolute(m - others).sum(axis=3)).sum(axis=1)
-
-
-class SpectralNorm(nn.Module):
-    """A layer whose weight W is divided by its largest singular value (Miyato et al. 2018).
-
-    So a Linear is 1-Lipschitz. Of a convolution W is (outputs, the rest), as in their section 3:
-    that is a proxy, not its norm as a map of images. One step of the power method for each
-    forward pass of training, from where the last one ended (their algorithm 1).
-    """
-
-    def __init__(self, layer: nn.Module, rng: np.random.Generator):
-        self.layer = layer
-        outputs = layer.tensors()["weight"].shape[0]
-        self.u = Tensor(_unit(rng.standard_normal(outputs).astype(np.float32)))
-
-    def sigma(self) -> Tensor:
-        """u^T W v, which is differentiated for W alone: u and v count as constants (eq. 12)."""
-        w = self.layer.tensors()["weight"]
-        w = w.reshape(w.shape[0], -1)
-        v = _unit(w.data.T @ self.u.data)
-        u = _unit(w.data @ v)
-        if self.training:
-            self.u.data[...] = u
-        return ((w @ v) * u).sum()
-
-    def forward(self, x: Any) -> Tensor:
-        normal = self.layer.tensors()["weight"] / self.sigma()
-        with substituted(self.layer, {"weight": normal}):
-            return self.layer(x)
-
-
-@contextmanager
-def substituted(module: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[None]:
-    """Within the block `module` computes with these Tensors, named as its own by dotted names.
-
-    So a network is a function of its parameters, and can be differentiated with respect to what
-    these were made of.
-    """
-    places = {name: _place(module, name) for name in tensors}
-    before = {name: getattr(*place) for name, place in places.items()}
-    for name, place in places.items():
-        setattr(*place, tensors[name])
-    try:
-        yield
-    finally:
-        for name, place in places.items():
-            setattr(*place, before[name])
-
-
 @contextmanager
 def evaluating(*modules: nn.Module) -> Iterator[None]:
-    """Within the block they do not learn from what they see: no running averages, no power step."""
+    """Within the block no running average is updated, and no power step is made."""
     before = [module.training for module in modules]
     for module in modules:
         module.train(False)
@@ -189,19 +118,7 @@ def evaluating(*modules: nn.Module) -> Iterator[None]:
             module.train(training)
 
 
-def _place(module: Any, name: str) -> tuple[Any, str]:
-    """The Module that has the Tensor of a dotted name, and its attribute."""
-    *path, attribute = name.split(".")
-    for key in path:
-        module = module[int(key)] if key.isdecimal() else getattr(module, key)
-    return module, attribute
-
-
-def _unit(vector: Any) -> Any:
-    return vector / ((vector * vector).sum() ** 0.5 + 1e-12)
-
-
-def _perceptron(widths: tuple[int, ...], rng: np.random.Generator) -> list[Callable]:
+def _perceptron(widths: tuple[int, ...], rng: Rng) -> list[Callable]:
     """Linear layers between these widths, each followed by a leaky ReLU."""
     steps: list[Callable] = []
     for inputs, outputs in itertools.pairwise(widths):
@@ -223,25 +140,25 @@ def _image(shape: tuple[int, ...], hidden: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _downwards(
-    hidden: tuple[int, ...], image: tuple[int, int], classes: int, rng: np.random.Generator
+    hidden: tuple[int, ...], image: tuple[int, int], classes: int, rng: Rng
 ) -> tuple[list[Callable], int]:
     """Strided convolutions instead of pooling (Radford et al. 2016), and how many features."""
     steps: list[Callable] = []
     for inputs, outputs in itertools.pairwise((1 + classes, *hidden)):
         conv = nn.Conv2d(inputs, outputs, 4, rng, stride=2, padding=1)
-        steps += [_small(conv, rng), leaky_relu]
+        steps += [_dcgan_init(conv, rng), leaky_relu]
     height, width = _sizes(image, hidden)[-1]
     return [*steps, flatten], hidden[-1] * height * width
 
 
 def _upwards(
-    inputs: int, hidden: tuple[int, ...], image: tuple[int, int], rng: np.random.Generator
+    inputs: int, hidden: tuple[int, ...], image: tuple[int, int], rng: Rng
 ) -> list[Callable]:
     """Their mirror image: transposed convolutions, batch normalisation and ReLU."""
     *sizes, smallest = _sizes(image, hidden)
     start = (-1, hidden[-1], *smallest)
     steps: list[Callable] = [
-        _small(nn.Linear(inputs, math.prod(start[1:]), rng), rng),
+        _dcgan_init(nn.Linear(inputs, math.prod(start[1:]), rng), rng),
         lambda h: h.reshape(start),
     ]
     for channels, outputs, size in zip(hidden[::-1], (*hidden[-2::-1], 1), sizes[::-1]):
@@ -249,7 +166,7 @@ def _upwards(
         conv = nn.ConvTranspose2d(
             channels, outputs, 4, rng, stride=2, padding=1, output_padding=odd
         )
-        steps += [nn.BatchNorm(channels), relu, _small(conv, rng)]
+        steps += [nn.BatchNorm(channels), relu, _dcgan_init(conv, rng)]
     return [*steps, tanh, flatten]
 
 
@@ -258,7 +175,7 @@ def _sizes(image: tuple[int, int], hidden: tuple[int, ...]) -> list[tuple[int, i
     return [(image[0] >> i, image[1] >> i) for i in range(len(hidden) + 1)]
 
 
-def _small(layer: Any, rng: np.random.Generator) -> Any:
+def _dcgan_init(layer: Any, rng: Rng) -> Any:
     """With weights from N(0, 0.02^2) and no bias to start with (Radford et al. 2016, section 4)."""
     layer.weight.data[...] = 0.02 * rng.standard_normal(layer.weight.shape)
     layer.bias.data[...] = 0

@@ -1,0 +1,1 @@
+"""Codes of an image: an autoencoder's is a point, a variational autoencoder's a distribution."""

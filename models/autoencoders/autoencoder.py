@@ -16,124 +16,45 @@ could shrink and the decoder grow, which lowers either penalty and changes nothi
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from autograd import Array, Tensor, abs, grad, nn, no_grad, relu, sigmoid, tanh, to_device
-from models.autoencoders import autoencoder_report as autoencoder_figures
-from models.data import Dataset
+from autograd import Array, Rng, Tensor, abs, grad, nn, no_grad, to_device
+from models.autoencoders.autoencoder_settings import DEFAULTS, KINDS, Settings
+from models.autoencoders.networks import ACTIVATIONS
+from models.data import Dataset, Labels
 from models.errors import UsageError
-from models.model import MOST, Model, Row, check_settings, setting
-from models.pictures import Panel
+from models.model import Model, Numbers
 
-ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
-    "relu": relu,
-    "tanh": tanh,
-    "sigmoid": sigmoid,
-    "linear": lambda x: x,
-}
-KINDS = {  # and what the last layer of the encoder ends in
-    "plain": "linear",
-    "denoising": "linear",
-    "sparse": "relu",  # so that a code can be exactly 0
-    "contractive": "sigmoid",  # as Rifai's
-    "masked": "linear",
-}
-PENALTIES = {"sparse": "$|z|_1$", "contractive": r"$|\partial z/\partial x|_F^2$"}
-HIDDEN = 0.5  # what a hidden pixel looks like: neither ink nor paper
-EXAMPLES = 10_000  # training images at most, for the codes' Gaussian and for PCA
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What an autoencoder is and how it learns; the defaults are those for 28 x 28."""
-
-    kind: str = setting("plain", f"one of {', '.join(KINDS)}")
-    hidden: tuple[int, ...] = setting((256,), "widths between pixels and code; may be none")
-    latent: int = setting(32, "dimensions of the code")
-    activation: str = setting("relu", f"of the hidden layers: {', '.join(ACTIVATIONS)}")
-    noise: float = setting(0.3, "denoising: standard deviation of the noise on a pixel")
-    weight: float = setting(0.1, "sparse, contractive: of the penalty")
-    patch: int = setting(4, "masked: pixels along a side of a patch")
-    masked: float = setting(0.5, "masked: share of the patches that is hidden")
-    binarisation: str = setting("none", "fixed, dynamic, or none (grey levels)")
-    batch: int = setting(128, "images a step")
-    learning_rate: float = setting(1e-3, "of Adam, at the start")
-    final_learning_rate: float = setting(1e-5, "where half a cosine takes it")
-    epochs: int = setting(20, "passes over the training images")
-
-    def __post_init__(self) -> None:
-        check_settings(
-            self,
-            choices={"kind": tuple(KINDS), "activation": tuple(ACTIVATIONS)},
-            bounds={
-                **({"hidden": (1, MOST)} if self.hidden else {}),
-                "latent": (1, MOST),
-                "noise": (0, MOST),
-                "weight": (0, MOST),
-                "patch": (1, MOST),
-                "masked": (0, 1),
-            },
-        )
-
-
-DEFAULTS = {
-    "digits": Settings(hidden=(128,), latent=8, patch=2, batch=50, learning_rate=2e-3, epochs=150),
-    "binarized-mnist": Settings(binarisation="fixed"),
-}
-"""What is known to work on a data set; the class has the rest."""
-
-
-def reproduce() -> dict[str, Any]:
-    """The setting of Hinton & Salakhutdinov 2006, "Reducing the Dimensionality of Data with Neural
-    Networks", figure 2, and its mean squared error, summed over the 784 pixels of a test image.
-
-    784-1000-500-250-30 with a linear code: 3.00; PCA with 30 dimensions: 13.87. (They train it with
-    RBMs first and conjugate gradients afterwards, and the decoder's weights go their own way.)
-    """
-    settings = Settings(hidden=(1000, 500, 250), latent=30, activation="sigmoid", epochs=200)
-    return {"settings": settings, "data": "mnist", "squared_error": 3.00, "pca": 13.87}
+HIDDEN_PIXEL = 0.5  # the value of a hidden pixel: neither ink nor paper
+MAX_EXAMPLES = 10_000  # training images, for the codes' Gaussian and for PCA
 
 
 class Autoencoder(Model):
-    """Encoder and decoder for images of `shape`.
+    """Encoder and decoder for images of `shape`."""
 
-    `train` (N, pixels), what is shown of training images, gives the output its mean to start from,
-    and is what the codes' Gaussian and PCA are fitted to.
-    """
-
-    name = "autoencoder"
-    settings_type = Settings
-    defaults = DEFAULTS
-    headline = ("squared_error", "squared error per image,")
+    settings_type, defaults = Settings, DEFAULTS
+    train_images: np.ndarray | None = None  # (N, pixels), for the codes' Gaussian and for PCA
 
     def __init__(
-        self,
-        settings: Settings,
-        shape: tuple[int, ...],
-        levels: int,
-        rng: np.random.Generator,
-        train: np.ndarray | None = None,
+        self, settings: Settings, shape: tuple[int, ...], levels: int, rng: Rng, classes: int = 0
     ):
-        self.settings, self.shape, self.levels, self.classes = settings, shape, levels, 0
+        super().__init__(settings, shape, levels, rng, classes)
         widths = (math.prod(shape), *settings.hidden, settings.latent)
         self.encoder = [nn.Linear(*pair, rng) for pair in itertools.pairwise(widths)]
         self.biases = [nn.parameter(np.zeros(width)) for width in widths[:-1]]  # the decoder's
-        self.train_images = None if train is None else train[:EXAMPLES]
-        if train is not None:
-            self.biases[0].data[...] = train.mean(0, np.float64)
         if settings.kind == "masked":
             self._patches()
 
     @classmethod
-    def for_data(cls, settings: Settings, data: Dataset, rng: np.random.Generator) -> Self:
-        chosen = data.train[rng.permutation(len(data.train))[:EXAMPLES]]
-        how = "grey" if settings.binarisation == "none" else settings.binarisation
-        return cls(settings, data.image_shape, data.levels, rng, data.observe(chosen, how, rng))
+    def for_data(cls, settings: Settings, data: Dataset, rng: Rng) -> Self:
+        chosen = data.train[rng.permutation(len(data.train))[:MAX_EXAMPLES]]
+        train = data.observe(chosen, settings.pixels, rng)
+        model = super().for_data(settings, data, rng)
+        model.biases[0].data[...] = train.mean(0, np.float64)  # the output starts at the mean image
+        model.train_images = train
+        return model
 
     def encode(self, x: Any) -> Tensor:
         """(N, pixels) in [0, 1] to codes (N, latent)."""
@@ -149,7 +70,7 @@ class Autoencoder(Model):
             z = ACTIVATIONS[self.settings.activation](z) if i else z
         return z
 
-    def corrupt(self, x: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    def corrupt(self, x: Array, rng: Rng) -> tuple[Array, Array]:
         """What the encoder is given for images (N, pixels), and which pixels count in the loss."""
         self.check_pixels(x)
         s, everything = self.settings, self.array(np.ones(x.shape[1]))
@@ -157,10 +78,10 @@ class Autoencoder(Model):
             return x + self.array(s.noise * rng.standard_normal(x.shape)), everything
         if s.kind == "masked":
             hidden = self.array(self.hide(len(x), rng))
-            return x * (1 - hidden) + HIDDEN * hidden, hidden
+            return x * (1 - hidden) + HIDDEN_PIXEL * hidden, hidden
         return x, everything
 
-    def hide(self, n: int, rng: np.random.Generator) -> np.ndarray:
+    def hide(self, n: int, rng: Rng) -> np.ndarray:
         """1 for the hidden pixels of n images and 0 for the others, (n, pixels).
 
         Of each image as many patches, chosen evenly (He et al. 2022, section 3).
@@ -175,20 +96,16 @@ class Autoencoder(Model):
     def _patches(self) -> tuple[int, int, int]:
         """Rows and columns of patches, the last ones cut off by the edge, and how many to hide."""
         rows, columns = (-(-side // self.settings.patch) for side in self.shape)
-        hidden = round(self.settings.masked * rows * columns)
+        hidden = round(self.settings.mask_ratio * rows * columns)
         if not 0 < hidden < rows * columns:
             raise UsageError(
-                f"patch={self.settings.patch}, masked={self.settings.masked:g}: hides {hidden} of "
-                f"{rows * columns} patches; some must be hidden and some be seen"
+                f"patch={self.settings.patch}, mask_ratio={self.settings.mask_ratio:g}: hides "
+                f"{hidden} of {rows * columns} patches; some must be hidden and some be seen"
             )
         return rows, columns, hidden
 
     def loss(
-        self,
-        x: Any,
-        rng: np.random.Generator,
-        epoch: float = math.inf,
-        labels: np.ndarray | None = None,
+        self, x: Any, rng: Rng, epoch: float = math.inf, labels: Labels = None
     ) -> tuple[Tensor, dict[str, float]]:
         """Squared error, summed over pixels, + weight * penalty: mean over the batch; its parts.
 
@@ -199,12 +116,14 @@ class Autoencoder(Model):
         error = self.decode(z) - x
         squared = (error * error * counts).sum(axis=-1).mean()
         parts = {"squared_error": squared.item()}
-        if self.settings.kind not in PENALTIES:
+        if self.settings.kind not in ("sparse", "contractive"):
             return squared, parts
-        penalty = (abs(z).sum(axis=-1) if self.settings.kind == "sparse" else self.slope(x)).mean()
+        penalty = (
+            abs(z).sum(axis=-1) if self.settings.kind == "sparse" else self.contraction(x)
+        ).mean()
         return squared + self.settings.weight * penalty, {**parts, "penalty": penalty.item()}
 
-    def slope(self, x: Array) -> Tensor:
+    def contraction(self, x: Array) -> Tensor:
         """|dz/dx|_F^2 of each image (N, pixels), recorded to be differentiated in turn: (N,).
 
         For one layer z = s(W x + b) it is sum_j s'_j^2 |W_j|^2 (Rifai et al. 2011, eq. 4); this is
@@ -223,32 +142,30 @@ class Autoencoder(Model):
         """What the decoder makes of images (N, pixels), whole or corrupted."""
         return self.decode(self.encode(given)).data
 
-    def test(
-        self, x: Array, rng: np.random.Generator, labels: np.ndarray | None = None
-    ) -> dict[str, np.ndarray]:
+    def evaluate(
+        self, x: Array, rng: Rng, labels: Labels = None, thorough: bool = False
+    ) -> Numbers:
         """Squared errors, summed over the pixels of each image, (N,).
 
-        `squared_error` is of whole images, so that kinds compare; of a masked one, which answers
-        for hidden pixels only, it is theirs. Denoising has another, after noise: `denoised`.
+        `squared_error` is of whole images, so that kinds compare; of a masked one, whose loss has
+        the hidden pixels only, it is theirs. Denoising has another, after noise: `denoised`. If
+        `thorough`, the errors of PCA and of the mean training image stand beside them.
         """
         given, counts = self.corrupt(x, rng)
-        restored = _squared((self.restore(given) - x) * counts)
-        if self.settings.kind != "denoising":
-            return {"squared_error": restored}
-        whole = _squared(self.restore(x) - x)
-        return {"squared_error": whole, "denoised": restored, "noise": _squared(given - x)}
-
-    def evaluate(
-        self, x: Array, rng: np.random.Generator, labels: np.ndarray | None = None
-    ) -> dict[str, np.ndarray]:
-        """As `test`, beside what PCA and the mean training image make of whole images."""
+        numbers = {"squared_error": _squared((self.restore(given) - x) * counts)}
+        if self.settings.kind == "denoising":
+            numbers = {
+                "squared_error": _squared(self.restore(x) - x),
+                "denoised": numbers["squared_error"],
+                "noise": _squared(given - x),
+            }
+        if not thorough:
+            return numbers
         flat = to_device(x, "cpu").astype(np.float64)
-        return self.test(x, rng) | {
-            "pca": self._by_pca(flat, self.settings.latent),
-            "mean_image": self._by_pca(flat, 0),
-        }
+        pca, mean_image = (self.pca_error(flat, k) for k in (self.settings.latent, 0))
+        return numbers | {"pca": pca, "mean_image": mean_image}
 
-    def _by_pca(self, x: np.ndarray, dimensions: int) -> np.ndarray:
+    def pca_error(self, x: np.ndarray, dimensions: int) -> np.ndarray:
         """Squared error of each image from its projection onto the training images' main axes."""
         if self.train_images is None:
             raise ValueError("an Autoencoder without training images has no PCA to compare with")
@@ -258,60 +175,15 @@ class Autoencoder(Model):
         main = axes[:, max(0, axes.shape[1] - dimensions) :]
         return _squared(centred - centred @ main @ main.T)
 
-    def report(self, numbers: Mapping[str, float]) -> list[Row]:
-        pixels, masked = math.prod(self.shape), self.settings.kind == "masked"
-        if masked:
-            pixels = int(self.hide(1, np.random.default_rng()).sum())
-        names = {
-            "squared_error": f"squared error{' of hidden pixels' * masked}",
-            "denoised": f"  after noise, which has {numbers.get('noise', 0):.2f}",
-            "pca": f"PCA, {self.settings.latent} dimensions",
-            "mean_image": "the mean image",
-        }
-        if masked:
-            del names["pca"], names["mean_image"]  # those are errors of whole images
-        return [
-            Row(name, numbers[key], f"{numbers[key] / pixels:.4f} a pixel")
-            for key, name in names.items()
-            if key in numbers
-        ]
-
-    @property
-    def called(self) -> str:
-        return f"autoencoder ({self.settings.kind})"
-
-    def panels(self, baseline: float | None) -> list[Panel]:
-        """Squared errors, of which the factorised model's nats are no measure."""
-        kind, unit = self.settings.kind, "summed over pixels"
-        error, train, lines = {"squared_error": "test"}, {"squared_error": "train"}, {}
-        if kind != "masked" and self.train_images is not None:
-            pca = self._by_pca(self.train_images.astype(np.float64), self.settings.latent).mean()
-            lines = {f"PCA, {self.settings.latent} dimensions, train: {pca:.2f}": float(pca)}
-        if kind == "denoising":
-            return [
-                Panel("squared error of whole images", unit, test=error, lines=lines),
-                Panel("after noise", unit, train, {"denoised": "test"}),
-            ]
-        of = "hidden pixels" if kind == "masked" else "images"
-        panels = [Panel(f"squared error of {of}", unit, train, error, lines)]
-        if kind in PENALTIES:
-            panels.append(Panel("penalty", PENALTIES[kind], {"penalty": "train"}))
-        return panels
-
-    def sample(
-        self, n: int, rng: np.random.Generator, labels: np.ndarray | None = None
-    ) -> np.ndarray:
-        """What is decoded from a Gaussian with the mean and covariance of the training codes."""
+    def sample(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:
+        """Images decoded from a Gaussian with the mean and covariance of the training codes."""
         self.classes_of(n, labels)
         if self.train_images is None:
-            raise ValueError("an Autoencoder without training images has no codes to draw like")
+            raise ValueError("an Autoencoder without training images has no codes to imitate")
         with no_grad():
             codes = self.encode(self.array(self.train_images)).numpy().astype(np.float64)
             z = codes.mean(0) + rng.standard_normal((n, codes.shape[1])) @ _root(codes).T
             return self._images(self.decode(self.array(z)).data)
-
-    def draw(self, data: Dataset, test: Array, rng: np.random.Generator) -> dict[str, Figure]:
-        return autoencoder_figures.draw(self, data, test, rng)
 
     def _images(self, x: Array) -> np.ndarray:
         return to_device(x, "cpu").clip(0, 1).reshape(-1, *self.shape)

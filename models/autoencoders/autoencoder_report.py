@@ -1,46 +1,86 @@
-"""What an autoencoder looks like: what it restores, what it draws, and its first layer."""
+"""The report of an autoencoder: its errors beside PCA's, its reconstructions, its first layer."""
 
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from autograd import Array, to_device
+from autograd import Array, Rng, to_device
 from models import pictures
-from models.data import Dataset
-from models.model import ACROSS
+from models.autoencoders.autoencoder import Autoencoder
+from models.pictures import Panel
+from models.report import IMAGES_PER_ROW, Report, Row
 
-if TYPE_CHECKING:
-    from models.autoencoders.autoencoder import Autoencoder
-
-UNITS = 60  # of the first layer
+MAX_FILTERS = 60  # units of the first layer whose weights are plotted
+PENALTIES = {"sparse": "$|z|_1$", "contractive": r"$|\partial z/\partial x|_F^2$"}
 
 
-def draw(
-    model: "Autoencoder", data: Dataset, test: Array, rng: np.random.Generator
-) -> dict[str, Figure]:
-    shown = test[rng.permutation(len(test))[:ACROSS]]
-    given, counts = model.corrupt(shown, rng)
-    restored = shown * (1 - counts) + model.restore(given) * counts
-    rows = {"image": shown, "given": given, "restored": restored}
-    if given is shown:
-        del rows["given"]
-    images = {
-        name: to_device(row, "cpu").clip(0, 1).reshape(-1, *model.shape)
-        for name, row in rows.items()
-    }
-    weights = model.encoder[0].weight.numpy()[:UNITS]
-    scale = np.abs(weights).max(axis=1, keepdims=True) + 1e-12
-    title = model.title(data)
-    return {
-        "reconstructions": pictures.rows(
-            list(images.values()), f"{title}\ntest images and what is restored", list(images)
-        ),
-        "samples": model.draw_samples(
-            data, test, rng, f"{title}\nsamples, from a Gaussian fitted to the training codes"
-        ),
-        "filters": pictures.rows(
-            np.array_split((0.5 + 0.5 * weights / scale).reshape(-1, *model.shape), 5),
-            f"{title}\nweights of the first layer, a unit each: white $-$, grey 0, black +",
-        ),
-    }
+class AutoencoderReport(Report):
+    model: Autoencoder
+    headline = ("squared_error", "squared error per image")
+    sampler = "from a Gaussian fitted to the training codes"
+
+    @property
+    def model_name(self) -> str:
+        return f"autoencoder ({self.model.settings.kind})"
+
+    def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
+        pixels, masked = math.prod(self.model.shape), self.model.settings.kind == "masked"
+        if masked:
+            pixels = int(self.model.hide(1, np.random.default_rng()).sum())
+        names = {
+            "squared_error": f"squared error{' of hidden pixels' * masked}",
+            "denoised": f"  after noise, which has {numbers.get('noise', 0):.2f}",
+            "pca": f"PCA, {self.model.settings.latent} dimensions",
+            "mean_image": "the mean image",
+        }
+        if masked:
+            del names["pca"], names["mean_image"]  # those are errors of whole images
+        return [
+            Row(name, numbers[key], f"{numbers[key] / pixels:.4f} a pixel")
+            for key, name in names.items()
+            if key in numbers
+        ]
+
+    def panels(self) -> list[Panel]:
+        """Squared errors, of which the factorised model's nats are no measure."""
+        kind, unit = self.model.settings.kind, "summed over pixels"
+        error, train, lines = {"squared_error": "test"}, {"squared_error": "train"}, {}
+        if kind != "masked" and self.model.train_images is not None:
+            pca = self.model.pca_error(
+                self.model.train_images.astype(np.float64), self.model.settings.latent
+            ).mean()
+            lines = {f"PCA, {self.model.settings.latent} dimensions, train: {pca:.2f}": float(pca)}
+        if kind == "denoising":
+            return [
+                Panel("squared error of whole images", unit, test=error, lines=lines),
+                Panel("after noise", unit, train, {"denoised": "test"}),
+            ]
+        of = "hidden pixels" if kind == "masked" else "images"
+        panels = [Panel(f"squared error of {of}", unit, train, error, lines)]
+        if kind in PENALTIES:
+            panels.append(Panel("penalty", PENALTIES[kind], {"penalty": "train"}))
+        return panels
+
+    def pictures(self, images: Array, rng: Rng) -> dict[str, Figure]:
+        model = self.model
+        some = images[rng.permutation(len(images))[:IMAGES_PER_ROW]]
+        given, counts = model.corrupt(some, rng)
+        restored = some * (1 - counts) + model.restore(given) * counts
+        by_name = {"image": some, "given": given, "restored": restored}
+        if given is some:
+            del by_name["given"]
+        rows = [to_device(r, "cpu").clip(0, 1).reshape(-1, *model.shape) for r in by_name.values()]
+        weights = model.encoder[0].weight.numpy()[:MAX_FILTERS]
+        scale = np.abs(weights).max(axis=1, keepdims=True) + 1e-12
+        reconstructions = f"{self.title}\ntest images and their reconstructions"
+        return {
+            "reconstructions": pictures.rows(rows, reconstructions, list(by_name)),
+            "samples": self.samples(images, rng, f"samples, {self.sampler}"),
+            "filters": pictures.rows(
+                np.array_split((0.5 + 0.5 * weights / scale).reshape(-1, *model.shape), 5),
+                f"{self.title}\nweights of the first layer, by unit: white $-$, grey 0, black +",
+            ),
+        }

@@ -10,17 +10,14 @@ reconstruction = -E_q[log p(x|z)] >= 0 for discrete x. Mind the sign: the often 
 `-(reconstruction + KL)` is the ELBO, and minimising it makes the model worse.
 """
 
-import itertools
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from autograd import (
     Array,
+    Rng,
     Tensor,
     bce_with_logits,
     exp,
@@ -28,145 +25,66 @@ from autograd import (
     logsumexp,
     nn,
     no_grad,
-    relu,
     reparameterize,
     sigmoid,
-    tanh,
 )
 from kernels import normal
-from models.autoencoders import vae_report as vae_figures
-from models.data import Dataset
-from models.errors import UsageError
-from models.model import MOST, Model, Row, check_settings, setting
-from models.pictures import Panel
+from models.autoencoders.networks import perceptron
+from models.autoencoders.vae_settings import DEFAULTS, Settings
+from models.data import Dataset, Labels
+from models.model import Model, Numbers
 
-ACTIVATIONS = {"relu": relu, "tanh": tanh}
-DECODERS = ("bernoulli", "gaussian")
 IMPORTANCE_SAMPLES = 128
-ACTIVE = 0.01  # nats of KL by which a dimension of z is one that says something
-SHOWN = 8  # of the dimensions' KL in a report
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a VAE is and how it learns; the defaults are those for MNIST (PyTorch's example)."""
-
-    hidden: tuple[int, ...] = setting((400,), "widths of the encoder; the decoder mirrors them")
-    latent: int = setting(20, "dimensions of z")
-    activation: str = setting("relu", "relu or tanh")
-    decoder: str = setting("bernoulli", "p(x|z): bernoulli, or gaussian for grey levels")
-    binarisation: str = setting("dynamic", "fixed, dynamic, or none (grey levels)")
-    beta: float = setting(1.0, "weight of the KL term (Higgins et al. 2017, eq. 4)")
-    anneal_epochs: float = setting(0.0, "epochs over which beta grows from 0 to its value")
-    batch: int = setting(128, "images a step")
-    learning_rate: float = setting(1e-3, "of Adam, at the start")
-    final_learning_rate: float = setting(1e-3, "where half a cosine takes it")
-    epochs: int = setting(10, "passes over the training images")
-
-    def __post_init__(self) -> None:
-        check_settings(
-            self,
-            choices={"activation": tuple(ACTIVATIONS), "decoder": DECODERS},
-            bounds={
-                "hidden": (1, MOST),
-                "latent": (1, MOST),
-                "beta": (0, MOST),
-                "anneal_epochs": (0, MOST),
-            },
-        )
-        if (self.decoder == "gaussian") != (self.binarisation == "none"):
-            raise UsageError(
-                f"decoder={self.decoder} with binarisation={self.binarisation}: a Bernoulli "
-                "describes binarised pixels (fixed or dynamic), a Gaussian grey ones (none)"
-            )
-
-
-DEFAULTS = {
-    "digits": Settings(
-        hidden=(64, 128),
-        latent=8,
-        binarisation="fixed",
-        batch=100,
-        final_learning_rate=1e-5,
-        epochs=300,
-    ),
-    "binarized-mnist": Settings(
-        hidden=(200, 200),
-        latent=50,
-        activation="tanh",
-        binarisation="fixed",
-        batch=100,
-        learning_rate=2e-3,
-        final_learning_rate=1e-5,
-        epochs=60,
-    ),
-}
-"""What is known to work on a data set; the class has the rest."""
-
-
-def reproduce() -> dict[str, Any]:
-    """Our setting, `chainrule train vae --data binarized-mnist`, beside the published number.
-
-    Burda, Grosse & Salakhutdinov 2016, "Importance Weighted Autoencoders", fixed binarisation,
-    one stochastic layer: a VAE with k = 1 has a test NLL of 88.71 nats, estimated with 5,000
-    importance samples. They train the same networks for 3,280 epochs in batches of 20.
-    """
-    return {"settings": DEFAULTS["binarized-mnist"], "data": "binarized-mnist", "nll": 88.71}
+IMPORTANCE_SAMPLES_PER_BATCH = 16
 
 
 class VAE(Model):
-    """Encoder and decoder for images of `shape` whose pixels have `levels` values.
+    """Encoder and decoder for images of `shape` whose pixels have `levels` values."""
 
-    `train` (N, pixels), what is shown of the training images, gives the output its mean (and a
-    Gaussian its deviations) to start from: the decoder begins as the factorised model and learns
-    what differs (Burda et al. 2016).
-    """
-
-    name = "vae"
-    settings_type = Settings
-    defaults = DEFAULTS
-    headline = ("negative_elbo", "-ELBO, nats per image,")
+    settings_type, defaults = Settings, DEFAULTS
+    likelihood = "bound"
 
     def __init__(
         self,
         settings: Settings,
         shape: tuple[int, ...],
         levels: int,
-        rng: np.random.Generator,
-        train: np.ndarray | None = None,
+        rng: Rng,
+        classes: int = 0,
     ):
-        self.settings, self.shape, self.levels, self.classes = settings, shape, levels, 0
-        pixels = math.prod(shape)
-        self.encoder = _perceptron((pixels, *settings.hidden), settings.activation, rng)
-        self.mu = nn.Linear(settings.hidden[-1], settings.latent, rng)
-        self.logvar = nn.Linear(settings.hidden[-1], settings.latent, rng)
-        backwards = (settings.latent, *reversed(settings.hidden))
-        self.decoder = _perceptron(backwards, settings.activation, rng)
-        self.output = nn.Linear(settings.hidden[0], pixels, rng)
-        if settings.decoder == "gaussian":
-            # The network describes each pixel in units of its own deviation; without that, pixels
-            # that hardly vary drown the others, and the decoder learns to ignore z.
+        super().__init__(settings, shape, levels, rng, classes)
+        s, pixels = settings, math.prod(shape)
+        self.encoder = perceptron((pixels, *s.hidden), s.activation, rng)
+        self.mu = nn.Linear(s.hidden[-1], s.latent, rng)
+        self.logvar = nn.Linear(s.hidden[-1], s.latent, rng)
+        self.decoder = perceptron((s.latent, *reversed(s.hidden)), s.activation, rng)
+        self.output = nn.Linear(s.hidden[0], pixels, rng)
+        if s.decoder == "gaussian":
+            # The network describes each pixel in units of its own deviation. Without that, pixels
+            # that hardly vary outweigh the others, and the decoder learns to ignore z.
             self.center = Tensor(np.zeros(pixels, dtype=np.float32))
             self.scale = Tensor(np.ones(pixels, dtype=np.float32))
             self.log_sigma = nn.parameter(np.zeros(pixels))
-            if train is not None:
-                self.center.data[...] = train.mean(0, np.float64)
-                self.scale.data[...] = train.std(
-                    0, np.float64
-                )  # not 0: every grey level has its noise
-        elif train is not None:
-            p = np.clip(train.mean(0, np.float64), 0.01, 0.99)
-            self.output.bias.data[...] = np.log(p / (1 - p))
 
     @classmethod
-    def for_data(cls, settings: Settings, data: Dataset, rng: np.random.Generator) -> Self:
-        how = "dequantised" if settings.binarisation == "none" else settings.binarisation
-        return cls(settings, data.image_shape, data.levels, rng, data.observe(data.train, how, rng))
+    def for_data(cls, settings: Settings, data: Dataset, rng: Rng) -> Self:
+        train = data.observe(data.train, settings.pixels, rng)
+        model = super().for_data(settings, data, rng)
+        model.start_as_factorised(train)
+        return model
 
-    @property
-    def shown(self) -> str:
-        """A Gaussian is a density, so it is shown dequantised grey levels."""
-        return "dequantised" if self.settings.binarisation == "none" else super().shown
+    def start_as_factorised(self, train: np.ndarray) -> None:
+        """Give the output the mean of training images (N, pixels), and a Gaussian its deviations.
+
+        The decoder then begins as the factorised model and learns what differs (Burda et al. 2016).
+        """
+        mean = train.mean(0, np.float64)
+        if self.settings.decoder == "gaussian":
+            self.center.data[...] = mean
+            self.scale.data[...] = train.std(0, np.float64)  # not 0: every grey level has its noise
+        else:
+            p = np.clip(mean, 0.01, 0.99)
+            self.output.bias.data[...] = np.log(p / (1 - p))
 
     def encode(self, x: Any) -> tuple[Tensor, Tensor]:
         """(N, pixels) in [0, 1] to mu and logvar of q(z|x), each (N, latent)."""
@@ -191,7 +109,7 @@ class VAE(Model):
         squares = error * error * (0.5 * exp(-2 * self.log_sigma))
         return (squares + self.log_sigma + constant).sum(axis=-1)
 
-    def terms(self, x: Any, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def terms(self, x: Any, rng: Rng) -> tuple[Tensor, Tensor]:
         """The reconstruction, with one sample of z, and the KL: (N,) each, in nats."""
         mu, logvar = self.encode(x)
         z, kl = reparameterize(mu, logvar, seed=_seed(rng))
@@ -202,15 +120,11 @@ class VAE(Model):
         return s.beta * (min(epoch / s.anneal_epochs, 1.0) if s.anneal_epochs else 1.0)
 
     def loss(
-        self,
-        x: Any,
-        rng: np.random.Generator,
-        epoch: float = math.inf,
-        labels: np.ndarray | None = None,
+        self, x: Any, rng: Rng, epoch: float = math.inf, labels: Labels = None
     ) -> tuple[Tensor, dict[str, float]]:
         """reconstruction + beta KL, nats per image, mean over the batch; and its parts.
 
-        With beta = 1 this is -ELBO. `epoch`, which may be fractional, is where annealing stands.
+        With beta = 1 this is -ELBO. Annealing lets beta grow with the epoch.
         """
         reconstruction, kl = (term.mean() for term in self.terms(x, rng))
         beta = self.beta_at(epoch)
@@ -219,23 +133,20 @@ class VAE(Model):
         return reconstruction + beta * kl, parts
 
     @no_grad()
-    def bound(self, x: Array, rng: np.random.Generator, samples: int = 1) -> dict[str, np.ndarray]:
+    def bound(self, x: Array, rng: Rng, samples: int = 1) -> Numbers:
         """-ELBO with its parts, nats for each image (N, pixels), mean over samples of z."""
         repeated = [self.terms(x, rng) for _ in range(samples)]
         reconstruction, kl = (np.mean([t.numpy() for t in terms], 0) for terms in zip(*repeated))
         return {"negative_elbo": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
 
-    def test(
-        self, x: Array, rng: np.random.Generator, labels: np.ndarray | None = None
-    ) -> dict[str, np.ndarray]:
-        return self.bound(x, rng)
-
     def evaluate(
-        self, x: Array, rng: np.random.Generator, labels: np.ndarray | None = None
-    ) -> dict[str, np.ndarray]:
-        """The bound over 10 samples of z an image, a closer one on -log p(x), `nll`, and the KL of
-        each dimension of z, (N, latent).
+        self, x: Array, rng: Rng, labels: Labels = None, thorough: bool = False
+    ) -> Numbers:
+        """The bound; if `thorough` over 10 samples of z an image, beside a closer one, "nll", and
+        the KL of each dimension of z, (N, latent).
         """
+        if not thorough:
+            return self.bound(x, rng)
         bound = self.bound(x, rng, samples=10)
         nll = -self.log_prob(x, rng, IMPORTANCE_SAMPLES)
         return bound | {"nll": nll, "kl_of_dimension": self.kl_of_dimension(x)}
@@ -246,48 +157,19 @@ class VAE(Model):
         mu, logvar = (t.numpy().astype(np.float64) for t in self.encode(x))
         return 0.5 * (mu * mu + np.expm1(logvar) - logvar)
 
-    def report(self, numbers: Mapping[str, Any]) -> list[Row]:
-        elbo = numbers["negative_elbo"]
-        kl = sorted(numbers["kl_of_dimension"], reverse=True)
-        active = sum(one > ACTIVE for one in kl)
-        largest = f"of {len(kl)}, with more than {ACTIVE} nats: " + ", ".join(
-            f"{one:.2f}" for one in kl[:SHOWN]
-        )
-        largest += ", ..." * (len(kl) > SHOWN)
-        if not active:
-            largest = "the posterior has collapsed: z says nothing of x"
-        return [
-            Row("-ELBO", elbo, f"{elbo / math.log(2) / math.prod(self.shape):.3f} bits/dim"),
-            Row("  reconstruction", numbers["reconstruction"]),
-            Row("  KL(q(z|x)||p(z))", numbers["kl"]),
-            Row("  active dimensions of z", active, largest),
-            Row("-log p(x), at most", numbers["nll"], f"{IMPORTANCE_SAMPLES} importance samples"),
-        ]
-
-    @property
-    def called(self) -> str:
-        return f"VAE ($\\beta$ = {self.settings.beta:g})"
-
-    def panels(self, baseline: float | None) -> list[Panel]:
-        lines = {} if baseline is None else {f"factorised model {baseline:.2f}": baseline}
-        titles = {"negative_elbo": "$-$ELBO", "reconstruction": "reconstruction", "kl": "KL"}
-        return [
-            Panel(title, NATS, {key: "train"}, {key: "test"}, lines if title == "$-$ELBO" else {})
-            for key, title in titles.items()
-        ]
-
     @no_grad()
-    def log_prob(self, x: Array, rng: np.random.Generator, samples: int) -> np.ndarray:
+    def log_prob(self, x: Array, rng: Rng, samples: int) -> np.ndarray:
         """A lower bound of log p(x) in nats, (N,), that rises to it with `samples`.
 
             log 1/k sum_i p(x|z_i) p(z_i) / q(z_i|x),  z_i ~ q(z|x)        (Burda et al., eq. 8)
 
-        Samples are summed in chunks, so memory does not grow with them.
+        Samples are summed in batches, so memory does not grow with their number.
         """
         mu, logvar = self.encode(x)
         log_sum = np.full(len(x), -np.inf)
-        for done in range(0, samples, CHUNK):
-            eps = self._normal(rng, (min(CHUNK, samples - done), *mu.shape))
+        for done in range(0, samples, IMPORTANCE_SAMPLES_PER_BATCH):
+            count = min(IMPORTANCE_SAMPLES_PER_BATCH, samples - done)
+            eps = self._normal(rng, (count, *mu.shape))
             z = mu + exp(logvar / 2) * eps
             # log p(z) - log q(z|x): the constants cancel, and (z - mu) / sigma is eps.
             log_ratio = 0.5 * (eps * eps + logvar - z * z).sum(axis=-1)
@@ -303,68 +185,24 @@ class VAE(Model):
         mean = sigmoid(output) if bernoulli else self.center + self.scale * output
         return mean.numpy().clip(0, 1).reshape(-1, *self.shape)
 
-    def sample(
-        self, n: int, rng: np.random.Generator, labels: np.ndarray | None = None
-    ) -> np.ndarray:
+    def sample_means(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:
         """The means of p(x|z) for z ~ N(0, I), (n, height, width)."""
         self.classes_of(n, labels)
         return self.images(self._normal(rng, (n, self.settings.latent)))
 
     @no_grad()
-    def draws(self, n: int, rng: np.random.Generator) -> np.ndarray:
+    def sample(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:
         """x ~ p(x|z) for z ~ N(0, I), (n, height, width), in [0, 1]."""
-        means = self.sample(n, rng)
+        means = self.sample_means(n, rng, labels)
         if self.settings.decoder == "bernoulli":
             return (rng.random(means.shape) < means).astype(np.float32)
         sigma = (self.scale * exp(self.log_sigma)).numpy().reshape(self.shape)
         return (means + sigma * rng.standard_normal(means.shape)).clip(0, 1).astype(np.float32)
 
-    def _normal(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-        """Draws of N(0, 1), made where the model is."""
+    def _normal(self, rng: Rng, shape: tuple[int, ...]) -> Array:
+        """Samples of N(0, 1), made on the model's device."""
         return normal(shape, _seed(rng), like=self.output.bias.data)
 
-    def draw(self, data: Dataset, test: Array, rng: np.random.Generator) -> dict[str, Figure]:
-        return vae_figures.draw(self, data, test, rng)
 
-
-NATS = "nats per image"
-CHUNK = 16  # importance samples at a time
-
-
-def _seed(rng: np.random.Generator) -> int:
+def _seed(rng: Rng) -> int:
     return int(rng.integers(2**64, dtype=np.uint64))
-
-
-def lerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
-    """The straight line from a to b: (latent,) twice to (steps, latent)."""
-    t = np.linspace(0, 1, steps)[:, None]
-    return (1 - t) * a + t * b
-
-
-def slerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
-    """The great arc from a to b (Shoemake 1985; White 2016), its length going from |a| to |b|.
-
-    Draws of N(0, I) lie near a sphere of radius sqrt(latent); a straight line cuts through its
-    inside, where the decoder has seen little. Where there is no single arc (equal or opposite
-    directions, or a point at the origin) it is the line.
-    """
-    norm_a, norm_b = np.linalg.norm(a), np.linalg.norm(b)
-    if min(norm_a, norm_b) == 0:
-        return lerp(a, b, steps)
-    unit_a, unit_b = a / norm_a, b / norm_b
-    omega = np.arccos(np.clip(unit_a @ unit_b, -1, 1))
-    if np.sin(omega) < 1e-6:
-        return lerp(a, b, steps)
-    t = np.linspace(0, 1, steps)[:, None]
-    direction = (np.sin((1 - t) * omega) * unit_a + np.sin(t * omega) * unit_b) / np.sin(omega)
-    return direction * ((1 - t) * norm_a + t * norm_b)
-
-
-def _perceptron(
-    widths: tuple[int, ...], activation: str, rng: np.random.Generator
-) -> nn.Sequential:
-    """Linear layers between these widths, each followed by the activation."""
-    steps: list[Callable] = []
-    for inputs, outputs in itertools.pairwise(widths):
-        steps += [nn.Linear(inputs, outputs, rng), ACTIVATIONS[activation]]
-    return nn.Sequential(*steps)

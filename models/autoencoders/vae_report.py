@@ -1,60 +1,96 @@
-"""What a VAE looks like: its reconstructions, its samples, and its latent space."""
+"""The report of a VAE: its bound, its reconstructions, its samples, and its latent space."""
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from autograd import Array, no_grad, to_device
+from autograd import Array, Rng, no_grad, to_device
 from models import pictures
+from models.autoencoders.interpolation import lerp, slerp
+from models.autoencoders.vae import IMPORTANCE_SAMPLES, VAE
 from models.data import Dataset
-from models.model import ACROSS
+from models.pictures import Panel
+from models.report import IMAGES_PER_ROW, Report, Row
 
-if TYPE_CHECKING:
-    from models.autoencoders.vae import VAE
-
+ACTIVE_NATS = 0.01  # of KL, above which a dimension of z counts as active
+DIMENSIONS_PRINTED = 8
 GRID = 15  # decoded images in each direction of the plane
-POINTS = 1500  # at most: more would hide each other
+MAX_POINTS = 1500  # of the plane: more would hide each other
 PRIOR = 0.95  # of N(0, I) in the plane is within the circle
 RADIUS = math.sqrt(-2 * math.log(1 - PRIOR))
 
 
-def draw(model: "VAE", data: Dataset, test: Array, rng: np.random.Generator) -> dict[str, Figure]:
-    """Reconstructions, samples, interpolations and the latent plane."""
-    chosen = rng.permutation(len(test))[:ACROSS]  # the images of a data set may be sorted by class
-    with no_grad():
-        mu = model.encode(test)[0].numpy()
-    shown = to_device(test[chosen], "cpu").reshape(-1, *model.shape)
-    title = model.title(data)
-    rows = {
-        "image": data.test[chosen] / (data.levels - 1),
-        "shown": shown,
-        "mean of\np(x|z)": model.images(mu[chosen]),
-    }
-    if data.levels == 2:
-        del rows["shown"]  # the image itself
-    return {
-        "reconstructions": pictures.rows(
-            list(rows.values()), f"{title}\ntest images and their reconstructions", list(rows)
-        ),
-        "samples": model.draw_samples(
-            data, test, rng, f"{title}\nsamples: means of p(x|z), z ~ N(0, I)"
-        ),
-        "interpolations": _interpolations(model, shown, mu[chosen], title),
-        "latent_plane": _latent_plane(model, data, mu, title),
-    }
+class VAEReport(Report):
+    model: VAE
+    headline = ("negative_elbo", "-ELBO, nats per image")
+    sampler = "means of p(x|z)"
+
+    @property
+    def model_name(self) -> str:
+        return f"VAE ($\\beta$ = {self.model.settings.beta:g})"
+
+    def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
+        elbo = numbers["negative_elbo"]
+        kl = sorted(numbers["kl_of_dimension"], reverse=True)
+        active = sum(one > ACTIVE_NATS for one in kl)
+        largest = ", ".join(f"{one:.2f}" for one in kl[:DIMENSIONS_PRINTED])
+        largest += ", ..." * (len(kl) > DIMENSIONS_PRINTED)
+        remark = f"of {len(kl)}, with more than {ACTIVE_NATS} nats: {largest}"
+        if not active:
+            remark = "the posterior has collapsed: z carries no information about x"
+        return [
+            Row("-ELBO", elbo, self.bits_per_dim(elbo)),
+            Row("  reconstruction", numbers["reconstruction"]),
+            Row("  KL(q(z|x)||p(z))", numbers["kl"]),
+            Row("  active dimensions of z", active, remark),
+            Row("-log p(x), at most", numbers["nll"], f"{IMPORTANCE_SAMPLES} importance samples"),
+        ]
+
+    def panels(self) -> list[Panel]:
+        titles = {"negative_elbo": "$-$ELBO", "reconstruction": "reconstruction", "kl": "KL"}
+        return [
+            Panel(
+                title,
+                "nats per image",
+                {key: "train"},
+                {key: "test"},
+                self.baseline_line if key == "negative_elbo" else {},
+            )
+            for key, title in titles.items()
+        ]
+
+    def pictures(self, images: Array, rng: Rng) -> dict[str, Figure]:
+        """Reconstructions, samples, interpolations and the latent plane."""
+        model, data = self.model, self.data
+        chosen = rng.permutation(len(images))[:IMAGES_PER_ROW]  # the set may be sorted by class
+        with no_grad():
+            mu = model.encode(images)[0].numpy()
+        given = to_device(images[chosen], "cpu").reshape(-1, *model.shape)
+        rows = {
+            "image": data.test[chosen] / (data.levels - 1),
+            model.pixels: given,
+            "mean of\np(x|z)": model.images(mu[chosen]),
+        }
+        if data.levels == 2:
+            del rows[model.pixels]  # the image itself
+        reconstructions = f"{self.title}\ntest images and their reconstructions"
+        return {
+            "reconstructions": pictures.rows(list(rows.values()), reconstructions, list(rows)),
+            "samples": self.samples(images, rng, "samples: means of p(x|z), z ~ N(0, I)"),
+            "interpolations": _interpolations(model, given, mu[chosen], self.title),
+            "latent_plane": _latent_plane(model, data, mu, self.title),
+        }
 
 
-def _interpolations(model: "VAE", shown: np.ndarray, mu: np.ndarray, title: str) -> Figure:
+def _interpolations(model: VAE, images: np.ndarray, mu: np.ndarray, title: str) -> Figure:
     """Three pairs of images, with the two ways from one to the other between them.
 
     The ways differ most between opposite codes, so of pairs the most opposite are taken.
     """
-    from models.autoencoders.vae import lerp, slerp
-
     cosine = mu @ mu.T / np.maximum(np.outer(*[np.linalg.norm(mu, axis=1)] * 2), 1e-12)
     pairs = np.argwhere(np.triu(np.ones_like(cosine), 1)) if len(mu) > 1 else np.zeros((1, 2), int)
     opposite = pairs[np.argsort(cosine[tuple(pairs.T)], kind="stable")][:3]
@@ -62,10 +98,10 @@ def _interpolations(model: "VAE", shown: np.ndarray, mu: np.ndarray, title: str)
     blank = np.zeros((1, *model.shape))
     for i, j in opposite:
         for name, way in (("linear", lerp), ("spherical", slerp)):
-            z = way(mu[i], mu[j], ACROSS - 1)  # an odd number, so that one is half-way
+            z = way(mu[i], mu[j], IMAGES_PER_ROW - 1)  # an odd number, so that one is half-way
             between = model.images(z)
-            rows.append(np.concatenate([shown[i, None], blank, between, blank, shown[j, None]]))
-            labels.append(f"{name}, |z| = {np.linalg.norm(z[ACROSS // 2 - 1]):.1f}")
+            rows.append(np.concatenate([images[i, None], blank, between, blank, images[j, None]]))
+            labels.append(f"{name}, |z| = {np.linalg.norm(z[IMAGES_PER_ROW // 2 - 1]):.1f}")
     return pictures.rows(
         rows,
         f"{title}\ndecoded between the posterior means of two test images; |z| is half-way",
@@ -73,7 +109,7 @@ def _interpolations(model: "VAE", shown: np.ndarray, mu: np.ndarray, title: str)
     )
 
 
-def _latent_plane(model: "VAE", data: Dataset, mu: np.ndarray, title: str) -> Figure:
+def _latent_plane(model: VAE, data: Dataset, mu: np.ndarray, title: str) -> Figure:
     """The plane of a two-dimensional z, or else that of the posterior means' greatest variance.
 
     Left the posterior means of test images, right what is decoded from the same plane. The plane
@@ -118,14 +154,14 @@ def _plane_of(mu: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
     return mu.mean(0), axes * np.sign(largest)[:, None], names
 
 
-def _scatter(axes: Axes, data: Dataset, points: np.ndarray) -> None:
+def _scatter(axes: pictures.Axes, data: Dataset, points: np.ndarray) -> None:
     """Points (N, 2), each drawn as its label's digit, or in the colour of its class's name."""
-    shown = slice(None, None, max(1, len(points) // POINTS))
-    x, y = points[shown].T
+    every = slice(None, None, max(1, len(points) // MAX_POINTS))
+    x, y = points[every].T
     if data.test_labels is None:
         axes.scatter(x, y, s=9, color=pictures.GREY, linewidths=0)
         return
-    labels = data.test_labels[shown]
+    labels = data.test_labels[every]
     for label in np.unique(labels):
         this, color = labels == label, pictures.COLORS[label % len(pictures.COLORS)]
         if data.class_names:

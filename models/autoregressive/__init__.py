@@ -1,0 +1,1 @@
+"""The chain rule of probability: each pixel is predicted from those before it."""

@@ -1,4 +1,4 @@
-"""Drawing images pixel by pixel, in raster order, from a network of masked convolutions.
+"""Sampling images pixel by pixel, in raster order, from a network of masked convolutions.
 
 By the definition, each pixel takes a pass of the whole network over the whole image, of which one
 place is used. But nothing that was computed for the pixels before has changed: `Raster` keeps what
@@ -18,10 +18,10 @@ from kernels.masked_conv2d import live_taps
 
 
 @no_grad()
-def draw(model: Any, images: Array, known: int, u: Array, labels: Any) -> None:
-    """Draw the rows of `images` (n, height, width) from row `known` on, given those before.
+def sample(model: Any, images: Array, known: int, u: Array, labels: Any) -> None:
+    """Sample the rows of `images` (n, height, width) from row `known` on, given those before.
 
-    Each pixel has its number of `u` (n, height, width), drawn of U[0, 1).
+    Each pixel has its number of `u` (n, height, width), a sample of U[0, 1).
     """
     _, height, width = images.shape
     raster = Raster(model.network, images, labels)

@@ -1,80 +1,99 @@
-"""What a diffusion model looks like: samples, noise turning into them, the bound by step."""
+"""The report of a DDPM: its bound by step, its samples, and noise turning into them."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from autograd import Array, no_grad
+from autograd import Array, Rng, no_grad
 from models import pictures
-from models.data import Dataset
-from models.data.ring import Points
+from models.data import Dataset, Points
+from models.diffusion.ddpm import DDPM
+from models.pictures import Panel
+from models.report import Report, Row
 
-if TYPE_CHECKING:
-    from models.diffusion.ddpm import DDPM
-
-MOMENTS = 12  # of the strip from noise to image, of images; half as many of points
-IN_THE_STRIP = 6
-TIMES = 60  # at which the bound is drawn, and images that it is averaged over
-
-
-def draw(model: "DDPM", data: Dataset, test: Array, rng: np.random.Generator) -> dict[str, Figure]:
-    """Samples, the strip from noise to image, and the bound at each step."""
-    if isinstance(data, Points):
-        drawn = _points(model, data, rng)
-    else:
-        drawn = _images(model, data, test, rng)
-    return drawn | {"steps": _steps(model, data, test[:TIMES], rng)}
+STRIP_TIMES = 12  # of the strip from noise to image; half as many of points
+STRIP_IMAGES, STRIP_POINTS = 6, 1000
+BOUND_TIMES = 60  # at which the bound is plotted, and images that it is averaged over
 
 
-def _images(
-    model: "DDPM", data: Dataset, test: Array, rng: np.random.Generator
-) -> dict[str, Figure]:
-    title = f"{model.title(data)}\n{model.sampled}"
-    strip = moments(model, IN_THE_STRIP, MOMENTS, rng)
-    from_noise = [np.stack(row) for row in zip(*strip.values())]
-    times = ["t = T", *map(str, list(strip)[1:])]
-    told = f"{title}\nfrom noise to image, t = {model.settings.T} to 0"
-    return {
-        "samples": model.draw_samples(data, test, rng, f"{title}\nsamples"),
-        "denoising": pictures.rows(from_noise, told, columns=times),
-    }
+class DDPMReport(Report):
+    model: DDPM
 
+    @property
+    def model_name(self) -> str:
+        s = self.model.settings
+        return f"{super().model_name} ({s.schedule}, {s.objective})"
 
-def _points(model: "DDPM", data: Points, rng: np.random.Generator) -> dict[str, Figure]:
-    title = f"{model.title(data)}\n{model.sampled}"
-    sets = {"test data": data.test, "samples": model.sample(len(data.test), rng)}
-    strip = moments(model, 1000, MOMENTS // 2, rng)
-    named = {f"t = {t}": points for t, points in strip.items()}
-    return {
-        "samples": pictures.scatter(data, sets, title),
-        "denoising": pictures.scatter(data, named, f"{title}\nfrom noise to points"),
-    }
+    @property
+    def sampler(self) -> str:
+        s = self.model.settings
+        name = (
+            f"DDIM, eta {s.eta:g}" if s.sampler == "ddim" else f"ancestral, {s.variance} variance"
+        )
+        guidance = f", guidance w = {s.guidance:g}" if s.guidance else ""
+        return f"{name}, {s.sampling_steps or s.T} steps{guidance}"
+
+    def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
+        terms = self.model.settings.bound_terms or "all"
+        return [
+            *super().rows(numbers),
+            Row("  prior L_T", numbers["prior"]),
+            Row("  steps L_1 ... L_{T-1}", numbers["steps"], f"{terms} terms an image"),
+            Row("  decoder L_0", numbers["decoder"]),
+        ]
+
+    def panels(self) -> list[Panel]:
+        image, pixel = ("image", "pixel") if self.data.levels else ("point", "coordinate")
+        halves = {"little_noise": r"$t \leq T/2$", "much_noise": "$t > T/2$"}
+        nats, test = f"nats per {image}", {"nll": "test"}
+        return [
+            Panel("loss: squared error", f"per {pixel}", {"loss": "all $t$", **halves}),
+            Panel("bound on $-\\log p(x)$", nats, {}, test, self.baseline_line),
+        ]
+
+    def pictures(self, images: Array, rng: Rng) -> dict[str, Figure]:
+        """Samples, the strip from noise to image, and the bound at each step."""
+        model, data, title = self.model, self.data, f"{self.title}\n{self.sampler}"
+        samples = self.samples(images, rng, f"{self.sampler}\nsamples")
+        if isinstance(data, Points):
+            strip = times_of(model, STRIP_POINTS, STRIP_TIMES // 2, rng)
+            sets = {f"t = {t}": points for t, points in strip.items()}
+            denoising = pictures.scatter(data, sets, f"{title}\nfrom noise to points")
+        else:
+            strip = times_of(model, STRIP_IMAGES, STRIP_TIMES, rng)
+            rows = [np.stack(row) for row in zip(*strip.values())]
+            times = ["t = T", *map(str, list(strip)[1:])]
+            title = f"{title}\nfrom noise to image, t = {model.settings.T} to 0"
+            denoising = pictures.rows(rows, title, columns=times)
+        steps = _bound_by_time(model, data, images[:BOUND_TIMES], rng, self.title)
+        return {"samples": samples, "denoising": denoising, "steps": steps}
 
 
 @no_grad()
-def moments(model: "DDPM", n: int, count: int, rng: np.random.Generator) -> dict[int, np.ndarray]:
+def times_of(model: DDPM, n: int, count: int, rng: Rng) -> dict[int, np.ndarray]:
     """The same n samples at up to `count` times from T to 0, later ones closer together."""
     with model.ema.applied():
         chain = dict(model.chain(n, rng, model.classes_of(n, None)))
     times = sorted(chain, reverse=True)
     # Most of what the eye sees happens late, when little noise is left.
     chosen = (len(times) - 1) * np.linspace(0, 1, min(count, len(times))) ** 0.6
-    return {times[i]: model.shown_as(chain[times[i]]) for i in chosen.round().astype(int)}
+    return {times[i]: model.as_images(chain[times[i]]) for i in chosen.round().astype(int)}
 
 
 @no_grad()
-def _steps(model: "DDPM", data: Dataset, test: Array, rng: np.random.Generator) -> Figure:
+def _bound_by_time(model: DDPM, data: Dataset, test: Array, rng: Rng, title: str) -> Figure:
     """Left, the terms of the bound by t; right, how much signal and noise x_t has."""
     d = model.diffusion
-    times = np.unique(np.geomspace(1, d.steps, TIMES).round().astype(int))
+    times = np.unique(np.geomspace(1, d.steps, BOUND_TIMES).round().astype(int))
     x_0, n = model.standard(test), len(test)
     labels = data.test_labels[:n] if model.classes and data.test_labels is not None else None
     with model.ema.applied():
         terms = [model.step_terms(x_0, np.full(n, t), rng, labels).mean() for t in times]
     figure = pictures.Picture(figsize=(pictures.WIDTH, 3.7), layout="constrained")
     bound, signal = figure.subplots(1, 2)
-    # The first is no KL: it is what the last, small step says of the pixel's own value.
+    # The first is no KL: it is -log p of the pixel's value after the last, small step.
     first = r"$t = 1$: $L_0 = -\log p(x_0|x_1)$"
     bound.plot(times[:1], terms[:1], "o", color=pictures.COLORS[1], label=first)
     kl = r"$t > 1$: $L_{t-1}$, a KL"
@@ -91,5 +110,5 @@ def _steps(model: "DDPM", data: Dataset, test: Array, rng: np.random.Generator) 
     for axes in (bound, signal):
         axes.spines[["top", "right"]].set_visible(False)
         pictures.legend_below(axes)
-    figure.suptitle(model.title(data), fontsize=11)
+    figure.suptitle(title, fontsize=11)
     return figure

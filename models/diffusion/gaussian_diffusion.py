@@ -4,8 +4,8 @@
     q(x_t | x_0)     = N(sqrt(abar_t) x_0, (1 - abar_t) I)            (eq. 4)
 
 with abar_t the product of 1 - beta_1 ... 1 - beta_t. Schedules are in float64: where t is small,
-1 - abar_t is the difference of two numbers that are nearly equal. What is made of arrays (N, ...)
-has their dtype and is where they are; each has a time of its own, t (N,).
+1 - abar_t is the difference of two numbers that are nearly equal. Results have
+the dtype and the device of the arrays (N, ...); each has a time of its own, t (N,).
 """
 
 import math
@@ -16,12 +16,12 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from autograd import namespace
-from autograd.tensor import array_of
+from autograd.tensor import bare
 from models.errors import Caution, UsageError
 
 SCHEDULES = ("linear", "cosine")
 OBJECTIVES = ("epsilon", "x0", "v")
-LEFT = 0.01  # bits per dimension that x_T may still hold before a schedule is warned of
+RESIDUAL_BITS_TO_WARN = 0.01  # per dimension, that x_T still holds of x_0
 
 
 def linear(steps: int, start: float = 0.0, end: float = 0.0) -> np.ndarray:
@@ -53,10 +53,10 @@ class Posterior(NamedTuple):
     variance: np.ndarray
 
 
-class Diffusion:
+class GaussianDiffusion:
     """beta_1 ... beta_T, and what follows from them; the arrays (T + 1,) are indexed by t.
 
-    Raises UsageError for a beta outside (0, 1); warns if x_T still tells of x_0.
+    Raises UsageError for a beta outside (0, 1); warns if x_T still holds bits of x_0.
     """
 
     def __init__(self, betas: np.ndarray):
@@ -68,35 +68,41 @@ class Diffusion:
         self.alpha_bar = np.exp(self.log_alpha_bar)
         self.noise = -np.expm1(self.log_alpha_bar)  # 1 - abar_t, without the cancellation
         # KL(q(x_T|x_0) || N(0, 1)) of a pixel at +-1, which is the most there is.
-        left = -0.5 * math.log2(self.noise[-1])
-        if left > LEFT:
+        residual = -0.5 * math.log2(self.noise[-1])
+        if residual > RESIDUAL_BITS_TO_WARN:
             warnings.warn(
                 f"T={self.steps} ends at alpha_bar_T = {self.alpha_bar[-1]:.3g}: x_T still holds "
-                f"up to {left:.2g} bits/dim of the image, and sampling starts from pure noise; "
+                f"up to {residual:.2g} bits/dim of the image, and sampling starts from pure noise; "
                 "use a larger T or larger betas",
                 Caution,
                 stacklevel=2,
             )
 
-    def mix(self, x_0: Any, eps: Any, t: np.ndarray) -> Any:
-        """x_t, a draw of q(x_t|x_0) for eps ~ N(0, I) (eq. 4)."""
-        return of(x_0, self.alpha_bar[t] ** 0.5) * x_0 + of(x_0, self.noise[t] ** 0.5) * eps
+    def q_sample(self, x_0: Any, eps: Any, t: np.ndarray) -> Any:
+        """x_t, a sample of q(x_t|x_0) for eps ~ N(0, I) (eq. 4)."""
+        return (
+            coefficient(self.alpha_bar[t] ** 0.5, x_0) * x_0
+            + coefficient(self.noise[t] ** 0.5, x_0) * eps
+        )
 
     def target(self, objective: str, x_0: Any, eps: Any, t: np.ndarray) -> Any:
-        """What a network is to say of x_t: eps, x_0, or v of Salimans & Ho 2022 (appendix D).
+        """The target of a network for x_t: eps, x_0, or v of Salimans & Ho 2022 (appendix D).
 
         v = sqrt(abar_t) eps - sqrt(1 - abar_t) x_0, at a right angle to x_t.
         """
         if objective == "v":
-            return self.mix(eps, -x_0, t)
+            return self.q_sample(eps, -x_0, t)
         return {"epsilon": eps, "x0": x_0}[objective]
 
-    def image(self, objective: str, said: Any, x_t: Any, t: np.ndarray) -> Any:
-        """x_0, from what a network says of x_t."""
-        signal, noise = of(x_t, self.alpha_bar[t] ** 0.5), of(x_t, self.noise[t] ** 0.5)
-        if objective == "epsilon":  # which does not tell x_0 where abar_t underflows
-            return (x_t - noise * said) / signal.clip(1e-18)
-        return signal * x_t - noise * said if objective == "v" else said
+    def x_0_from(self, objective: str, output: Any, x_t: Any, t: np.ndarray) -> Any:
+        """x_0, from the output of a network for x_t."""
+        signal, noise = (
+            coefficient(self.alpha_bar[t] ** 0.5, x_t),
+            coefficient(self.noise[t] ** 0.5, x_t),
+        )
+        if objective == "epsilon":  # which leaves x_0 open where abar_t underflows
+            return (x_t - noise * output) / signal.clip(1e-18)
+        return signal * x_t - noise * output if objective == "v" else output
 
     def posterior(self, t: np.ndarray, s: np.ndarray, eta: float = 1.0) -> Posterior:
         """q(x_s | x_t, x_0) for any s < t, of the family of Song et al. 2021 (DDIM, eq. 7 and 16).
@@ -124,10 +130,10 @@ class Diffusion:
         return np.where(s == 0, last, self.posterior(t, s).variance)
 
 
-def of(x: Any, values: np.ndarray) -> Any:
-    """(N,) numbers to stand before x (N, ...): of its dtype, where it is."""
-    xp = namespace(array_of(x))
-    return xp.asarray(values.reshape(-1, *[1] * (x.ndim - 1)), dtype=x.dtype)
+def coefficient(values: np.ndarray, like: Any) -> Any:
+    """N numbers reshaped to broadcast against `like` (N, ...), in its dtype and on its device."""
+    xp = namespace(bare(like))
+    return xp.asarray(values.reshape(-1, *[1] * (like.ndim - 1)), dtype=like.dtype)
 
 
 def log_mass(x_0: np.ndarray, mean: np.ndarray, sigma: np.ndarray, levels: int) -> np.ndarray:
@@ -141,7 +147,7 @@ def log_mass(x_0: np.ndarray, mean: np.ndarray, sigma: np.ndarray, levels: int) 
     half = 1 / (levels - 1)
     below = np.where(x_0 < -1 + half, -np.inf, (x_0 - half - mean) / sigma)
     above = np.where(x_0 > 1 - half, np.inf, (x_0 + half - mean) / sigma)
-    # Phi(b) - Phi(a) = Phi(-a) - Phi(-b): that of the two in the lower tail, which does not cancel.
+    # Phi(b) - Phi(a) = Phi(-a) - Phi(-b): we take the one in the lower tail, which does not cancel.
     flip = below > 0
     a, b = np.where(flip, -above, below), np.where(flip, -below, above)
     return log_ndtr(b) + np.log1p(-np.exp(log_ndtr(a) - log_ndtr(b)))

@@ -4,24 +4,27 @@ import dataclasses
 import json
 import platform
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
 import numpy as np
 
+from autograd import Rng
+from models import __version__
 from models.errors import Failure, UsageError
 from models.families import FAMILIES
 from models.files import replacing
+from models.settings import with_new_names
 
-PACKAGES = ("chainrule", "numpy", "numba", "scikit-learn", "safetensors")
+PACKAGES = ("numpy", "numba", "scikit-learn", "safetensors")
 
 
 @dataclass(frozen=True)
 class Config:
     """Everything that a run depends on. `steps` is the total; None means `settings.epochs`."""
 
-    settings: Any  # of the model's family
+    settings: Any  # the family's Settings
     model: str
     data: str = "digits"
     data_dir: str | None = None
@@ -31,11 +34,12 @@ class Config:
     steps: int | None = None
     limit: int | None = None  # only so many images, the first, to train on and to test
 
-    def rng(self, what_for: int, count: int = 0) -> np.random.Generator:
-        return np.random.default_rng([self.seed, what_for, count])
+    def rng(self, purpose: int, count: int = 0) -> Rng:
+        return np.random.default_rng([self.seed, purpose, count])
 
     def write(self, directory: Path) -> None:
-        versions = {"python": platform.python_version()} | {p: _version(p) for p in PACKAGES}
+        versions = {"chainrule": __version__, "python": platform.python_version()}
+        versions |= {package: version(package) for package in PACKAGES}
         content = dataclasses.asdict(self) | {"versions": versions}
         with replacing(directory / "config.json") as unfinished:
             unfinished.write_text(json.dumps(content, indent=2) + "\n")
@@ -57,14 +61,14 @@ class Config:
             written_by = content.pop("versions").get("chainrule", "unknown")
             settings = {
                 name: tuple(value) if isinstance(value, list) else value
-                for name, value in content.pop("settings").items()
+                for name, value in with_new_names(content.pop("settings")).items()
             }
             if unknown := _unknown(content, settings):
                 raise Failure(
                     f"{path} was written by a newer chainrule (version {written_by}; this is "
-                    f"{_version('chainrule')}): it has {', '.join(unknown)}, unknown here"
+                    f"{__version__}): it has {', '.join(unknown)}, unknown here"
                 )
-            config = cls(FAMILIES[content["model"]].settings_type(**settings), **content)
+            config = cls(FAMILIES[content["model"]].model.settings_type(**settings), **content)
             _check_types(config.settings)
             _check_types(config)
             return config
@@ -77,19 +81,12 @@ def _unknown(content: dict[str, Any], settings: dict[str, Any]) -> list[str]:
     family = FAMILIES.get(content["model"])
     if family is None:
         return [f"model {content['model']}"]
-    known = (_names(Config), content), (_names(family.settings_type), settings)
+    known = (_names(Config), content), (_names(family.model.settings_type), settings)
     return [name for names, found in known for name in found if name not in names]
 
 
 def _names(record: type) -> set[str]:
     return {field.name for field in dataclasses.fields(record)}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # our own, run from a folder without being installed
-        return "not installed"
 
 
 def _check_types(record: Any) -> None:

@@ -3,10 +3,10 @@
     config.json              what was asked for, with versions and the data's checksum
     metrics.jsonl            a line a training step, and one a test at the end of each epoch
     checkpoint.safetensors   parameters and optimiser, rewritten after each epoch
-    *.png                    pictures, redrawn as it trains, the curves last
-    chainrule.lock           by which process it is being trained
+    *.png                    pictures, made again as it trains, the curves last
+    chainrule.lock           the process that trains it
 
-All randomness is drawn from (seed, what for, step or epoch), so there is no generator state to
+All randomness comes from (seed, what for, step or epoch), so there is no generator state to
 save, and a resumed run goes on exactly as it would have gone.
 """
 
@@ -15,7 +15,7 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,20 +25,42 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from autograd import Array, to_device
-from models import pictures
-from models.data import baseline, load
+from models import checkpoint, pictures
+from models.data import Labels, load
 from models.errors import Caution, Failure, UsageError
 from models.families import FAMILIES
-from models.files import read_arrays, replacing, write_arrays
-from models.model import Model
 from models.progress import bar
 from models.training.config import Config
 from models.training.locks import LOCK, claim, refuse_unless_free, release
+from models.training.log import METRICS, drop_after, read_metrics
 
-TIMES_TOLD = 6  # how often a run prints its tests
-DRAWING = 5.0  # seconds that its pictures may take, before they are known
+TESTS_PRINTED = 6  # of all epochs
+TEST_BATCH = 500  # images
 CHECKPOINT, CURVES = "checkpoint.safetensors", "curves"
-_WEIGHTS, _ORDER, _BATCH, _TEST, _PICTURE, _TRAIN = range(6)  # what the randomness is for
+_WEIGHTS, _ORDER, _BATCH, _TEST, _PICTURE = range(5)  # what the randomness is for
+
+
+class PictureSchedule:
+    """When a run makes its pictures before its end, where it always does unless `when` is "no".
+
+    `when` is a number of epochs; "end"; or "auto", as often as takes no longer than the training.
+    """
+
+    def __init__(self, when: str | int):
+        self.when = when
+        self.started = time.perf_counter()
+        self.expected = 5.0  # seconds for all pictures, until the first are made
+        self.spent = 0.0
+
+    def due(self, epoch: int, printed: bool) -> bool:
+        if isinstance(self.when, int):
+            return epoch % self.when == 0
+        trained = time.perf_counter() - self.started - self.spent
+        return self.when == "auto" and printed and trained > self.spent + 2 * self.expected
+
+    def record(self, seconds: float) -> None:
+        self.expected = seconds
+        self.spent += seconds
 
 
 class Run:
@@ -64,16 +86,16 @@ class Run:
         self.lock = FileLock(directory / LOCK)
         self.settings = config.settings
         family = FAMILIES[config.model]
-        self._refuse_unfit(family)
-        self.model = family.for_data(self.settings, self.data, config.rng(_WEIGHTS))
+        self.model = family.model.for_data(self.settings, self.data, config.rng(_WEIGHTS))
+        self.report = family.report(self.model, self.data)
         try:
             self.model.to(config.device)
         except (RuntimeError, ValueError) as error:
             raise Failure(str(error)) from error
-        self.steps_per_epoch = len(self.data.train) // self.model.images_a_step
+        self.steps_per_epoch = len(self.data.train) // self.model.images_per_step
         if self.steps_per_epoch == 0:
             raise UsageError(
-                f"batch={self.settings.batch}: a step takes {self.model.images_a_step:,} of "
+                f"batch={self.settings.batch}: a step takes {self.model.images_per_step:,} of "
                 f"the {len(self.data.train):,} training images of {config.data}"
             )
         self.total_steps = self._total_steps(config)
@@ -87,30 +109,19 @@ class Run:
     def _total_steps(self, config: Config) -> int:
         return config.steps or config.settings.epochs * self.steps_per_epoch
 
-    def _refuse_unfit(self, family: type[Model]) -> None:
-        """Raises UsageError if a model of these settings is not for these data."""
-        name, how = self.config.data, self.settings.binarisation
-        if self.data.levels == 0 and not family.planar:
-            raise UsageError(f"{family.name} is for images, and {name} has points of the plane")
-        if self.data.levels == 2 and how != "fixed":
-            raise UsageError(
-                f"binarisation={how}: {name} is binary already, so it is fixed "
-                "(--set binarisation=fixed)"
-            )
-        if getattr(self.settings, "conditional", False) and not self.data.classes:
-            raise UsageError(f"conditional=yes: {name} has no labels to be conditioned on")
-
     @cached_property
-    def test(self) -> Array:
-        """What the model is shown of the test images, (N, pixels), on its device."""
+    def test_images(self) -> Array:
+        """The test images in the model's form, (N, pixels), on its device."""
         rng = self.config.rng(_TEST)
-        shown = self.data.observe(self.data.test, self.model.shown, rng)
-        return to_device(shown, self.config.device)
+        images = self.data.observe(self.data.test, self.model.pixels, rng)
+        return to_device(images, self.config.device)
 
-    @cached_property
-    def baseline(self) -> float | None:
-        """The factorised model's test NLL, nats per image; None for points."""
-        return baseline.test_nll(self.data, self.model.shown) if self.data.levels else None
+    @property
+    def pixel_form(self) -> str:
+        """The form of the pixels, without which a number of nats means nothing."""
+        limit = self.config.limit
+        first = f", the first {limit:,} images" if limit else ""
+        return self.data.describe(self.model.pixels) + first
 
     @classmethod
     def create(cls, config: Config, directory: Path) -> "Run":
@@ -144,7 +155,7 @@ class Run:
     def resume(cls, directory: Path, **changes: Any) -> "Run":
         """As `open`, to be trained by this process, for which the directory is kept.
 
-        Raises UsageError if it is finished, and its pictures are drawn. Warns if another number of
+        Raises UsageError if it is finished, and its pictures are made. Warns if another number of
         steps makes another learning rate.
         """
         config = Config.read(directory)
@@ -153,12 +164,12 @@ class Run:
         try:
             run._load()
             read_metrics(directory)  # before anything is written: they may be damaged
-            if run.step >= run.total_steps and run._drawn:
+            if run.step >= run.total_steps and run._has_pictures:
                 raise UsageError(
                     f"{directory} is finished, at step {run.step:,} of {run.total_steps:,}: "
                     "to go on, ask for more with --epochs or --steps"
                 )
-            run._tell_of_another_rate(run._total_steps(config))
+            run._warn_of_another_rate(run._total_steps(config))
             run.config.write(directory)
         except BaseException:
             release(run.lock)
@@ -169,7 +180,7 @@ class Run:
         path = self.directory / CHECKPOINT
         if not path.exists():
             return
-        arrays, metadata = read_arrays(path)
+        arrays, metadata = checkpoint.read(path)
         if metadata.get("model") != self.config.model:
             raise Failure(
                 f"{path} is of the model {metadata.get('model')!r}, not {self.config.model!r}"
@@ -183,12 +194,12 @@ class Run:
             raise Failure(f"{path} does not fit its config.json: {error}") from error
 
     @property
-    def _drawn(self) -> bool:
+    def _has_pictures(self) -> bool:
         """Whether the last picture is as new as the checkpoint."""
         curves, saved = self.directory / f"{CURVES}.png", self.directory / CHECKPOINT
         return curves.exists() and curves.stat().st_mtime_ns >= saved.stat().st_mtime_ns
 
-    def _tell_of_another_rate(self, steps: int) -> None:
+    def _warn_of_another_rate(self, steps: int) -> None:
         """Warn if the learning rate would be another here in a training of so many `steps`."""
         other = self.model.optimizers(steps)
         for name, optimizer in self.optimizers.items():
@@ -207,71 +218,66 @@ class Run:
         """From where the run stands to its last step; returns the paths of the pictures.
 
         `progress` is a bar that several runs share; without it the run has its own. `pictures` are
-        drawn at the "end" and, unless that is all, each so many epochs or ("auto") as often as
-        takes no longer than the training does; or "no" pictures are drawn. Raises Failure
+        made at the "end" and, unless that is all, each so many epochs or ("auto") as often as
+        takes no longer than the training does; or "no" pictures are made. Raises Failure
         if a number is not finite, or if another process trains the run.
         """
         claim(self.lock)
         try:
             if progress is None:
                 with bar(self.config.model, self.total_steps, "step", self.step) as progress:
-                    return self._train(progress, pictures)
-            return self._train(progress, pictures)
+                    self._train(progress, PictureSchedule(pictures))
+            else:
+                self._train(progress, PictureSchedule(pictures))
+            return [] if pictures == "no" else self.make_pictures()
         finally:
             release(self.lock)
 
-    def _train(self, progress: tqdm, pictures: str | int) -> list[Path]:
-        drawing, drawn = DRAWING, 0.0  # seconds: of the pictures once, and of all so far
-        started = time.perf_counter()
-        self._drop_metrics_after(self.step)
+    def _train(self, progress: tqdm, schedule: PictureSchedule) -> None:
+        drop_after(self.directory, self.step)
         epochs = math.ceil(self.total_steps / self.steps_per_epoch)
-        told_every = max(1, epochs // TIMES_TOLD)
-        key, label = self.model.headline
-        progress.write(f"{self.config.model} on {self.config.data}, {self._shown()}")
-        with (self.directory / "metrics.jsonl").open("a") as metrics:
+        epochs_per_line = max(1, epochs // TESTS_PRINTED)
+        key, label = self.report.headline
+        progress.write(f"{self.config.model} on {self.config.data}, {self.pixel_form}")
+        with (self.directory / METRICS).open("a") as metrics:
             while self.step < self.total_steps:
                 for line in self._epoch():
                     metrics.write(json.dumps(line) + "\n")
                     progress.update()
-                found = self._over_test(self.model.test)
-                test = {k: float(v.mean()) for k, v in found.items()}
+                test = {k: float(v.mean()) for k, v in self._evaluate().items()}
                 self._refuse_unless_finite(test)
                 metrics.write(json.dumps({"step": self.step, "test": True, **test}) + "\n")
                 metrics.flush()
                 self.save()
-                headline = f"test {label} {test[key]:.2f}"
                 progress.set_postfix_str(f"{key} {test[key]:.2f}")
-                epoch, last = math.ceil(self.step / self.steps_per_epoch), self.total_steps
-                if told := epoch % told_every == 0 or self.step == last:
-                    others = (f"{k} {v:.2f}" for k, v in test.items() if k != key)
-                    progress.write(f"epoch {epoch:4d}/{epochs}  {', '.join((headline, *others))}")
-                if isinstance(pictures, int):
-                    due = epoch % pictures == 0
-                else:
-                    trained = time.perf_counter() - started - drawn
-                    due = pictures == "auto" and told and trained > drawn + 2 * drawing
-                if due and self.step < last:
-                    began = time.perf_counter()
-                    self.draw()
-                    drawing = time.perf_counter() - began
-                    drawn += drawing
-        return [] if pictures == "no" else self.draw()
+                epoch, finished = (
+                    math.ceil(self.step / self.steps_per_epoch),
+                    self.step == self.total_steps,
+                )
+                if printed := epoch % epochs_per_line == 0 or finished:
+                    numbers = [f"{k} {v:.2f}" for k, v in test.items() if k != key]
+                    line = ", ".join([f"test {label} {test[key]:.2f}", *numbers])
+                    progress.write(f"epoch {epoch:4d}/{epochs}  {line}")
+                if not finished and schedule.due(epoch, printed):
+                    started = time.perf_counter()
+                    self.make_pictures()
+                    schedule.record(time.perf_counter() - started)
 
     def _epoch(self) -> Iterator[dict[str, Any]]:
         """Train to the end of the epoch, or to the last step; yields the numbers of each step."""
         epoch, first = divmod(self.step, self.steps_per_epoch)
         order = self.config.rng(_ORDER, epoch).permutation(len(self.data.train))
         last = min(self.steps_per_epoch, self.total_steps - epoch * self.steps_per_epoch)
-        a_step = self.model.images_a_step
+        size = self.model.images_per_step
         for i in range(first, last):
             started = time.perf_counter()
-            numbers = self._train_step(order[i * a_step : (i + 1) * a_step])
+            numbers = self._train_step(order[i * size : (i + 1) * size])
             yield numbers | {"seconds": round(time.perf_counter() - started, 6)}
 
     def _train_step(self, chosen: np.ndarray) -> dict[str, Any]:
         rng = self.config.rng(_BATCH, self.step)
-        shown = self.data.observe(self.data.train[chosen], self.model.shown, rng)
-        x = to_device(shown, self.config.device)
+        images = self.data.observe(self.data.train[chosen], self.model.pixels, rng)
+        x = to_device(images, self.config.device)
         labels = self._labels(self.data.train_labels, chosen)
         epoch = self.step / self.steps_per_epoch
         numbers = self.model.update(x, rng, epoch, labels, self.optimizers)
@@ -279,7 +285,7 @@ class Run:
         self.step += 1
         return {"step": self.step, **numbers}
 
-    def _labels(self, labels: np.ndarray | None, chosen: Any) -> np.ndarray | None:
+    def _labels(self, labels: Labels, chosen: Any) -> Labels:
         return labels[chosen] if self.model.classes and labels is not None else None
 
     def _refuse_unless_finite(self, numbers: dict[str, float]) -> None:
@@ -292,49 +298,41 @@ class Run:
                     + (f"; {self.directory} keeps its last checkpoint" if kept else "")
                 )
 
-    def _over_test(
-        self, f: Callable[[Array, np.random.Generator, np.ndarray | None], dict[str, np.ndarray]]
-    ) -> dict[str, np.ndarray]:
-        """What `f` gives for the test images, (N,) each, in batches."""
+    def _evaluate(self, thorough: bool = False) -> dict[str, np.ndarray]:
+        """The numbers of the test images, (N,) or (N, dimensions) each, in batches."""
         rng = self.config.rng(_TEST, 1)
-        found = []
-        with bar(f"{self.config.model}: test", len(self.test), "image") as progress:
-            for start in range(0, len(self.test), 500):
-                batch = slice(start, start + 500)
-                x, labels = self.test[batch], self._labels(self.data.test_labels, batch)
-                found.append(f(x, rng, labels))
+        batches = []
+        with bar(f"{self.config.model}: test", len(self.test_images), "image") as progress:
+            for start in range(0, len(self.test_images), TEST_BATCH):
+                batch = slice(start, start + TEST_BATCH)
+                x, labels = self.test_images[batch], self._labels(self.data.test_labels, batch)
+                batches.append(self.model.evaluate(x, rng, labels, thorough))
                 progress.update(len(x))
-        return {k: np.concatenate([numbers[k] for numbers in found]) for k in found[0]}
+        return {k: np.concatenate([numbers[k] for numbers in batches]) for k in batches[0]}
 
     def evaluate(self) -> dict[str, Any]:
-        """What the model's `evaluate` finds, averaged over the test images, and what it rests on.
+        """A thorough evaluation, averaged over the test images, and what it depends on.
 
-        `intervals` are the half-widths of 95% intervals of those means: over which images were
-        drawn to test, not over seeds of the training.
+        `intervals` are the half-widths of 95% intervals of those means: over the choice of the
+        test images, not over seeds of the training.
         """
-        found = self._over_test(self.model.evaluate)
-        count = len(self.test)
+        numbers = self._evaluate(thorough=True)
+        count = len(self.test_images)
         return {
             "model": self.config.model,
             "data": self.config.data,
-            "shown": self._shown(),
+            "pixel_form": self.pixel_form,
             "step": self.step,
             "test_images": count,
-            **{k: v.mean(0).tolist() for k, v in found.items()},
+            **{k: v.mean(0).tolist() for k, v in numbers.items()},
             "intervals": {
-                k: (1.96 * v.std(0) / math.sqrt(count)).tolist() for k, v in found.items()
+                k: (1.96 * v.std(0) / math.sqrt(count)).tolist() for k, v in numbers.items()
             },
-            "factorised_nll": self.baseline,
-            "pixels": self.test.shape[1],
+            "factorised_nll": self.report.baseline,
+            "pixels": self.test_images.shape[1],
             "parameters": sum(p.size for p in self.model.parameters().values()),
             "train_seconds": sum(m.get("seconds", 0) for m in read_metrics(self.directory)),
         }
-
-    def _shown(self) -> str:
-        """What of the pixels the model is shown, without which a nat says nothing."""
-        limit = self.config.limit
-        first = f", the first {limit:,} images" if limit else ""
-        return self.data.describe(self.model.shown) + first
 
     def save(self) -> None:
         """Raises Failure if a gradient, or a number to save, is not finite: a loss can hide it."""
@@ -351,48 +349,20 @@ class Run:
             if not finite.all():
                 self._refuse_unless_finite({name: float(array[~finite][0])})
         metadata = {"model": self.config.model, "step": str(self.step)}
-        write_arrays(self.directory / CHECKPOINT, arrays, metadata)
+        checkpoint.write(self.directory / CHECKPOINT, arrays, metadata)
 
-    def draw(self, suffix: str = ".png") -> list[Path]:
-        """Draw every picture of the run, as PNG, SVG or PDF; returns their paths."""
-        with bar(f"{self.config.model}: drawing pictures"):
-            return self._draw(suffix)
-
-    def _draw(self, suffix: str) -> list[Path]:
-        drawn = self.model.draw(self.data, self.test, self.config.rng(_PICTURE))
-        drawn[CURVES] = pictures.curves(
-            read_metrics(self.directory),
-            self.steps_per_epoch,
-            self.model.panels(self.baseline),
-            self.model.title(self.data),
-        )
-        return [pictures.save(f, self.directory / f"{name}{suffix}") for name, f in drawn.items()]
-
-    def _drop_metrics_after(self, step: int) -> None:
-        """Forget the lines of steps that no checkpoint has: they are about to be made again."""
-        path = self.directory / "metrics.jsonl"
-        lines = [json.dumps(m) + "\n" for m in read_metrics(self.directory) if m["step"] <= step]
-        with replacing(path) as unfinished:
-            unfinished.write_text("".join(lines))
-
-
-def read_metrics(directory: Path) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl; none if it is not there. A last line cut short is left out."""
-    path = directory / "metrics.jsonl"
-    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
-    metrics = []
-    for i, line in enumerate(lines):
-        try:
-            numbers = json.loads(line)
-            if not all(
-                isinstance(value, int | float) for value in (numbers["step"], *numbers.values())
-            ):
-                raise ValueError("not the numbers of a step")
-            metrics.append(numbers)
-        except (ValueError, TypeError, LookupError) as error:
-            if i < len(lines) - 1:
-                raise Failure(f"{path}, line {i + 1} is damaged: {error}") from error
-    return metrics
+    def make_pictures(self, suffix: str = ".png") -> list[Path]:
+        """Make every picture of the run, as PNG, SVG or PDF; returns their paths."""
+        with bar(f"{self.config.model}: making pictures"):
+            figures = self.report.pictures(self.test_images, self.config.rng(_PICTURE))
+            figures[CURVES] = pictures.curves(
+                read_metrics(self.directory),
+                self.steps_per_epoch,
+                self.report.panels(),
+                self.report.title,
+            )
+            paths = {name: self.directory / f"{name}{suffix}" for name in figures}
+            return [pictures.save(figure, paths[name]) for name, figure in figures.items()]
 
 
 def _within(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

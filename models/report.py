@@ -1,0 +1,111 @@
+"""What a person is shown of a model: a table, training curves and pictures.
+
+The defaults fit every family; a family with more to show has a Report of its own.
+"""
+
+import math
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from autograd import Array, Rng, to_device
+from models import pictures
+from models.data import Dataset, Points, baseline
+from models.pictures import Panel
+
+IMAGES_PER_ROW = 12  # of a picture
+
+
+class Row(NamedTuple):
+    """A line of the table: a name, a number, and a remark."""
+
+    name: str
+    value: float
+    remark: str = ""
+
+
+class Report:
+    """The report of a model that was trained on these data."""
+
+    def __init__(self, model: Any, data: Dataset):
+        self.model, self.data = model, data
+
+    @property
+    def headline(self) -> tuple[str, str]:
+        """The number that is printed after an epoch: its key in `evaluate`, and its name."""
+        if not self.model.likelihood:
+            return "loss", "loss"
+        at_most = "" if self.model.likelihood == "exact" else ", at most"
+        return "nll", f"-log p(x){at_most}"
+
+    @property
+    def model_name(self) -> str:
+        """In a title, with the setting that matters most."""
+        return f"{'conditional ' * bool(self.model.classes)}{type(self.model).__name__}"
+
+    @property
+    def sampler(self) -> str:
+        """How samples are made, in a title, if there is a choice."""
+        return ""
+
+    @property
+    def title(self) -> str:
+        """The model, the data, and the form of their pixels."""
+        described = self.data.describe(self.model.pixels)
+        return f"{self.model_name} on {pictures.escape(self.data.name)}, {described}"
+
+    @cached_property
+    def baseline(self) -> float | None:
+        """The factorised model's test NLL, nats per image; None for points."""
+        return baseline.test_nll(self.data, self.model.pixels) if self.data.levels else None
+
+    def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
+        """The table of what `evaluate` found, averaged over the test images."""
+        key, name = self.headline
+        return [Row(name, numbers[key], self.bits_per_dim(numbers[key]) if key == "nll" else "")]
+
+    def bits_per_dim(self, nats: float) -> str:
+        return f"{nats / math.log(2) / math.prod(self.model.shape):.3f} bits/dim"
+
+    def panels(self) -> list[Panel]:
+        """The training curves."""
+        key, name = self.headline
+        if key == "loss":
+            return [Panel("loss", "", {"loss": "train"}, {"loss": "test"})]
+        unit = f"nats per {'image' if self.data.levels else 'point'}"
+        return [
+            Panel("loss", "", {"loss": "train"}),
+            Panel(name, unit, {}, {key: "test"}, self.baseline_line),
+        ]
+
+    @property
+    def baseline_line(self) -> dict[str, float]:
+        """The level line of the factorised model, for a panel of nats."""
+        nats = self.baseline
+        return {} if nats is None else {f"factorised model {nats:.2f}": nats}
+
+    def pictures(self, images: Array, rng: Rng) -> dict[str, Figure]:
+        """Pictures by their names, of files without a suffix.
+
+        `images` (N, pixels) are the test images in the model's form, on its device.
+        """
+        return {"samples": self.samples(images, rng)}
+
+    def samples(self, images: Array, rng: Rng, name: str = "samples") -> Figure:
+        """Samples below test images; of a conditional model, a row of samples for each class."""
+        model, data, title = self.model, self.data, f"{self.title}\n{name}"
+        if isinstance(data, Points):
+            sets = {"test data": data.test, "samples": model.sample_means(len(data.test), rng)}
+            return pictures.scatter(data, sets, title)
+        if model.classes:
+            labels = np.repeat(np.arange(model.classes), IMAGES_PER_ROW)
+            rows = np.split(model.sample_means(len(labels), rng, labels), model.classes)
+            names = [pictures.escape(data.class_name(label)) for label in range(model.classes)]
+            return pictures.rows(rows, f"{title}, a class in each row", names)
+        some = images[rng.permutation(len(images))[:IMAGES_PER_ROW]]
+        real = to_device(some, "cpu").reshape(-1, *model.shape)
+        rows = [real, *np.split(model.sample_means(4 * IMAGES_PER_ROW, rng), 4)]
+        return pictures.rows(rows, title, ["test\nimages", "samples"])
