@@ -52,9 +52,13 @@ class Autoencoder(Model):
         chosen = data.train[rng.permutation(len(data.train))[:MAX_EXAMPLES]]
         train = data.observe(chosen, settings.pixels, rng)
         model = super().for_data(settings, data, rng)
-        model.biases[0].data[...] = train.mean(0, np.float64)  # the output starts at the mean image
-        model.train_images = train
+        model.use_training_images(train)
         return model
+
+    def use_training_images(self, train: np.ndarray) -> None:
+        """The output starts at their mean; the codes' Gaussian and PCA are fitted to them."""
+        self.biases[0].data[...] = train.mean(0, np.float64)
+        self.train_images = train
 
     def encode(self, x: Any) -> Tensor:
         """(N, pixels) in [0, 1] to codes (N, latent)."""
