@@ -1,7 +1,7 @@
 """Claims about autoregressive models: PixelCNN, plain and gated, and WaveNet.
 
-Probabilities are checked by enumeration of small images, and what a pixel depends on by which
-gradients are not 0: all of our own engine and networks, untrained.
+Probabilities are checked by enumeration of all small images. The pixels that an output depends on
+are those whose gradient is not 0. The networks are untrained.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ EVERY_IMAGE = np.indices((2,) * SIZE**2).reshape(SIZE**2, -1).T.astype(np.float3
 
 
 def _untrained(kind: str, size: int = SIZE, levels: int = 2, blocks: int = 1) -> PixelCNN:
-    """A PixelCNN of random weights, large enough that each pixel matters to the next ones."""
-    shown = "fixed" if levels == 2 else "none"
-    settings = Settings(kind=kind, first=3, channels=8, blocks=blocks, binarisation=shown)
+    """A PixelCNN with random weights, doubled so that each pixel affects the later ones."""
+    binarisation = "fixed" if levels == 2 else "none"
+    settings = Settings(kind=kind, first=3, channels=8, blocks=blocks, binarisation=binarisation)
     model = PixelCNN(settings, (size, size), levels, np.random.default_rng(0))
     for parameter in model.parameters().values():
         parameter.data *= 2
@@ -37,12 +37,12 @@ def _conditionals(model: PixelCNN, x: np.ndarray) -> np.ndarray:
 
 
 def _earlier(up: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Whether what is so many rows up and columns to the right is before, in raster order."""
+    """Whether a pixel so many rows up and columns to the right is earlier in raster order."""
     return (up > 0) | ((up == 0) & (right < 0))
 
 
 def _offsets(row: int, column: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """How far up and to the right of a pixel those of a square are."""
+    """How far up and to the right of the pixel (row, column) those of a square are."""
     rows, columns = np.indices((size, size))
     return row - rows, columns - column
 
@@ -53,20 +53,18 @@ def _offsets(row: int, column: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     given="the 512 binary images of 3x3 pixels; a plain and a gated network, untrained",
     tolerance=1e-5,
     because="log p is a sum of nine float32 numbers",
-    mistakes={"mask B in the first layer: a pixel sees itself": "B", "no mask in it": None},
+    mistakes={"mask B in the first layer: a pixel sees itself": "B", "no mask there": None},
 )
 def probabilities_sum_to_one(formula: str | None = "A") -> Routes:
     """The probabilities of all images sum to 1, with mask A in the first layer."""
     models = [_untrained(kind) for kind in ("plain", "gated")]
     for model in models:
         model.network.image_layers()[-1].options["mask"] = formula
-    yield (
-        "exp log p, all from one pass",
-        [np.exp(model.log_prob(EVERY_IMAGE).astype(float)).sum() for model in models],
-    )
+    sums = [np.exp(model.log_prob(EVERY_IMAGE).astype(float)).sum() for model in models]
+    yield "exp log p, all pixels in one pass", sums
 
     def one_by_one(model: PixelCNN) -> float:
-        """The same product, where a pixel is predicted before it and the later ones are there."""
+        """The same product; each pixel is predicted while it and the later ones are 0."""
         p = np.ones(len(EVERY_IMAGE))
         for i in range(SIZE**2):
             known = np.where(np.arange(SIZE**2) < i, EVERY_IMAGE, np.float32(0))
@@ -74,8 +72,8 @@ def probabilities_sum_to_one(formula: str | None = "A") -> Routes:
             p *= np.where(EVERY_IMAGE[:, i] == 1, is_one, 1 - is_one)
         return p.sum()
 
-    yield "pixel by pixel, the others blank", [one_by_one(model) for model in models]
-    yield "certainty", [1.0, 1.0]
+    yield "pixel by pixel, the later ones 0", [one_by_one(model) for model in models]
+    yield "1", [1.0, 1.0]
 
 
 @claim(
@@ -88,11 +86,11 @@ def probabilities_sum_to_one(formula: str | None = "A") -> Routes:
     mistakes={
         "given all the other pixels": lambda i: (),
         "given the later pixels": lambda i: range(i),
-        "given none, the marginal": lambda i: [j for j in range(SIZE**2) if j != i],
+        "given no other pixel": lambda i: [j for j in range(SIZE**2) if j != i],
     },
 )
 def conditionals_by_enumeration(formula: Formula = lambda i: range(i + 1, SIZE**2)) -> Routes:
-    """What the network says of a pixel is what the joint distribution says, given the earlier."""
+    """The prediction of a pixel is its conditional probability given the earlier pixels."""
     model = _untrained("plain")
     yield "sigmoid of the logit", _conditionals(model, EVERY_IMAGE)
     joint = np.exp(model.log_prob(EVERY_IMAGE).astype(float)).reshape((2,) * SIZE**2)
@@ -112,7 +110,7 @@ def conditionals_by_enumeration(formula: Formula = lambda i: range(i + 1, SIZE**
     source="van den Oord et al. 2016 (PixelRNN), section 3.4",
     given="a 5x5 kernel without zeros on an image of 7x7, pixels in raster order",
     tolerance=1e-12,
-    because="the patterns are of zeros and ones",
+    because="the patterns consist of zeros and ones",
     mistakes={
         "mask A sees the centre": lambda i, j, mask: j <= i,
         "mask B does not": lambda i, j, mask: j < i,
@@ -120,7 +118,7 @@ def conditionals_by_enumeration(formula: Formula = lambda i: range(i + 1, SIZE**
     },
 )
 def masks(formula: Formula = lambda i, j, mask: j < i + (mask == "B")) -> Routes:
-    """Mask A lets through the pixels before the centre, mask B the centre too."""
+    """With mask A the pixels before the centre are live, with mask B the centre too."""
     size, reach = 7, 2
 
     def near(i: int, j: int) -> bool:
@@ -131,54 +129,54 @@ def masks(formula: Formula = lambda i, j, mask: j < i + (mask == "B")) -> Routes
     by_hand = [[[near(i, j) and formula(i, j, m) for j in pixels] for i in pixels] for m in "AB"]
     yield "raster order", by_hand
     kernel = np.random.default_rng(0).uniform(1, 2, (1, 1, 5, 5))
-    yield "gradients that are not 0", [_jacobian(kernel, size, mask) != 0 for mask in "AB"]
+    yield "non-zero gradients", [_jacobian(kernel, size, mask) != 0 for mask in "AB"]
 
 
 def _jacobian(kernel: np.ndarray, size: int, mask: str) -> np.ndarray:
-    """d y_i / d x_j of a convolution of an image; a batch of equal images has a row for each."""
+    """d y_i / d x_j of a convolution of one image; row i is the i-th of a batch of equal images."""
     pixels = size * size
     x = Tensor(np.zeros((pixels, 1, size, size)), requires_grad=True)
     y = conv2d(x, kernel, padding=kernel.shape[-1] // 2, mask=mask)
-    unit = np.eye(pixels).reshape(y.shape)  # of the i-th image, the i-th pixel
+    unit = np.eye(pixels).reshape(y.shape)  # selects pixel i of image i
     return grad(y, x, unit).data.reshape(pixels, pixels)
 
 
 @claim(
     r"\mathrm{blind}(L, k) = \frac{k - 1}{2} \cdot \frac{L (L - 1)}{2} \ \mathrm{pixels}",
     source="van den Oord et al. 2016 (gated PixelCNN), section 2.2 and figure 1",
-    given="a plain stack: L layers of k x k, the first with mask A, the others with mask B",
+    given="a plain stack of L layers of k x k, the first with mask A, the others with mask B",
     tolerance=1e-12,
     because="pixels are counted",
     mistakes={
-        "none: all above and to the left is seen": lambda layers, size: 0,
-        "one more row of it": lambda layers, size: (size // 2) * layers * (layers + 1) // 2,
+        "none: it sees all earlier pixels": lambda layers, size: 0,
+        "one row too many": lambda layers, size: (size // 2) * layers * (layers + 1) // 2,
         "the reach squared": lambda layers, size: (
             (size // 2 * layers) * (size // 2 * layers - 1) // 2
         ),
-        "on both sides": lambda layers, size: size // 2 * layers * (layers - 1),
+        "on the left side too": lambda layers, size: size // 2 * layers * (layers - 1),
     },
 )
 def blind_spot(
     formula: Formula = lambda layers, size: (size // 2) * layers * (layers - 1) // 2,
 ) -> Routes:
-    """How many earlier pixels, above right, a plain masked stack never sees: more with depth."""
-    # With h = (k - 1) / 2, a layer goes at most h to the right, and that only if it goes up. A row
-    # that is a < L above is reached by at most a layers that go up, so at most h a to the right,
-    # where h L is what L layers reach: sum_{a=1}^{L-1} h (L - a) = h L (L - 1) / 2.
+    """A plain stack does not see some earlier pixels, above right: more of them with depth."""
+    # With h = (k - 1) / 2, a layer reaches at most h to the right, and only if it goes up a row. A
+    # row a < L above is reached by at most a such layers, so up to h a to the right, not h L:
+    # sum_{a=1}^{L-1} h (L - a) = h L (L - 1) / 2 pixels are missing.
     stacks = [(layers, size) for size in (3, 5) for layers in range(1, 6)]
     yield "closed form", [formula(*stack) for stack in stacks]
     yield "reachability", [np.count_nonzero(_blind(_reached(*stack))) for stack in stacks]
-    yield "gradients that are 0", [np.count_nonzero(_blind(_gradient(*stack))) for stack in stacks]
+    yield "zero gradients", [np.count_nonzero(_blind(_gradient(*stack))) for stack in stacks]
 
 
 def _blind(seen: np.ndarray) -> np.ndarray:
-    """The pixels of a square that are before its centre, which does not see them."""
+    """The pixels of a square that are earlier than its centre but not seen from it."""
     centre = len(seen) // 2
     return _earlier(*_offsets(centre, centre, len(seen))) & (seen == 0)
 
 
 def _reached(layers: int, size: int) -> np.ndarray:
-    """What the centre of a square can see, going back through the layers by their live taps."""
+    """The pixels that the centre of a square sees through the live taps of all layers."""
     reach = layers * (size // 2)
     seen = np.zeros((2 * reach + 1,) * 2, bool)
     seen[reach, reach] = True
@@ -189,7 +187,7 @@ def _reached(layers: int, size: int) -> np.ndarray:
 
 
 def _gradient(layers: int, size: int) -> np.ndarray:
-    """The gradient of the centre of a square, by our engine; of positive weights, none cancel."""
+    """The gradient of the centre of a square; the weights are positive, so no terms cancel."""
     reach = layers * (size // 2)
     x = Tensor(np.zeros((1, 1, 2 * reach + 1, 2 * reach + 1)), requires_grad=True)
     y, kernel = x, np.ones((1, 1, size, size))
@@ -202,12 +200,12 @@ def _gradient(layers: int, size: int) -> np.ndarray:
 def _(axes: Axes) -> None:
     layers = 8
     reach = layers
-    first = np.full((2 * reach + 1,) * 2, np.nan)  # the depth at which a pixel comes into sight
+    first = np.full((2 * reach + 1,) * 2, np.nan)  # the depth at which a pixel becomes visible
     for depth in range(layers, 0, -1):
         inner = slice(reach - depth, reach + depth + 1)
         first[inner, inner][_reached(depth, 3)] = depth
     shades = axes.imshow(first[: reach + 1], cmap="viridis", vmin=1, vmax=layers)
-    axes.figure.colorbar(shades, ax=axes, label="layers of 3x3 that it takes", shrink=0.6)
+    axes.figure.colorbar(shades, ax=axes, label="layers of 3x3 needed", shrink=0.6)
     axes.plot(reach, reach, "s", color="C3", markersize=5)
     axes.annotate("blind spot", (2 * reach - 0.5, reach - 2), ha="right", color="C3")
     axes.set(xticks=[], yticks=[])
@@ -218,7 +216,7 @@ def _(axes: Axes) -> None:
     source="van den Oord et al. 2016 (gated PixelCNN), section 2.2 and figure 2",
     given="an untrained gated network, deep enough for the 25 pixels of a 5x5 image",
     tolerance=1e-12,
-    because="the patterns are of zeros and ones",
+    because="the patterns consist of zeros and ones",
     mistakes={
         "the blind spot of a plain stack": lambda up, right: _earlier(up, right) & (right <= up),
         "a rectangle, above and to the left": lambda up, right: _earlier(up, right) & (right <= 0),
@@ -232,19 +230,21 @@ def two_stacks_see_everything(formula: Formula = _earlier) -> Routes:
     yield "raster order", [formula(*_offsets(row, column, size)) for row, column in places]
     model = _untrained("gated", size, blocks=4)
     images = np.random.default_rng(0).random((4, size, size))
-    yield "gradients that are not 0", [model.dependence(images, *place) > 0 for place in places]
+    yield "non-zero gradients", [model.dependence(images, *place) > 0 for place in places]
 
 
 @claim(
     r"r = 1 + \sum_l (k - 1) \, d_l",
-    source="van den Oord et al. 2016 (WaveNet), section 2.1, which prints 1024 for a block",
+    source="van den Oord et al. 2016 (WaveNet), section 2.1: 1024 for one block",
     given="kernels of k = 2 and dilations d of 1, 2, 4, ..., 512: one block, and three of them",
     tolerance=1e-12,
     because="samples are counted",
     mistakes={
         "without the sample itself": lambda dilations, size: (size - 1) * sum(dilations),
         "k for k - 1": lambda dilations, size: 1 + size * sum(dilations),
-        "blocks multiply, 1024 each": lambda dilations, size: size * 512 * dilations.count(512),
+        "the sum of the blocks, 1024 each": lambda dilations, size: (
+            size * 512 * dilations.count(512)
+        ),
         "the dilations forgotten": lambda dilations, size: 1 + (size - 1) * len(dilations),
     },
 )
@@ -271,27 +271,27 @@ def wavenet_receptive_field(
             y = conv2d(y, np.full((1, 1, 1, 2), 0.5), dilation=(1, d))
         return grad(y[0, 0, 0, -1], x).data
 
-    yield "gradients that are not 0", [np.count_nonzero(gradient(stack)) for stack in stacks]
+    yield "non-zero gradients", [np.count_nonzero(gradient(stack)) for stack in stacks]
 
 
 @claim(
     r"\mathrm{bits/dim} = \frac{-\log p(x)}{D \log 2}",
     source="van den Oord et al. 2016 (PixelRNN), section 5.1",
-    given="2x2 pixels of four levels: an untrained PixelCNN, and the uniform distribution",
+    given="2x2 pixels of four levels: an untrained PixelCNN and the uniform distribution",
     tolerance=1e-5,
     because="log p is a sum of four float32 numbers",
     mistakes={
         "nats": lambda nats, pixels: nats / pixels,
-        "for an image, not a pixel": lambda nats, pixels: nats / np.log(2),
+        "per image, not per pixel": lambda nats, pixels: nats / np.log(2),
         "multiplied by log 2": lambda nats, pixels: nats * np.log(2) / pixels,
     },
 )
 def bits_per_dim(formula: Formula = metrics.bits_per_dim) -> Routes:
-    """Bits per dimension are nats over the pixels and log 2; four equal levels need two."""
+    """Bits per dimension are nats divided by pixels and log 2; four equal levels need two bits."""
     model = _untrained("plain", size=2, levels=4)
     x = np.array([[0, 1, 3, 2]], np.float32) / 3
     uniform = 4 * np.log(4)
-    yield "of nats per image", [formula(-model.log_prob(x).item(), 4), formula(uniform, 4)]
+    yield "from nats per image", [formula(-model.log_prob(x).item(), 4), formula(uniform, 4)]
     logits = model.logits(x.reshape(-1, 1, 2, 2)).numpy().astype(float)[0].reshape(4, 4)
-    p = special.softmax(logits, axis=0)[[0, 1, 3, 2], range(4)]  # of the level that each pixel has
+    p = special.softmax(logits, axis=0)[[0, 1, 3, 2], range(4)]  # the level of each pixel
     yield "mean of log2 over the pixels", [-np.log2(p).mean(), np.log2(4)]

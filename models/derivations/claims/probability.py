@@ -1,4 +1,4 @@
-"""Claims about probabilities: likelihood, the chain rule, and Bayes."""
+"""Claims about probabilities: maximum likelihood, the chain rule, and Bayes' theorem."""
 
 import itertools
 import math
@@ -17,12 +17,14 @@ from models.derivations.claim import Formula, Routes, claim
     r"\arg\max_\theta \sum_i \log p_\theta(x_i) = \arg\min_\theta \mathrm{KL}(\hat{p} \| p_\theta)"
     r" = \arg\min_\theta H(\hat{p}, p_\theta)",
     source="Bishop 2006, section 1.6.1",
-    given="ten draws of a binomial of 3 tosses; their shares are p-hat",
+    given="ten samples of a binomial of 3 tosses; p-hat is their frequencies",
     tolerance=1e-6,
     because="a minimum is found to the root of the rounding error, 1e-8",
     mistakes={
-        "the KL divergence the other way round": lambda p_hat, p: special.rel_entr(p, p_hat).sum(),
-        "the model's entropy taken off, not the data's": lambda p_hat, p: (
+        "the KL divergence in the other direction": lambda p_hat, p: special.rel_entr(
+            p, p_hat
+        ).sum(),
+        "the entropy of the model subtracted, not of the data": lambda p_hat, p: (
             p * np.log(p) - p_hat * np.log(p)
         ).sum(),
         "least squares": lambda p_hat, p: ((p_hat - p) ** 2).sum(),
@@ -31,32 +33,32 @@ from models.derivations.claim import Formula, Routes, claim
 def likelihood_and_kl(
     formula: Formula = lambda p_hat, p: special.rel_entr(p_hat, p).sum(),
 ) -> Routes:
-    """Maximum likelihood is least KL divergence from the data, and least cross-entropy."""
-    draws, k = np.array([0, 1, 1, 2, 2, 2, 3, 3, 3, 3]), np.arange(4)
-    p_hat = np.bincount(draws) / len(draws)
+    """Maximum likelihood minimises the KL divergence from the data, and the cross-entropy."""
+    samples, k = np.array([0, 1, 1, 2, 2, 2, 3, 3, 3, 3]), np.arange(4)
+    p_hat = np.bincount(samples) / len(samples)
 
-    def least(loss: Callable) -> float:
+    def minimise(loss: Callable) -> float:
         return optimize.minimize_scalar(
             loss, bounds=(0.01, 0.99), method="bounded", options={"xatol": 1e-10}
         ).x
 
-    yield "greatest likelihood", least(lambda t: -stats.binom.logpmf(draws, 3, t).sum())
-    yield "least KL", least(lambda t: formula(p_hat, stats.binom.pmf(k, 3, t)))
+    yield "maximum likelihood", minimise(lambda t: -stats.binom.logpmf(samples, 3, t).sum())
+    yield "minimum KL", minimise(lambda t: formula(p_hat, stats.binom.pmf(k, 3, t)))
 
-    # KL = sum p_hat log p_hat - sum p_hat log p_theta: the first is the same for every theta, and
-    # the second is the cross-entropy H, here without the number of orders of k heads.
+    # KL = sum p_hat log p_hat - sum p_hat log p_theta. The first sum does not depend on theta; the
+    # second is -H, here without the binomial coefficients, which do not depend on theta either.
     def slope(logit: float) -> float:
         s = Tensor(np.full(4, logit), requires_grad=True)
         nll = k * bce_with_logits(s, 1.0) + (3 - k) * bce_with_logits(s, 0.0)
         return grad((p_hat * nll).sum(), s).data.sum()
 
     logit = optimize.brentq(slope, -5, 5)
-    yield "cross-entropy, where our engine's gradient is 0", special.expit(logit)
-    yield "closed form: the share of heads", draws.mean() / 3
+    yield "cross-entropy, where the gradient of our engine is 0", special.expit(logit)
+    yield "closed form: the frequency of heads", samples.mean() / 3
 
 
 def _gaussian_fit(x: np.ndarray, spread: Callable = np.var) -> list[float]:
-    """mu, sigma^2 and the log-likelihood there, -N/2 (log 2 pi sigma^2 + 1)."""
+    """mu, sigma^2 and the log-likelihood of x, -N/2 (log 2 pi sigma^2 + 1)."""
     variance = spread(x)
     return [x.mean(), variance, -len(x) / 2 * (math.log(2 * math.pi * variance) + 1)]
 
@@ -65,14 +67,14 @@ def _gaussian_fit(x: np.ndarray, spread: Callable = np.var) -> list[float]:
     r"\hat{\mu} = \frac{1}{N} \sum_i x_i, \quad "
     r"\hat{\sigma}^2 = \frac{1}{N} \sum_i (x_i - \hat{\mu})^2",
     source="Bishop 2006, section 1.2.4",
-    given="the data 2, 3, 5; the lecture prints 10/3, 1.56 and a log-likelihood of -4.919565",
+    given="the data 2, 3, 5: 10/3, 14/9 and a log-likelihood of -4.919565",
     tolerance=1e-9,
     because="the root of the gradient is found to 1e-12",
     mistakes={
-        "N - 1 instead of N: unbiased, less likely": lambda x: _gaussian_fit(
+        "N - 1 instead of N, which is unbiased": lambda x: _gaussian_fit(
             x, lambda x: x.var(ddof=1)
         ),
-        "sigma in the place of sigma^2": lambda x: _gaussian_fit(x, np.std),
+        "sigma instead of sigma^2": lambda x: _gaussian_fit(x, np.std),
         "the exponent forgotten in the log-likelihood": lambda x: [
             x.mean(),
             x.var(),
@@ -81,25 +83,25 @@ def _gaussian_fit(x: np.ndarray, spread: Callable = np.var) -> list[float]:
     },
 )
 def gaussian_maximum_likelihood(formula: Formula = _gaussian_fit) -> Routes:
-    """The Gaussian that makes the data likeliest has their mean and their variance over N."""
+    """The Gaussian of maximum likelihood has the mean of the data and their variance over N."""
     x = np.array([2.0, 3.0, 5.0])
     yield "closed form: mu, sigma^2, log-likelihood", formula(x)
 
     def slopes(parameters: np.ndarray) -> np.ndarray:
         mu, logvar = (Tensor(value, requires_grad=True) for value in parameters)
-        # -log N(x; mu, sigma^2) but for (log 2 pi) / 2
+        # -log N(x; mu, sigma^2) without (log 2 pi) / 2
         nll = ((logvar + (x - mu) ** 2 / exp(logvar)) / 2).sum()
         return np.array([slope.data for slope in grad(nll, [mu, logvar])])
 
     mu, logvar = optimize.root(slopes, [3.0, 1.0], tol=1e-13).x
     log_p = stats.norm.logpdf(x, mu, np.exp(logvar / 2)).sum()
-    yield "where our engine's gradient is 0", [mu, np.exp(logvar), log_p]
+    yield "where the gradient of our engine is 0", [mu, np.exp(logvar), log_p]
     mu, sigma = stats.norm.fit(x)
     yield "scipy", [mu, sigma**2, stats.norm.logpdf(x, mu, sigma).sum()]
 
 
 def _product_of_conditionals(p: np.ndarray, given: Callable) -> np.ndarray:
-    """prod_i p(x_i | x_j for j of given(i)), from a table of p with an axis for each x_i."""
+    """prod_i p(x_i | x_j for j in given(i)), from a table of p with an axis for each x_i."""
 
     def marginal(kept: set) -> np.ndarray:
         return p.sum(axis=tuple(set(range(p.ndim)) - kept), keepdims=True)
@@ -110,13 +112,13 @@ def _product_of_conditionals(p: np.ndarray, given: Callable) -> np.ndarray:
 
 @claim(
     r"p(x) = \prod_{i=1}^{4} p(x_i | x_1, ..., x_{i-1}), \quad \sum_x p(x) = 1",
-    source="van den Oord et al. 2016, Pixel Recurrent Neural Networks, eq. 1",
-    given="all 16 binary images of 2 x 2 pixels, p a PixelCNN with random weights",
+    source="van den Oord et al. 2016 (PixelRNN), eq. 1",
+    given="all 16 binary images of 2x2 pixels; p is a PixelCNN with random weights",
     tolerance=1e-5,
     because="the network computes in float32",
     mistakes={
-        "pixels as if independent": lambda i: (),
-        "each given the last one only": lambda i: range(max(i - 1, 0), i),
+        "independent pixels": lambda i: (),
+        "each given the previous one only": lambda i: range(max(i - 1, 0), i),
         "each given all others": lambda i: {0, 1, 2, 3} - {i},
     },
 )
@@ -125,29 +127,33 @@ def chain_rule_of_probability(formula: Formula = range) -> Routes:
     rng = np.random.default_rng(0)
     model = PixelCNN(PixelCNNSettings(first=3, channels=8, blocks=1), (2, 2), 2, rng)
     for weight in model.parameters().values():
-        weight.data *= 2  # further from even
+        weight.data *= 2  # further from uniform
     images = np.array(list(itertools.product([0.0, 1.0], repeat=4)), np.float32)
     p = np.exp(model.log_prob(images).astype(float))
     yield "p of the 16 images by the network, and their sum", [*p, 1.0]
     product = _product_of_conditionals(p.reshape(2, 2, 2, 2), formula).ravel()
-    yield "product of the conditionals in its table", [*product, p.sum()]
+    yield "product of the conditionals from the table", [*product, p.sum()]
     n = 5000
-    drawn = model.sample(n, rng).reshape(n, 4) @ [8, 4, 2, 1]
-    share = np.bincount(drawn.astype(int), minlength=16) / n
-    yield "share among images drawn pixel by pixel", [*share, 1], [*np.sqrt(p * (1 - p) / n), 0]
+    sampled = model.sample(n, rng).reshape(n, 4) @ [8, 4, 2, 1]
+    frequency = np.bincount(sampled.astype(int), minlength=16) / n
+    yield (
+        "frequency among images sampled pixel by pixel",
+        [*frequency, 1],
+        [*np.sqrt(p * (1 - p) / n), 0],
+    )
 
 
 @claim(
     r"p(c = 1 | x) = \frac{p(x | 1) \, p(1)}{\sum_c p(x | c) \, p(c)} = \sigma(w x + b), \quad "
     r"b = \frac{\mu_0^2 - \mu_1^2}{2 \sigma^2} + \log \frac{p(1)}{p(0)}",
     source="Bishop 2006, section 4.2.1",
-    given="p(x | c) = N(mu_c, sigma^2), w = (mu_1 - mu_0) / sigma^2, and p(1) = 0.2; at five x",
+    given="p(x | c) = N(mu_c, sigma^2), w = (mu_1 - mu_0) / sigma^2 and p(1) = 0.2, at five x",
     tolerance=1e-9,
-    because="the regression is fitted until its gradient is 1e-13",
+    because="the regression is fitted until the gradient is 1e-13",
     mistakes={
         "the prior forgotten": lambda likelihood, prior: likelihood,
-        "the prior's odds the wrong way round": lambda likelihood, prior: likelihood - prior,
-        "the prior's probability, not its odds": lambda likelihood, prior: (
+        "the odds of the prior inverted": lambda likelihood, prior: likelihood - prior,
+        "the probability of the prior, not the odds": lambda likelihood, prior: (
             likelihood - np.logaddexp(0, -prior)
         ),
     },
@@ -155,19 +161,19 @@ def chain_rule_of_probability(formula: Formula = range) -> Routes:
 def generative_classifier(
     formula: Formula = lambda likelihood, prior: likelihood + prior,
 ) -> Routes:
-    """By Bayes a generative model is a classifier: of two Gaussians, a logistic regression."""
+    """By Bayes' theorem, two Gaussians with one variance give a logistic regression."""
     mu, sigma, prior = np.array([-0.5, 1.5]), 1.2, np.array([0.8, 0.2])
     x = np.linspace(-3, 4, 5)
-    # log p(x|1) / p(x|0): the squares of x cancel, as the classes share sigma
+    # log p(x|1) / p(x|0): the squares of x cancel, since both classes have the same sigma.
     log_likelihood_ratio = (mu[1] - mu[0]) / sigma**2 * x + (mu[0] ** 2 - mu[1] ** 2) / 2 / sigma**2
     log_odds = formula(log_likelihood_ratio, np.log(prior[1] / prior[0]))
     yield "closed form", special.expit(log_odds)
-    # The gradient of log sum_c exp(s_c) is a softmax: with s_c = log p(x, c) it is the posterior.
+    # The gradient of log sum_c exp(s_c) is a softmax; for s_c = log p(x, c) it is the posterior.
     joint = stats.norm.logpdf(x[:, None], mu, sigma) + np.log(prior)
     scores = Tensor(joint, requires_grad=True)
     posterior = grad(logsumexp(scores, axis=1).sum(), scores).data
     yield "gradient of log p(x), by our engine", posterior[:, 1]
-    # A regression that never sees the densities, on endless data: labels in their proportions.
+    # A logistic regression on infinite data: a grid of x, weighted by the density of each class.
     places = np.linspace(-12, 12, 2001)
     weights = stats.norm.pdf(places[:, None], mu, sigma) * prior * (places[1] - places[0])
 
@@ -178,4 +184,4 @@ def generative_classifier(
         return np.array([slope.data for slope in grad((losses[0] + losses[1]).sum(), [w, b])])
 
     w, b = optimize.root(slopes, [0.0, 0.0], tol=1e-13).x
-    yield "logistic regression, fitted by our engine's gradient", special.expit(w * x + b)
+    yield "logistic regression, fitted with gradients of our engine", special.expit(w * x + b)

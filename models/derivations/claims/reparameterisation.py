@@ -16,12 +16,12 @@ from models.derivations.claim import Formula, Routes, claim
     tolerance=1e-6,
     because="finite differences of a quadrature: the rounding is 1e-11 over a step of 1e-4",
     mistakes={
-        "sigma as a factor": lambda slope, sigma: sigma * slope,
-        "the sign": lambda slope, sigma: -slope,
+        "a factor sigma": lambda slope, sigma: sigma * slope,
+        "the wrong sign": lambda slope, sigma: -slope,
     },
 )
 def reparameterised_gradient(formula: Formula = lambda slope, sigma: slope) -> Routes:
-    """The pathwise gradient is the gradient of the mean, and so is the score function's."""
+    """The mean of the pathwise and of the score-function estimator is the gradient of E f(z)."""
     mu, sigma, n = 0.3, 0.7, 200_000
 
     def mean(mu: float) -> float:
@@ -31,7 +31,9 @@ def reparameterised_gradient(formula: Formula = lambda slope, sigma: slope) -> R
     h = 1e-4
     yield "finite difference", (mean(mu + h) - mean(mu - h)) / (2 * h)
     epsilon = np.random.default_rng(0).standard_normal(n)
-    each_mu = Tensor(np.full(n, mu), requires_grad=True)  # so each draw has a gradient of its own
+    each_mu = Tensor(
+        np.full(n, mu), requires_grad=True
+    )  # one for each sample, so each has its own gradient
     z = each_mu + sigma * epsilon
     pathwise = formula(grad(exp(-z * z).sum(), each_mu).data, sigma)
     yield "pathwise, by our engine", pathwise.mean(), stats.sem(pathwise)
@@ -42,20 +44,20 @@ def reparameterised_gradient(formula: Formula = lambda slope, sigma: slope) -> R
 @claim(
     r"\mathrm{Var}[f'(z)] = 4 \sigma^2, \quad \mathrm{Var}[f(z) \frac{\partial \log q(z)}"
     r"{\partial \mu}] = \frac{\mu^4}{\sigma^2} + 14 \mu^2 + 15 \sigma^2",
-    source="by hand; Mohamed et al. 2020, Monte Carlo Gradient Estimation, compares the two",
+    source="Mohamed et al. 2020, Monte Carlo Gradient Estimation, compares both estimators",
     given="f(z) = z^2 with z ~ N(mu, sigma^2), mu = 1 and sigma = 1/2: 1 against 21.75",
     tolerance=1e-10,
     because="Gauss-Hermite quadrature with 20 points is exact for a polynomial of degree 6",
     mistakes={
-        "the squared mean not subtracted": lambda mu, sigma: [
+        "the squared mean is not subtracted": lambda mu, sigma: [
             4 * sigma**2 + 4 * mu**2,
             mu**4 / sigma**2 + 18 * mu**2 + 15 * sigma**2,
         ],
-        "E eps^6 taken for 3, which is E eps^4": lambda mu, sigma: [
+        "E eps^6 = 3, which is E eps^4": lambda mu, sigma: [
             4 * sigma**2,
             mu**4 / sigma**2 + 14 * mu**2 + 3 * sigma**2,
         ],
-        "a score without its 1 / sigma": lambda mu, sigma: [
+        "a score without 1 / sigma": lambda mu, sigma: [
             4 * sigma**2,
             mu**4 + 14 * mu**2 * sigma**2 + 15 * sigma**4,
         ],
@@ -64,12 +66,12 @@ def reparameterised_gradient(formula: Formula = lambda slope, sigma: slope) -> R
 def variance_of_the_gradients(
     formula: Formula = lambda mu, sigma: [
         4 * sigma**2,
-        # E (mu^2 eps + 2 mu sigma eps^2 + sigma^2 eps^3)^2 / sigma^2 - (2 mu)^2, with 1, 3 and 15
-        # for E eps^2, E eps^4 and E eps^6
+        # E (mu^2 eps + 2 mu sigma eps^2 + sigma^2 eps^3)^2 / sigma^2 - (2 mu)^2, where
+        # E eps^2 = 1, E eps^4 = 3 and E eps^6 = 15
         mu**4 / sigma**2 + 14 * mu**2 + 15 * sigma**2,
     ],
 ) -> Routes:
-    """Both estimate the same gradient, and the score function's varies far more."""
+    """Both estimators have the same mean, and the score function has a far larger variance."""
     mu, sigma = 1.0, 0.5
 
     def estimates(epsilon: np.ndarray) -> np.ndarray:
@@ -89,46 +91,46 @@ def variance_of_the_gradients(
 @claim(
     r"z = \mu + e^{\frac{1}{2} \log \sigma^2} \epsilon",
     source="Kingma & Welling 2014, section 2.4",
-    given="mu = (1.5, -.3), log sigma^2 = (-.5, -1), eps = (.42, -1.10); printed (1.827, -.968)",
+    given="mu = (1.5, -.3), log sigma^2 = (-.5, -1), eps = (.42, -1.10)",
     tolerance=1e-9,
-    because="two exponentials, and the normal's quantiles to 1e-12",
+    because="two exponentials, and quantiles of the normal distribution to 1e-12",
     mistakes={
-        "sigma rounded first, as printed": lambda mu, logvar, eps: (
+        "sigma rounded to three digits first": lambda mu, logvar, eps: (
             mu + np.round(np.exp(logvar / 2), 3) * eps
         ),
-        "sigma^2 for sigma": lambda mu, logvar, eps: mu + np.exp(logvar) * eps,
-        "the root taken twice": lambda mu, logvar, eps: mu + np.sqrt(np.exp(logvar / 2)) * eps,
+        "sigma^2 instead of sigma": lambda mu, logvar, eps: mu + np.exp(logvar) * eps,
+        "the root twice": lambda mu, logvar, eps: mu + np.sqrt(np.exp(logvar / 2)) * eps,
     },
 )
 def reparameterised_sample(
     formula: Formula = lambda mu, logvar, eps: mu + np.exp(logvar / 2) * eps,
 ) -> Routes:
-    """A draw of N(mu, sigma^2) from one of N(0, 1): (1.827096, -.967184), not the printed -.968."""
+    """A sample of N(mu, sigma^2) from one of N(0, 1): here (1.827096, -.967184)."""
     mu, logvar, eps = np.array([1.5, -0.3]), np.array([-0.5, -1.0]), np.array([0.42, -1.10])
     yield "closed form", formula(mu, logvar, eps)
-    # The map is increasing, so it takes a quantile of N(0, 1) to the same of N(mu, sigma^2).
+    # The map is increasing, so a quantile of N(0, 1) becomes the same quantile of N(mu, sigma^2).
     quantile = stats.norm.cdf(eps)
     yield "the same quantile", stats.norm.ppf(quantile, mu, np.sqrt(np.exp(logvar)))
-    # Our kernel makes an eps of its own; a line through mu and what it drew is at eps here.
-    drawn = kernels.reparameterize(mu, logvar, seed=0)[0]
-    yield "our kernel", mu + (drawn - mu) / kernels.normal(2, 0, dtype=np.float64) * eps
+    # Our kernel makes its own eps. z is linear in eps: scale z - mu to the eps of this claim.
+    sampled = kernels.reparameterize(mu, logvar, seed=0)[0]
+    yield "our kernel", mu + (sampled - mu) / kernels.normal(2, 0, dtype=np.float64) * eps
 
 
 @claim(
     r"\mathcal{L} = (z - c)^2: \quad \frac{\partial \mathcal{L}}{\partial \mu} = 2 (z - c), \quad "
     r"\frac{\partial \mathcal{L}}{\partial \sigma} = 2 (z - c) \epsilon",
-    source="the chain rule; Kingma & Welling 2014, section 2.4",
-    given="z = mu + sigma eps with eps held; log sigma^2 has sigma / 2 of sigma's gradient",
+    source="Kingma & Welling 2014, section 2.4, and the chain rule",
+    given="z = mu + sigma eps with eps fixed; dL/dlog sigma^2 = sigma / 2 dL/dsigma",
     tolerance=1e-8,
-    because="the loss is quadratic in sigma, so differences of 1e-4 have only rounding, 1e-11",
+    because="the loss is quadratic in sigma, so differences have only rounding errors, 1e-11",
     mistakes={
-        "eps forgotten": lambda slope, sigma, eps: [slope, slope, slope * sigma / 2],
-        "sigma for eps": lambda slope, sigma, eps: [
+        "without eps": lambda slope, sigma, eps: [slope, slope, slope * sigma / 2],
+        "sigma instead of eps": lambda slope, sigma, eps: [
             slope,
             slope * sigma,
             slope * sigma**2 / 2,
         ],
-        "log sigma^2 without its half": lambda slope, sigma, eps: [
+        "log sigma^2 without the half": lambda slope, sigma, eps: [
             slope,
             slope * eps,
             slope * sigma * eps,
