@@ -1,17 +1,17 @@
-"""The mistakes a person can make at the command line, each told in one line."""
+"""Mistakes that a user can make. The command line prints each in one line."""
 
 
 class Failure(Exception):
-    """Something that cannot go on: what was wrong, and what to do. Exit status 1."""
+    """A command cannot continue; the text says what is wrong and what to do. Exit status 1."""
 
     status = 1
 
 
 class UsageError(Failure):
-    """A request that cannot be meant: an unknown name, a value out of range. Exit status 2."""
+    """A wrong request: an unknown name, a value out of range. Exit status 2."""
 
     status = 2
 
 
 class Caution(UserWarning):
-    """Something that goes on, and is not what was likely meant. One line on the command line."""
+    """A warning: the command continues, but probably not as the user meant."""

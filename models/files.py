@@ -17,10 +17,10 @@ from models.errors import Failure, UsageError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A name to write to, which becomes `path` at the end; until then `path` is as it was.
+    """The path of a temporary file, which replaces `path` at the end of the block.
 
-    Raises Failure for what the operating system refuses (a full disk, a folder that is not there)
-    and leaves nothing half-written.
+    If the operating system refuses (a full disk, a missing folder), `path` stays as it was and
+    nothing else is left. Raises Failure then.
     """
     if not path.name:
         raise UsageError(f"{path} is a folder: name a file")
@@ -29,10 +29,10 @@ def replacing(path: Path) -> Iterator[Path]:
         yield unfinished
         unfinished.replace(path)
     except OSError as error:
-        kept = ", what was there before is kept" if path.exists() else ""
+        kept = ", the file from before is kept" if path.exists() else ""
         reason = error.strerror or error
         raise Failure(
-            f"could not write {path}: {reason}{kept}; make room or name another"
+            f"could not write {path}: {reason}{kept}; make room, or name another file"
         ) from error
     finally:
         with suppress(OSError):
@@ -40,7 +40,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def refuse_unless_file(path: Path) -> None:
-    """Raises UsageError where no file can be: in a folder that is not there, or over a device."""
+    """Raises UsageError if no file can be written there: no such folder, or a folder or device."""
     if path.is_dir():
         raise UsageError(f"{path} is a folder: name a file")
     if path.exists() and not path.is_file():

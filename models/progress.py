@@ -1,4 +1,4 @@
-"""What takes long says what it is doing, to somebody who looks on."""
+"""Progress bars for work that takes long, on a terminal or in a notebook."""
 
 import sys
 import threading
@@ -8,51 +8,51 @@ from contextlib import contextmanager
 from numba.core import event
 from tqdm import tqdm
 
-PATIENCE = 2.0  # seconds before anything is said
+DELAY = 2.0  # seconds before a bar appears
 
 
-def watched() -> bool:
+def is_watched() -> bool:
     """Whether the standard error is a terminal, or shown in a notebook."""
     return "ipykernel" in sys.modules or sys.stderr.isatty()
 
 
 @contextmanager
-def bar(what: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator[tqdm]:
-    """A progress bar that shows after a while; without `total` it only says what is being done.
+def bar(text: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator[tqdm]:
+    """A progress bar, which appears after DELAY; without `total`, only the text and a clock.
 
-    Its clock goes on where there is nothing to count for long, as while kernels are compiled.
+    A thread keeps its clock running between updates, such as while kernels are compiled.
     """
-    shape = None if total else "{desc} {elapsed}"
+    bar_format = None if total else "{desc} {elapsed}"
     with tqdm(
-        desc=what, total=total, unit=unit, initial=done, bar_format=shape,
-        delay=PATIENCE, leave=False, disable=not watched(),
-    ) as made:  # fmt: skip
-        over = threading.Event()
+        desc=text, total=total, unit=unit, initial=done, bar_format=bar_format,
+        delay=DELAY, leave=False, disable=not is_watched(),
+    ) as progress:  # fmt: skip
+        finished = threading.Event()
 
         def tick() -> None:
-            wait = PATIENCE
-            while not over.wait(wait):
-                made.delay = 0  # or tqdm, which has not counted, leaves it on the screen
-                made.refresh()
-                wait = 1.0
+            seconds = DELAY
+            while not finished.wait(seconds):
+                progress.delay = 0  # otherwise tqdm would not remove a bar that was never updated
+                progress.refresh()
+                seconds = 1.0
 
         clock = threading.Thread(target=tick, daemon=True)
-        if watched():
+        if is_watched():
             clock.start()
         try:
-            yield made
+            yield progress
         finally:
-            over.set()
+            finished.set()
             if clock.is_alive():
                 clock.join()
 
 
 class _Compilation(event.Listener):
-    said = False
+    reported = False
 
     def on_start(self, event: event.Event) -> None:
-        if watched() and not self.said:
-            self.said = True
+        if is_watched() and not self.reported:
+            self.reported = True
             tqdm.write("chainrule: compiling kernels, which are kept for the next time", sys.stderr)
 
     def on_end(self, event: event.Event) -> None:
@@ -60,7 +60,7 @@ class _Compilation(event.Listener):
 
 
 @contextmanager
-def of_compilation() -> Iterator[None]:
-    """Says so when Numba begins to compile a kernel that its cache on disk does not have."""
+def report_compilation() -> Iterator[None]:
+    """Print a line when Numba begins to compile a kernel that is not in its cache on disk."""
     with event.install_listener("numba:compile", _Compilation()):
         yield

@@ -25,10 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         from models.cli.arguments import parser
         from models.cli.commands import COMMANDS
-        from models.progress import of_compilation
+        from models.progress import report_compilation
 
         # What NumPy would warn of shows in the loss, which is looked at; a mistake gets one line.
-        with np.errstate(all="ignore"), warnings.catch_warnings(), of_compilation():
+        with np.errstate(all="ignore"), warnings.catch_warnings(), report_compilation():
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", Caution)
             warnings.showwarning = _show_caution

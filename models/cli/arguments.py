@@ -16,7 +16,7 @@ from models.errors import UsageError
 from models.families import FAMILIES
 from models.model import MOST
 
-LARGEST_SEED = 2**64 - 1
+MAX_SEED = 2**64 - 1
 
 EXAMPLES = """examples:
   chainrule train vae                                  the 8x8 digits, in under a minute
@@ -34,17 +34,17 @@ EXAMPLES = """examples:
 
 
 class Parser(argparse.ArgumentParser):
-    """One line and status 2 for a mistake, instead of the whole usage."""
+    """Reports a mistake in one line, with exit status 2, and not by the whole usage."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see {self.prog} --help)")
 
 
 def parser() -> Parser:
-    """What reads the arguments; `command` is then the name of the command."""
+    """The parser of the command line; `command` in its result is the name of the command."""
     parser = Parser(
         prog="chainrule",
-        description="Train and look at generative models written on an autograd engine of our own.",
+        description="Train generative models, look at them, and verify the mathematics.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -54,138 +54,144 @@ def parser() -> Parser:
 
     train = commands.add_parser(
         "train",
-        help="train a model; leaves numbers, pictures and a checkpoint in a directory",
+        help="train a model; writes numbers, pictures and a checkpoint to a directory",
         epilog=_settings_help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    train.add_argument(
-        "models", nargs="+", metavar="MODEL", help=f"one or more of: {', '.join(FAMILIES)}"
-    )
-    train.add_argument(
-        "--data", metavar="D", help=f"one of: {', '.join(DATASETS)} (default: digits)"
-    )
-    train.add_argument(
-        "--data-dir",
-        type=Path,
-        metavar="DIR",
-        help="folder that has the files of --data; without it (and without $CHAINRULE_DATA) they "
-        "are downloaded once; digits and ring have none",
-    )
+    add = train.add_argument
+    add("models", nargs="+", metavar="MODEL", help=f"one or more of: {', '.join(FAMILIES)}")
+    add("--data", metavar="D", help=f"one of: {', '.join(DATASETS)} (default: digits)")
+    _add_shared(train, "--data-dir")
     length = train.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=_whole(1), metavar="N", help="passes over the data")
     length.add_argument("--steps", type=_whole(1), metavar="N", help="training steps in all")
-    train.add_argument(
-        "--limit", type=_whole(1), metavar="N", help="only the first N images, of training and test"
+    add(
+        "--limit",
+        type=_whole(1),
+        metavar="N",
+        help="use only the first N training images and the first N test images",
     )
-    train.add_argument(
+    add(
         "--pictures",
         type=_when,
         default="auto",
         metavar="WHEN",
-        help="no; end; N, also every N epochs; or auto, as often as they take no longer than the "
-        "training (default: auto)",
+        help="no: none; end: after training; N: also every N epochs; auto (the default): as often "
+        "as they take no longer than the training",
     )
-    train.add_argument(
-        "--seed",
-        type=_whole(0, LARGEST_SEED),
-        metavar="S",
-        help="of every random choice (default 0)",
-    )
-    train.add_argument("--device", choices=DEVICES, help="default: cpu, or the resumed run's")
-    train.add_argument(
+    _add_shared(train, "--seed", "--device")
+    add(
         "--out",
         type=Path,
         metavar="DIR",
-        help="a new directory (default: in runs/); of several models, each has one inside it",
+        help="a new directory (default: in runs/); several models get a folder each inside it",
     )
-    train.add_argument(
-        "--resume", type=Path, metavar="DIR", help="go on with a run, with the settings it has"
-    )
-    train.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a setting of the model, listed below; may be repeated",
-    )
+    add("--resume", type=Path, metavar="DIR", help="continue a run, with its own settings")
+    _add_shared(train, "--set")
 
-    sample = commands.add_parser("sample", help="draw samples from a trained model")
-    sample.add_argument("directory", type=Path, metavar="DIR", help="of a run")
-    sample.add_argument(
+    sample = commands.add_parser("sample", help="make a picture of samples of a trained model")
+    add = sample.add_argument
+    _add_shared(sample, "directory")
+    add(
         "--class",
         dest="label",
         type=_whole(0),
         metavar="C",
         help="of a conditional model (default: each class in turn)",
     )
-    sample.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a setting of sampling, such as those of ddpm (chainrule train --help)",
-    )
-    sample.add_argument(
-        "-n", type=_whole(1), metavar="N", help="how many (default: 64, or 6 of each class)"
-    )
-    sample.add_argument(
-        "--out", type=Path, metavar="F", help="F.png, F.svg or F.pdf (default: DIR/sample.png)"
-    )
-    sample.add_argument(
-        "--seed", type=_whole(0, LARGEST_SEED), default=0, metavar="S", help="default: 0"
-    )
+    add("-n", type=_whole(1), metavar="N", help="number of samples (default: 64, or 6 per class)")
+    add("--out", type=Path, metavar="F", help="F.png, F.svg or F.pdf (default: DIR/sample.png)")
+    _add_shared(sample, "--set", "--seed", "--device", "--data-dir")
 
-    evaluate = commands.add_parser("evaluate", help="test a trained model on the test images")
-    evaluate.add_argument("directory", type=Path, metavar="DIR", help="of a run")
-    evaluate.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    evaluate = commands.add_parser("evaluate", help="evaluate a trained model on the test images")
+    _add_shared(evaluate, "directory", "--json", "--device", "--data-dir")
 
     compare = commands.add_parser(
-        "compare", help="trained models side by side, on a page with pictures and numbers"
+        "compare", help="compare trained models on one page, with pictures and numbers"
     )
-    compare.add_argument(
-        "directories", type=Path, nargs="+", metavar="DIR", help="of runs on the same data"
-    )
-    compare.add_argument(
+    add = compare.add_argument
+    add("directories", type=Path, nargs="+", metavar="DIR", help="of runs on the same data")
+    add(
         "--out",
         type=Path,
         default=Path("comparison.html"),
         metavar="F.html",
-        help="the page, with a picture beside it (default: comparison.html)",
+        help="the page; a picture is written beside it (default: comparison.html)",
     )
-    compare.add_argument(
-        "--picture", type=Path, metavar="F", help="F.png, F.svg or F.pdf (default: a PNG)"
-    )
-    compare.add_argument(
+    add("--picture", type=Path, metavar="F", help="F.png, F.svg or F.pdf (default: a PNG)")
+    add(
         "-n",
         type=_whole(100),
         default=1000,
         metavar="N",
-        help="samples of each model (default 1000)",
+        help="number of samples of each model (default: 1000)",
     )
-    compare.add_argument(
-        "--seed", type=_whole(0, LARGEST_SEED), default=0, metavar="S", help="default: 0"
-    )
+    _add_shared(compare, "--seed", "--device", "--data-dir")
 
-    verify = commands.add_parser("verify", help="check the derivations by number, or yours")
-    verify.add_argument(
+    verify = commands.add_parser("verify", help="check the derivations by number, or your own")
+    add = verify.add_argument
+    add(
         "names",
         nargs="*",
         metavar="NAME",
-        help="of claims or topics (default: all), or files.py of your own: with claims, or with a "
+        help="claims or topics (default: all), or files.py of your own: with claims, or with a "
         "function f, whose parameters have arrays as defaults, and its gradient df",
     )
-    verify.add_argument("--list", action="store_true", help="name the claims, and check none")
-    verify.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    verify.add_argument("--html", type=Path, metavar="F.html", help="also write a page")
-    for command in (sample, evaluate, compare):
-        command.add_argument("--device", choices=DEVICES, default="cpu", help="default: cpu")
-        command.add_argument(
-            "--data-dir",
-            type=Path,
-            metavar="DIR",
-            help="where the data's files are now, if they have moved",
-        )
+    add("--list", action="store_true", help="list the claims without checking them")
+    add("--html", type=Path, metavar="F.html", help="also write a page")
+    _add_shared(verify, "--json")
     return parser
+
+
+def _whole_number(text: str) -> int:
+    """An int of the digits 0 to 9 only; `int` also reads those of other scripts, and 1_000."""
+    if not re.fullmatch(r"[+-]?[0-9]{1,20}", text):
+        raise ValueError(text)
+    return int(text)
+
+
+def _whole(least: int, most: float = MOST) -> Callable[[str], int]:
+    """A parser of whole numbers within these bounds."""
+
+    def read(text: str) -> int:
+        with suppress(ValueError):
+            if least <= (number := _whole_number(text)) <= most:
+                return number
+        what = f"a whole number from {least} to {most:g}"
+        raise argparse.ArgumentTypeError(f"{reprlib.repr(text)} is not {what}")
+
+    return read
+
+
+SHARED: dict[str, dict[str, Any]] = {
+    "directory": {"type": Path, "metavar": "DIR", "help": "of a run"},
+    "--data-dir": {
+        "type": Path,
+        "metavar": "DIR",
+        "help": "folder with the files of the data; a run remembers it. Without it (and without "
+        "$CHAINRULE_DATA) they are downloaded once; digits and ring need none",
+    },
+    "--seed": {
+        "type": _whole(0, MAX_SEED),
+        "metavar": "S",
+        "help": "of every random choice (default: 0)",
+    },
+    "--device": {"choices": DEVICES, "help": "default: cpu; a resumed run keeps its own"},
+    "--set": {
+        "action": "append",
+        "default": [],
+        "metavar": "KEY=VALUE",
+        "help": "a setting, listed by chainrule train --help; may be repeated. sample takes those "
+        "of sampling only",
+    },
+    "--json": {"action": "store_true", "help": "print JSON instead of a table"},
+}
+"""The arguments that several commands have."""
+
+
+def _add_shared(command: Parser, *names: str) -> None:
+    for name in names:
+        command.add_argument(name, **SHARED[name])
 
 
 def _settings_help() -> str:
@@ -209,21 +215,8 @@ def _shown(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _whole(least: int, most: float = MOST) -> Callable[[str], int]:
-    """What reads a whole number in these bounds."""
-
-    def read(text: str) -> int:
-        with suppress(ValueError):
-            if least <= (number := _whole_number(text)) <= most:
-                return number
-        what = f"a whole number from {least} to {most:g}"
-        raise argparse.ArgumentTypeError(f"{reprlib.repr(text)} is not {what}")
-
-    return read
-
-
 def _when(text: str) -> str | int:
-    """When pictures are drawn."""
+    """A parser of --pictures."""
     if text in ("auto", "no", "end"):
         return text
     with suppress(ValueError):
@@ -253,13 +246,6 @@ def with_assignments(settings: Any, assignments: Sequence[str], keys: Collection
 
 def _truth(text: str) -> bool:
     return {"yes": True, "true": True, "no": False, "false": False}[text.lower()]
-
-
-def _whole_number(text: str) -> int:
-    """In the digits 0 to 9 alone, where `int` takes those of any script, and 1_000."""
-    if not re.fullmatch(r"[+-]?[0-9]{1,20}", text):
-        raise ValueError(text)
-    return int(text)
 
 
 def _number(text: str) -> float:

@@ -119,12 +119,12 @@ def _sample(options: argparse.Namespace) -> None:
     n = options.n or 6 * len(columns) or 64
     labels = None if options.label is None else np.full(n, options.label)
     with bar(f"{run.config.model}: drawing {n:,} samples"):
-        samples = run.model.sample(n, np.random.default_rng(options.seed), labels)
+        samples = run.model.sample(n, np.random.default_rng(options.seed or 0), labels)
     of_class = "" if labels is None else f" of class {run.data.class_name(options.label)}"
     told = (
         f"samples{pictures.escape(of_class)}",
         run.model.sampled,
-        f"seed {options.seed}",
+        f"seed {options.seed or 0}",
     )
     title = f"{run.model.title(run.data)}\n{', '.join(filter(None, told))}"
     if isinstance(run.data, Points):
@@ -155,7 +155,7 @@ def _compare(options: argparse.Namespace) -> None:
     runs = [_opened(options, directory) for directory in options.directories]
     from models.cli import comparison
 
-    for path in comparison.write(runs, options.n, options.seed, options.out, picture):
+    for path in comparison.write(runs, options.n, options.seed or 0, options.out, picture):
         print(path)
 
 
@@ -192,7 +192,7 @@ def _verify(options: argparse.Namespace) -> None:
 
 
 def _opened(options: argparse.Namespace, directory: Path) -> Run:
-    changes = {"device": options.device}
+    changes = {"device": options.device or "cpu"}
     if options.data_dir is not None:
         changes["data_dir"] = _data_dir(options, Config.read(directory).data)
     run = Run.open(directory, **changes)

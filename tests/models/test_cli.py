@@ -506,7 +506,7 @@ def test_a_full_disk_loses_nothing_that_was_saved(copy):
     )
     assert result.returncode == 1
     assert result.stderr.count("\n") == 2, result.stderr  # the first tells of the learning rate
-    assert "checkpoint.safetensors: File too large, what was there before is kept" in result.stderr
+    assert "checkpoint.safetensors: File too large, the file from before is kept" in result.stderr
     assert path.read_bytes() == before
     assert not list(copy.glob("*.unfinished"))
 
@@ -514,7 +514,7 @@ def test_a_full_disk_loses_nothing_that_was_saved(copy):
 def test_a_file_cut_short_is_never_seen(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
-    message = "No space left on device, what was there before is kept"
+    message = "No space left on device, the file from before is kept"
     with pytest.raises(Failure, match=message), replacing(path) as unfinished:
         unfinished.write_text("half of the n")
         raise OSError(28, "No space left on device")

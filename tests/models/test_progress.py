@@ -16,19 +16,19 @@ TINY = ["--set", "hidden=8", "--set", "latent=3", "--set", "batch=500"]
 @pytest.fixture
 def impatient(monkeypatch):
     """Somebody looks on, and every moment is long."""
-    monkeypatch.setattr(progress, "PATIENCE", 0.0)
-    monkeypatch.setattr(progress, "watched", lambda: True)
+    monkeypatch.setattr(progress, "DELAY", 0.0)
+    monkeypatch.setattr(progress, "is_watched", lambda: True)
 
 
 def test_what_has_no_steps_says_what_it_is_and_for_how_long(monkeypatch, impatient, capsys):
-    monkeypatch.setattr(progress, "PATIENCE", 0.05)
+    monkeypatch.setattr(progress, "DELAY", 0.05)
     with progress.bar("reading mnist"):
         time.sleep(0.3)
     assert "reading mnist 00:00" in capsys.readouterr().err
 
 
 def test_a_bar_shows_before_its_first_step_ends(monkeypatch, impatient, capsys):
-    monkeypatch.setattr(progress, "PATIENCE", 0.05)
+    monkeypatch.setattr(progress, "DELAY", 0.05)
     with progress.bar("test", 10_000, "image") as counted:
         time.sleep(0.3)
         assert "test:   0%|" in capsys.readouterr().err
@@ -39,8 +39,8 @@ def test_a_bar_shows_before_its_first_step_ends(monkeypatch, impatient, capsys):
 def test_what_is_over_soon_says_nothing_and_so_does_what_nobody_sees(
     monkeypatch, capsys, looked_on
 ):
-    monkeypatch.setattr(progress, "watched", lambda: looked_on)
-    monkeypatch.setattr(progress, "PATIENCE", 60.0 if looked_on else 0.0)
+    monkeypatch.setattr(progress, "is_watched", lambda: looked_on)
+    monkeypatch.setattr(progress, "DELAY", 60.0 if looked_on else 0.0)
     with progress.bar("test", 2) as counted:
         counted.update()
         counted.update()
@@ -48,7 +48,7 @@ def test_what_is_over_soon_says_nothing_and_so_does_what_nobody_sees(
 
 
 def test_compiling_says_so_once(impatient, capsys):
-    with progress.of_compilation():
+    with progress.report_compilation():
         for shift in (1, 2):
             assert njit(lambda x, shift=shift: x + shift)(1) == 1 + shift
     assert capsys.readouterr().err.count("compiling kernels") == 1
