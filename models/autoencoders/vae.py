@@ -6,8 +6,8 @@ q(z|x) = N(mu(x), diag(sigma(x)^2)) makes the integral tractable from below:
     log p(x) >= E_q[log p(x|z)] - KL(q(z|x) || p(z)) = ELBO(x)                             (eq. 3)
 
 Everything here is in nats per image, and what is minimised is -ELBO = reconstruction + KL, with
-reconstruction = -E_q[log p(x|z)] >= 0 for discrete x. Mind the sign: the often printed
-`-(reconstruction + KL)` is the ELBO, and minimising it makes the model worse.
+reconstruction = -E_q[log p(x|z)] >= 0 for discrete x. Mind the sign: a common mistake,
+`-(reconstruction + KL)`, is the ELBO, and minimising it makes the model worse.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The VAE: the numbers that lectures print, and the identities that its bound obeys."""
+"""The VAE: numbers that can be checked by hand, and the identities that its bound obeys."""
 
 import dataclasses
 import math
@@ -27,7 +27,7 @@ def in_float64(model):
     return model
 
 
-# What the lectures print
+# Numbers that can be checked by hand
 
 
 @pytest.mark.parametrize(
@@ -39,19 +39,19 @@ def in_float64(model):
         ([0.0, 0.0], [0.0, 0.0], 0.0),
     ],
 )
-def test_printed_kl(mu, logvar, kl):
+def test_kl(mu, logvar, kl):
     _, ours = ag.reparameterize(Tensor(mu), Tensor(logvar), seed=0)
     assert ours.item() == pytest.approx(kl, abs=5e-5)
 
 
-def test_printed_kl_by_dimension():
+def test_kl_by_dimension():
     mu, logvar = Tensor([[1.2], [-0.5], [0.8]]), Tensor([[-1.1], [-0.3], [-2.0]])
     kl = ag.reparameterize(mu, logvar, seed=0)[1].data
     np.testing.assert_allclose(kl, [0.9364, 0.1454, 0.8877], atol=5e-5)
 
 
-def test_printed_reparameterisation():
-    """The lecture's z_2 is -0.968, because it rounded sigma first."""
+def test_reparameterisation():
+    """z_2 would be -0.968 if sigma were rounded to three digits first."""
     mu, logvar, eps = Tensor([1.5, -0.3]), Tensor([-0.5, -1.0]), np.array([0.42, -1.10])
     z = mu + ag.exp(logvar / 2) * eps
     np.testing.assert_allclose(z.data, [1.827096, -0.967184], atol=5e-7)
@@ -61,7 +61,7 @@ def test_printed_reparameterisation():
     np.testing.assert_allclose(np.exp([-0.25, -0.5]), [0.779, 0.607], atol=5e-4)
 
 
-def test_printed_gradient_through_a_sample():
+def test_gradient_through_a_sample():
     """L = (mu + sigma eps - c)^2: dL/dmu = 2 (z - c), dL/dsigma = 2 (z - c) eps."""
     mu, sigma = (Tensor(v, requires_grad=True) for v in (0.7, 1.3))
     eps, c = 0.42, 2.0
@@ -71,13 +71,13 @@ def test_printed_gradient_through_a_sample():
     assert d_sigma.item() == pytest.approx(2 * (z.item() - c) * eps)
 
 
-def test_printed_midpoint():
+def test_midpoint():
     a, b = np.array([1.2, 0.8]), np.array([-0.4, -1.1])
     np.testing.assert_allclose(lerp(a, b, 3)[1], [0.4, -0.15])
 
 
 @pytest.mark.parametrize("beta", [1.0, 4.0])
-def test_the_lectures_loss_has_exactly_the_opposite_gradient(beta):
+def test_a_loss_with_a_minus_has_exactly_the_opposite_gradient(beta):
     """`-(reconstruction + beta kl)` is the ELBO itself: minimising it unlearns."""
     model = make(dataclasses.replace(TINY, beta=beta))
     x = np.random.default_rng(1).integers(0, 2, (5, 4)).astype(np.float32)
