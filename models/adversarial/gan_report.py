@@ -12,7 +12,7 @@ from models import metrics, pictures
 from models.adversarial.gan import GAN
 from models.adversarial.losses import LOSSES
 from models.data import Dataset
-from models.data.ring import COVERED
+from models.data.ring import COVERED_SHARE
 from models.pictures import Panel
 from models.report import Report, Row
 
@@ -85,8 +85,8 @@ def class_counts(data: Dataset, images: np.ndarray) -> np.ndarray:
 
 
 def classes_covered(counts: np.ndarray) -> int:
-    """How many classes have at least the part COVERED of an equal share."""
-    return int((counts >= COVERED * counts.sum() / len(counts)).sum())
+    """How many classes have at least the part COVERED_SHARE of an equal share."""
+    return int((counts >= COVERED_SHARE * counts.sum() / len(counts)).sum())
 
 
 def plot_classes(data: Dataset, sets: Mapping[str, np.ndarray], title: str) -> Figure:

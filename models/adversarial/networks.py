@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from autograd import Rng, Tensor, concatenate, flatten, leaky_relu, namespace, nn, relu, tanh
-from autograd.tensor import bare
+from autograd.tensor import array_of
 from models.adversarial.cures import MinibatchDiscrimination, SpectralNorm
 from models.errors import UsageError
 
@@ -89,7 +89,7 @@ class Discriminator(nn.Module):
         parts = [x] if classes is None else [x, classes]
         if self.image:  # a class is a plane of ones among planes of zeros
             n, (height, width) = len(x), self.image
-            ones = namespace(bare(x)).ones((1, 1, height, width), x.dtype)
+            ones = namespace(array_of(x)).ones((1, 1, height, width), x.dtype)
             parts = [x.reshape((n, 1, height, width))]
             if classes is not None:
                 parts.append(classes.reshape((n, -1, 1, 1)) * ones)

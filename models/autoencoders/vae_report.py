@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
@@ -154,7 +155,7 @@ def _plane_of(mu: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
     return mu.mean(0), axes * np.sign(largest)[:, None], names
 
 
-def _scatter(axes: pictures.Axes, data: Dataset, points: np.ndarray) -> None:
+def _scatter(axes: Axes, data: Dataset, points: np.ndarray) -> None:
     """Points (N, 2), each drawn as its label's digit, or in the colour of its class's name."""
     every = slice(None, None, max(1, len(points) // MAX_POINTS))
     x, y = points[every].T

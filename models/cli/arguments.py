@@ -14,7 +14,7 @@ from autograd.array import DEVICES
 from models.data import DATASETS
 from models.errors import UsageError
 from models.families import FAMILIES
-from models.model import MOST
+from models.settings import MAX_SETTING, declarations
 
 MAX_SEED = 2**64 - 1
 
@@ -150,7 +150,7 @@ def _whole_number(text: str) -> int:
     return int(text)
 
 
-def _whole(least: int, most: float = MOST) -> Callable[[str], int]:
+def _whole(least: int, most: float = MAX_SETTING) -> Callable[[str], int]:
     """A parser of whole numbers within these bounds."""
 
     def read(text: str) -> int:
@@ -195,21 +195,25 @@ def _add_shared(command: Parser, *names: str) -> None:
 
 
 def _settings_help() -> str:
-    lines = ["settings (--set KEY=VALUE), and in brackets their defaults:"]
-    for name, family in FAMILIES.items():
-        lines += ["", f"{name}:"]
-        for field in dataclasses.fields(family.settings_type):
+    lines = ["settings (--set KEY=VALUE), with their defaults in brackets:"]
+    for family, (model, _) in FAMILIES.items():
+        lines += ["", f"{family}:"]
+        default = model.settings_type()
+        for name, declared in declarations(model.settings_type).items():
+            value = getattr(default, name)
             others = [
-                f"; {data}: {_shown(getattr(settings, field.name))}"
-                for data, settings in family.defaults.items()
-                if getattr(settings, field.name) != field.default
+                f"; {data}: {_as_text(getattr(settings, name))}"
+                for data, settings in model.defaults.items()
+                if getattr(settings, name) != value
             ]
-            defaults = _shown(field.default) + "".join(others)
-            lines.append(f"  {field.name:20} {field.metadata['meaning']} [{defaults}]")
+            choices = f": {', '.join(declared.choices)}" if declared.choices else ""
+            lines.append(
+                f"  {name:20} {declared.meaning}{choices} [{_as_text(value)}{''.join(others)}]"
+            )
     return "\n".join(lines)
 
 
-def _shown(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
@@ -220,7 +224,7 @@ def _when(text: str) -> str | int:
     if text in ("auto", "no", "end"):
         return text
     with suppress(ValueError):
-        if 1 <= (epochs := _whole_number(text)) <= MOST:
+        if 1 <= (epochs := _whole_number(text)) <= MAX_SETTING:
             return epochs
     raise argparse.ArgumentTypeError(
         f"{reprlib.repr(text)} is not auto, no, end or a number of epochs"

@@ -19,12 +19,13 @@ from models.data.mnist import FILES
 from models.errors import Failure, UsageError
 from models.families import FAMILIES
 from models.files import refuse_unless_file
-from models.model import Row
 from models.progress import bar
+from models.report import Row
+from models.settings import declarations
 from models.training.locks import refuse_unless_free, release
 from models.training.run import Config, Run
 
-MOST_IN_A_PICTURE = 2500
+MAX_SAMPLES = 2500  # in a picture
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -53,17 +54,17 @@ def _train(options: argparse.Namespace) -> None:
             run.begin()
         total, done = sum(run.total_steps for run in runs), sum(run.step for run in runs)
         with bar(" ".join(options.models), total, "step", done) as progress:
-            pictures = [run.train(progress, options.pictures) for run in runs]
+            written = [run.train(progress, options.pictures) for run in runs]
     finally:
         for run in runs:
             release(run.lock)
-    for run, drawn in zip(runs, pictures):
+    for run, made in zip(runs, written):
         _report(run, run.evaluate())
-        print(*(["pictures:", *drawn] if drawn else [run.directory]), sep="\n  ")
+        print(*(["pictures:", *made] if made else [run.directory]), sep="\n  ")
 
 
 def _config(model: str, data: str, options: argparse.Namespace) -> Config:
-    family = FAMILIES[model]
+    family = FAMILIES[model].model
     defaults = family.defaults.get(data) or family.settings_type()
     settings = with_assignments(defaults, options.set, vars(defaults))
     if options.epochs:
@@ -107,26 +108,26 @@ def _sample(options: argparse.Namespace) -> None:
     pictures.suffix_of(path)
     if options.out:
         refuse_unless_file(path)
-    if (options.n or 0) > MOST_IN_A_PICTURE:
-        raise UsageError(f"-n {options.n}: one picture holds at most {MOST_IN_A_PICTURE:,}")
+    if (options.n or 0) > MAX_SAMPLES:
+        raise UsageError(f"-n {options.n}: one picture holds at most {MAX_SAMPLES:,}")
     run = _opened(options, options.directory)
-    fields = dataclasses.fields(run.config.settings)
-    of_sampling = [field.name for field in fields if field.metadata["sampling"]]
+    declared = declarations(type(run.config.settings))
+    of_sampling = [name for name, declaration in declared.items() if declaration.sampling]
     run.model.settings = with_assignments(run.config.settings, options.set, of_sampling)
     columns: list[str] = []
     if run.model.classes and options.label is None:  # each class in turn has a column
         columns = [pictures.escape(run.data.class_name(c)) for c in range(run.model.classes)]
     n = options.n or 6 * len(columns) or 64
     labels = None if options.label is None else np.full(n, options.label)
-    with bar(f"{run.config.model}: drawing {n:,} samples"):
-        samples = run.model.sample(n, np.random.default_rng(options.seed or 0), labels)
+    with bar(f"{run.config.model}: sampling {n:,} images"):
+        samples = run.model.sample_means(n, np.random.default_rng(options.seed or 0), labels)
     of_class = "" if labels is None else f" of class {run.data.class_name(options.label)}"
-    told = (
+    details = (
         f"samples{pictures.escape(of_class)}",
-        run.model.sampled,
+        run.report.sampler,
         f"seed {options.seed or 0}",
     )
-    title = f"{run.model.title(run.data)}\n{', '.join(filter(None, told))}"
+    title = f"{run.report.title}\n{', '.join(filter(None, details))}"
     if isinstance(run.data, Points):
         figure = pictures.scatter(run.data, {"samples": samples}, title)
     else:
@@ -219,10 +220,10 @@ def _resolved(folder: str | Path | None) -> str | None:
 def _report(run: Run, result: dict[str, Any]) -> None:
     """Print a result as a table; with a likelihood, beside what knows nothing of shapes."""
     print(
-        f"\n{result['model']} on {result['data']}, {result['shown']}: "
+        f"\n{result['model']} on {result['data']}, {result['pixel_form']}: "
         f"mean over {result['test_images']:,} test images"
     )
-    rows = run.model.report(result)
+    rows = run.report.rows(result)
     if "nll" in result and result["factorised_nll"] is not None:
         margin = result["factorised_nll"] - result["nll"]
         verdict = f"beaten by {margin:.2f}" if margin > 0 else "not beaten"

@@ -22,7 +22,8 @@ from models.errors import UsageError
 from models.files import replacing
 from models.model import Model
 from models.progress import bar
-from models.training.run import Run, read_metrics
+from models.training.log import read_metrics
+from models.training.run import Run
 
 ACROSS = 6  # samples in a row and in a column
 NEIGHBOURS = 6  # samples shown beside their nearest training images
@@ -78,14 +79,14 @@ def _examine(run: Run, n: int, seed: int) -> Entry:
     rng = np.random.default_rng(seed)
     name, config = run.directory.name, run.config
     with bar(f"{name}: drawing {n:,} samples"):
-        run.model.draws(2, rng)  # compiles what is not compiled yet
+        run.model.sample(2, rng)  # compiles what is not compiled yet
         started = time.perf_counter()
-        samples = run.model.draws(n, rng)
+        samples = run.model.sample(n, rng)
         seconds = (time.perf_counter() - started) * 1000 / n
     everything = load(config.data, config.data_dir) if config.limit else run.data
     classifier = metrics.classifier_for(everything, data_dir=config.data_dir)
     with bar(f"{name}: measuring {n:,} samples"):
-        quality = metrics.quality(samples, run.data, run.model.shown, classifier, rng)
+        quality = metrics.quality(samples, run.data, run.model.pixels, classifier, rng)
     return Entry(run, run.evaluate() | quality, samples, seconds)
 
 
@@ -109,14 +110,14 @@ def _cells(entry: Entry) -> list[str]:
     numbers = entry.numbers
     nats = bits = "none"
     if "nll" in numbers:
-        sign = "" if entry.model.exact else "≤\N{NO-BREAK SPACE}"
+        sign = "" if entry.model.likelihood == "exact" else "≤\N{NO-BREAK SPACE}"
         nats = f"{sign}{numbers['nll']:.2f} ±\N{NO-BREAK SPACE}{numbers['intervals']['nll']:.2f}"
         bits = f"{sign}{metrics.bits_per_dim(numbers['nll'], numbers['pixels']):.3f}"
     return [
         entry.name,
         entry.run.config.model,
         f"{numbers['parameters']:,}",
-        numbers["shown"],
+        numbers["pixel_form"],
         nats,
         bits,
         _with_interval(numbers, "fid"),
@@ -147,21 +148,21 @@ def _title(entries: Sequence[Entry]) -> str:
 def _notes(entries: Sequence[Entry]) -> list[str]:
     """What the numbers rest on; each way of showing the pixels has its own floor and ceiling."""
     first = entries[0].numbers
-    references = {e.numbers["shown"]: e.numbers for e in entries}
+    references = {e.numbers["pixel_form"]: e.numbers for e in entries}
     return [
         "Nats: mean over the test images, with the 95% interval of that mean; ≤ marks a bound. "
         "Comparable only where the pixels are shown alike.",
         *(
-            f"{numbers['data']}, {shown}: FID of training against test images (the floor) "
+            f"{numbers['data']}, {pixel_form}: FID of training against test images (the floor) "
             f"{numbers['floor']:.2f}, of pixels drawn independently (the ceiling) "
             f"{numbers['ceiling']:.2f}"
             + (
                 f"; factorised model {numbers['factorised_nll']:.2f} nats"
-                if any("nll" in e.numbers for e in entries if e.numbers["shown"] == shown)
+                if any("nll" in e.numbers for e in entries if e.numbers["pixel_form"] == pixel_form)
                 else ""
             )
             + "."
-            for shown, numbers in references.items()
+            for pixel_form, numbers in references.items()
         ),
         f"FID, inception score (at most the number of classes), precision and recall: "
         f"{first['images']:,} images each, features of our classifier "
@@ -210,7 +211,7 @@ def _pictures(entries: Sequence[Entry]) -> list[tuple[str, list[tuple[str, Figur
         _draw_curve(curve.subplots(), entry)
         curves.append((entry.name, curve))
         data = entry.run.data
-        train = data.observe(data.train, entry.model.shown, np.random.default_rng(0))
+        train = data.observe(data.train, entry.model.pixels, np.random.default_rng(0))
         train = train.reshape(data.train.shape)
         chosen = entry.samples[:NEIGHBOURS]
         closest = train[metrics.nearest(train, chosen, 1)[0][:, 0]]
@@ -233,7 +234,7 @@ def _grid(entry: Entry) -> list[np.ndarray]:
 
 
 def _draw_curve(axes: Any, entry: Entry) -> None:
-    panel = entry.model.panels(entry.run.baseline)[0]
+    panel = entry.run.report.panels()[0]
     pictures.plot_panel(axes, read_metrics(entry.run.directory), entry.run.steps_per_epoch, panel)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from autograd import namespace
-from autograd.tensor import bare
+from autograd.tensor import array_of
 from models.errors import Caution, UsageError
 
 SCHEDULES = ("linear", "cosine")
@@ -132,7 +132,7 @@ class GaussianDiffusion:
 
 def coefficient(values: np.ndarray, like: Any) -> Any:
     """N numbers reshaped to broadcast against `like` (N, ...), in its dtype and on its device."""
-    xp = namespace(bare(like))
+    xp = namespace(array_of(like))
     return xp.asarray(values.reshape(-1, *[1] * (like.ndim - 1)), dtype=like.dtype)
 
 

@@ -25,10 +25,11 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from autograd import Array, to_device
-from models import checkpoint, pictures
+from models import pictures
 from models.data import Labels, load
 from models.errors import Caution, Failure, UsageError
 from models.families import FAMILIES
+from models.files import read_arrays, write_arrays
 from models.progress import bar
 from models.training.config import Config
 from models.training.locks import LOCK, claim, refuse_unless_free, release
@@ -180,7 +181,7 @@ class Run:
         path = self.directory / CHECKPOINT
         if not path.exists():
             return
-        arrays, metadata = checkpoint.read(path)
+        arrays, metadata = read_arrays(path)
         if metadata.get("model") != self.config.model:
             raise Failure(
                 f"{path} is of the model {metadata.get('model')!r}, not {self.config.model!r}"
@@ -256,8 +257,8 @@ class Run:
                 )
                 if printed := epoch % epochs_per_line == 0 or finished:
                     numbers = [f"{k} {v:.2f}" for k, v in test.items() if k != key]
-                    line = ", ".join([f"test {label} {test[key]:.2f}", *numbers])
-                    progress.write(f"epoch {epoch:4d}/{epochs}  {line}")
+                    text = ", ".join([f"test {label} {test[key]:.2f}", *numbers])
+                    progress.write(f"epoch {epoch:4d}/{epochs}  {text}")
                 if not finished and schedule.due(epoch, printed):
                     started = time.perf_counter()
                     self.make_pictures()
@@ -349,7 +350,7 @@ class Run:
             if not finite.all():
                 self._refuse_unless_finite({name: float(array[~finite][0])})
         metadata = {"model": self.config.model, "step": str(self.step)}
-        checkpoint.write(self.directory / CHECKPOINT, arrays, metadata)
+        write_arrays(self.directory / CHECKPOINT, arrays, metadata)
 
     def make_pictures(self, suffix: str = ".png") -> list[Path]:
         """Make every picture of the run, as PNG, SVG or PDF; returns their paths."""
