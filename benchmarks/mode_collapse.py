@@ -20,8 +20,9 @@ from threadpoolctl import threadpool_limits
 
 from kernels.cpu.threads import MAX_CORES
 from models import metrics, pictures
-from models.adversarial.gan import COLLAPSING, DEFAULTS, GAN, Settings, reproduce
-from models.adversarial.gan_report import class_counts, classes_covered, draw_set
+from models.adversarial.gan import GAN
+from models.adversarial.gan_report import class_counts, classes_covered, plot_set
+from models.adversarial.gan_settings import COLLAPSING, DEFAULTS, UNROLLED, Settings
 from models.data import Dataset, load
 from models.data.ring import Points, ring
 
@@ -41,7 +42,7 @@ DIGITS = Settings(
 CASES = {
     "ring": {
         CAUSE: COLLAPSING,
-        "unrolled, 5 steps": reproduce()["settings"],
+        "unrolled, 5 steps": UNROLLED,
         "feature matching": replace(COLLAPSING, feature_matching=True),
         "minibatch discrimination": replace(COLLAPSING, minibatch_kernels=4),
         "WGAN-GP": DEFAULTS["ring"],
@@ -66,12 +67,12 @@ def samples_of(name: str, case: str, seed: int) -> tuple[np.ndarray, float]:
     data, settings = data_set(name), CASES[name][case]
     model = GAN.for_data(settings, data, np.random.default_rng([seed, 0]))
     rng = np.random.default_rng([seed, 1])
-    steps = settings.epochs * (len(data.train) // model.images_a_step)
+    steps = settings.epochs * (len(data.train) // model.images_per_step)
     optimizers = model.optimizers(steps)
     started = time.perf_counter()
     for _ in range(steps):
-        chosen = rng.integers(len(data.train), size=model.images_a_step)
-        x = data.observe(data.train[chosen], model.shown, rng)
+        chosen = rng.integers(len(data.train), size=model.images_per_step)
+        x = data.observe(data.train[chosen], model.pixels, rng)
         model.update(x, rng, 0, None, optimizers)
     return model.sample(SAMPLES, rng), time.perf_counter() - started
 
@@ -105,11 +106,11 @@ def run(rounds: int, plot: Path | None = None) -> dict[str, Any]:
     result["classifier"] = seen_by.fingerprint
     print(f"classes by a classifier of {seen_by.accuracy:.1%}, {seen_by.fingerprint}")
     if plot:
-        draw({job: x for job, (x, _) in made.items() if job[2] == 0}, plot)
+        save_picture({job: x for job, (x, _) in made.items() if job[2] == 0}, plot)
     return result
 
 
-def draw(samples: dict[tuple[str, str, int], np.ndarray], path: Path) -> None:
+def save_picture(samples: dict[tuple[str, str, int], np.ndarray], path: Path) -> None:
     """Collapsed beside cured: the ring above, digits and the histogram of their classes below."""
     across = max(len(cases) for cases in CASES.values())
     figure = pictures.Picture(figsize=(2 * across, 6.8), layout="constrained")
@@ -122,5 +123,5 @@ def draw(samples: dict[tuple[str, str, int], np.ndarray], path: Path) -> None:
     for column, case in enumerate(CASES["digits"]):
         images = samples["digits", case, 0]
         counts = class_counts(data_set("digits"), images)
-        draw_set(grid[1, column], grid[2, column], images, counts, wrapped(case))
+        plot_set(grid[1, column], grid[2, column], images, counts, wrapped(case))
     pictures.save(figure, path)

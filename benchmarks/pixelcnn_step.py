@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.interleaved import COLUMNS, Contestant, compare
 
-SIZE, FIRST, CHANNELS, BLOCKS = 28, 15, 64, 8
+SIZE, KERNEL, CHANNELS, BLOCKS = 28, 15, 64, 8
 BATCHES = (16, 64)
 
 
@@ -23,7 +23,7 @@ def _batch(n: int) -> np.ndarray:
 def ours(n: int) -> Callable[[], object]:
     from models.autoregressive.pixelcnn import PixelCNN, Settings
 
-    settings = Settings(first=FIRST, channels=CHANNELS, blocks=BLOCKS, batch=n)
+    settings = Settings(kernel_size=KERNEL, channels=CHANNELS, blocks=BLOCKS, batch=n)
     rng = np.random.default_rng(0)
     model, x = PixelCNN(settings, (SIZE, SIZE), 2, rng), _batch(n)
     optimizers = model.optimizers(1000)
@@ -56,7 +56,7 @@ def torch(n: int, layout: str) -> Callable[[], object]:
             return h + self.up(F.relu(self.masked(F.relu(self.down(F.relu(h))))))
 
     network: Any = torch.nn.Sequential(
-        Masked(1, CHANNELS, FIRST, own=False),
+        Masked(1, CHANNELS, KERNEL, own=False),
         *(Block() for _ in range(BLOCKS)),
         torch.nn.ReLU(),
         torch.nn.Conv2d(CHANNELS, CHANNELS, 1),

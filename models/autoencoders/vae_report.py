@@ -156,7 +156,7 @@ def _plane_of(mu: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
 
 
 def _scatter(axes: Axes, data: Dataset, points: np.ndarray) -> None:
-    """Points (N, 2), each drawn as its label's digit, or in the colour of its class's name."""
+    """Points (N, 2), each plotted as its label's digit, or in the colour of its class's name."""
     every = slice(None, None, max(1, len(points) // MAX_POINTS))
     x, y = points[every].T
     if data.test_labels is None:

@@ -152,3 +152,9 @@ class Dataset:
             "grey": f"{self.levels} grey levels",
             "dequantised": f"{self.levels} grey levels, uniformly dequantised",
         }[pixels]
+
+
+def in_form(samples: np.ndarray, pixels: str) -> np.ndarray:
+    """A model's samples in [0, 1] in the form `pixels`: binary ones are rounded."""
+    binary = pixels in ("fixed", "dynamic")
+    return (samples > 0.5).astype(np.float32) if binary else samples

@@ -251,10 +251,8 @@ class Run:
                 metrics.flush()
                 self.save()
                 progress.set_postfix_str(f"{key} {test[key]:.2f}")
-                epoch, finished = (
-                    math.ceil(self.step / self.steps_per_epoch),
-                    self.step == self.total_steps,
-                )
+                epoch = math.ceil(self.step / self.steps_per_epoch)
+                finished = self.step == self.total_steps
                 if printed := epoch % epochs_per_line == 0 or finished:
                     numbers = [f"{k} {v:.2f}" for k, v in test.items() if k != key]
                     text = ", ".join([f"test {label} {test[key]:.2f}", *numbers])

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -240,13 +239,21 @@ def test_optimisers_step_and_resume(name):
 # Models
 
 
-VAE = vae.Settings(hidden=(6,), latent=2, binarisation="fixed")
+VAE = vae.Settings(hidden=(6,), latent=2, pixels="fixed")
 GAN = gan.Settings(network="mlp", hidden=(6,), latent=2)
-PIXELCNN = pixelcnn.Settings(first=3, channels=4, blocks=1, binarisation="fixed")
+PIXELCNN = pixelcnn.Settings(kernel_size=3, channels=4, blocks=1, pixels="fixed")
 DDPM = ddpm.Settings(T=4, width=4, resolutions=2, depth=1, sampling_steps=0)
+
+
+def with_training_images(*arguments: Any) -> Model:
+    model = autoencoder.Autoencoder(*arguments)
+    model.use_training_images(np.eye(16, dtype=np.float32))
+    return model
+
+
 MODELS: dict[str, tuple[Callable[..., Model], Any, int]] = {
     "vae, bernoulli": (vae.VAE, VAE, 0),
-    "vae, gaussian": (vae.VAE, replace(VAE, decoder="gaussian", binarisation="none"), 0),
+    "vae, gaussian": (vae.VAE, replace(VAE, decoder="gaussian", pixels="dequantised"), 0),
     "gan, perceptrons": (gan.GAN, GAN, 0),
     "gan, conditional wgan-gp": (gan.GAN, replace(GAN, loss="wgan-gp", conditional=True), 3),
     "gan, unrolled dcgan": (gan.GAN, replace(GAN, network="dcgan", unrolled_steps=1), 0),
@@ -258,7 +265,7 @@ MODELS: dict[str, tuple[Callable[..., Model], Any, int]] = {
     "pixelcnn, plain": (pixelcnn.PixelCNN, PIXELCNN, 0),
     "pixelcnn, gated, conditional, of 3 levels": (
         pixelcnn.PixelCNN,
-        replace(PIXELCNN, kind="gated", conditional=True, binarisation="none"),
+        replace(PIXELCNN, kind="gated", conditional=True, pixels="grey"),
         3,
     ),
     "ddpm, perceptron": (ddpm.DDPM, replace(DDPM, network="mlp"), 0),
@@ -268,7 +275,7 @@ MODELS: dict[str, tuple[Callable[..., Model], Any, int]] = {
         3,
     ),
     "autoencoder, contractive": (
-        partial(autoencoder.Autoencoder, train=np.eye(16, dtype=np.float32)),
+        with_training_images,
         autoencoder.Settings(kind="contractive", hidden=(6,), latent=2),
         0,
     ),

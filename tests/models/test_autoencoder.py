@@ -8,7 +8,9 @@ import pytest
 
 from autograd import Tensor, grad, no_grad
 from models import data
-from models.autoencoders.autoencoder import DEFAULTS, KINDS, Autoencoder, Settings, reproduce
+from models.autoencoders.autoencoder import Autoencoder
+from models.autoencoders.autoencoder_report import AutoencoderReport
+from models.autoencoders.autoencoder_settings import DEFAULTS, KINDS, PUBLISHED, Settings
 from models.errors import UsageError
 
 TINY = Settings(hidden=(6,), latent=3, activation="tanh", patch=2)
@@ -16,7 +18,10 @@ TINY = Settings(hidden=(6,), latent=3, activation="tanh", patch=2)
 
 def make(shape=(4, 4), seed=0, train=None, **changes):
     rng = np.random.default_rng(seed)
-    return Autoencoder(dataclasses.replace(TINY, **changes), shape, 17, rng, train)
+    model = Autoencoder(dataclasses.replace(TINY, **changes), shape, 17, rng)
+    if train is not None:
+        model.use_training_images(train)
+    return model
 
 
 def in_float64(model):
@@ -51,7 +56,7 @@ def test_the_linear_one_finds_the_subspace_of_pca(digits, hidden, latent):
     after = subspace_angles(spanned(model), pca.components_.T)
     assert np.degrees(before.max()) > 60
     assert np.degrees(after.max()) < 0.1
-    numbers = model.evaluate(digits, rng)
+    numbers = model.evaluate(digits, rng, thorough=True)
     residue = digits - pca.inverse_transform(pca.transform(digits))
     np.testing.assert_allclose(numbers["pca"], (residue**2).sum(1), rtol=1e-3, atol=1e-4)
     assert numbers["squared_error"].mean() == pytest.approx(numbers["pca"].mean(), rel=1e-4)
@@ -84,7 +89,9 @@ def test_the_plain_loss_is_summed_over_pixels_and_averaged_over_images():
     error = model.decode(model.encode(x)).numpy() - x
     assert loss.item() == pytest.approx((error**2).sum() / 5, rel=1e-5)
     assert parts == {"squared_error": loss.item()}
-    np.testing.assert_allclose(model.test(x, None)["squared_error"], (error**2).sum(1), rtol=1e-5)
+    np.testing.assert_allclose(
+        model.evaluate(x, None)["squared_error"], (error**2).sum(1), rtol=1e-5
+    )
     assert loss.dtype == np.float32
 
 
@@ -146,7 +153,7 @@ def test_denoising_restores_the_clean_image_from_a_noisy_one():
     loss, _ = model.loss(x, np.random.default_rng(0))
     restored = model.decode(model.encode(given)).numpy()
     assert loss.item() == pytest.approx(((restored - x) ** 2).sum(1).mean(), rel=1e-4)
-    numbers = model.test(x, np.random.default_rng(0))
+    numbers = model.evaluate(x, np.random.default_rng(0))
     assert numbers["noise"].mean() == pytest.approx(16 * 0.25, rel=0.05)
     assert numbers["denoised"].mean() == pytest.approx(loss.item(), rel=1e-4)
     whole = model.decode(model.encode(x)).numpy()
@@ -183,7 +190,7 @@ def test_the_masked_loss_is_of_hidden_pixels_which_are_not_seen():
     loss, _ = model.loss(x, np.random.default_rng(7))
     error = (model.decode(model.encode(given)).numpy() - x) * mask
     assert loss.item() == pytest.approx((error**2).sum(1).mean(), rel=1e-5)
-    numbers = model.test(x, np.random.default_rng(7))
+    numbers = model.evaluate(x, np.random.default_rng(7))
     np.testing.assert_allclose(numbers["squared_error"], (error**2).sum(1), rtol=1e-5)
 
 
@@ -207,7 +214,7 @@ def test_one_dimension_and_a_constant_code_can_be_sampled_too():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_learns_reports_and_draws(kind):
+def test_each_kind_learns_reports_and_samples(kind):
     digits = data.load("digits")
     settings = dataclasses.replace(DEFAULTS["digits"], kind=kind, hidden=(32,))
     rng = np.random.default_rng(0)
@@ -215,24 +222,27 @@ def test_each_kind_learns_reports_and_draws(kind):
     optimizers = model.optimizers(300)
     losses = []
     for _ in range(300):
-        x = digits.observe(digits.train[rng.permutation(1500)[:100]], model.shown, rng)
+        x = digits.observe(digits.train[rng.permutation(1500)[:100]], model.pixels, rng)
         losses.append(model.update(x, rng, 0, None, optimizers)["loss"])
     assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:3])
-    test = digits.observe(digits.test, model.shown, rng)
-    numbers = {key: float(value.mean()) for key, value in model.evaluate(test, rng).items()}
-    report = model.report(numbers)
-    assert report[0].value == numbers[model.headline[0]]
+    test = digits.observe(digits.test, model.pixels, rng)
+    numbers = {
+        key: float(value.mean()) for key, value in model.evaluate(test, rng, thorough=True).items()
+    }
+    report = AutoencoderReport(model, digits)
+    row = report.rows(numbers)[0]
+    assert row.value == numbers[report.headline[0]]
     counted = 32 if kind == "masked" else 64
-    assert report[0].remark == f"{numbers['squared_error'] / counted:.4f} a pixel"
+    assert row.remark == f"{numbers['squared_error'] / counted:.4f} a pixel"
     trained = set(model.loss(x, rng)[1])
-    for panel in model.panels(baseline=24.0):
+    for panel in report.panels():
         assert set(panel.train) <= trained
         assert set(panel.test) <= set(numbers)
-    assert model.draw(digits, test, rng).keys() == {"reconstructions", "samples", "filters"}
+    assert report.pictures(test, rng).keys() == {"reconstructions", "samples", "filters"}
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"kind": "variational"}, "kind=variational: choose one of plain, denoising"),
         ({"activation": "gelu"}, "activation=gelu"),
@@ -241,31 +251,29 @@ def test_each_kind_learns_reports_and_draws(kind):
         ({"noise": -1.0}, "noise=-1"),
         ({"weight": -0.1}, "weight=-0.1"),
         ({"weight": math.nan}, "weight=nan"),
-        ({"masked": 1.5}, "masked=1.5"),
+        ({"mask_ratio": 1.5}, "mask_ratio=1.5"),
         ({"patch": 0}, "patch=0"),
-        ({"kind": "masked", "patch": 4}, "patch=4, masked=0.5: hides 0 of 1 patches"),
-        ({"kind": "masked", "masked": 0.99}, "hides 4 of 4 patches"),
+        ({"kind": "masked", "patch": 4}, "patch=4, mask_ratio=0.5: hides 0 of 1 patches"),
+        ({"kind": "masked", "mask_ratio": 0.99}, "hides 4 of 4 patches"),
     ],
 )
-def test_bad_settings(changes, said):
-    with pytest.raises(UsageError, match=said):
+def test_bad_settings(changes, message):
+    with pytest.raises(UsageError, match=message):
         make(**changes)
 
 
-def test_without_training_images_there_is_nothing_to_draw_like():
+def test_without_training_images_there_is_nothing_to_imitate():
     model = make()
     with pytest.raises(ValueError, match="without training images"):
         model.sample(1, np.random.default_rng(0))
     with pytest.raises(ValueError, match="without training images"):
-        model.evaluate(pixels(), np.random.default_rng(0))
+        model.evaluate(pixels(), np.random.default_rng(0), thorough=True)
     with pytest.raises(UsageError, match="not conditional"):
         model.sample(1, np.random.default_rng(0), np.array([1]))
 
 
 def test_the_published_setting_can_be_made():
-    published = reproduce()
-    assert published["squared_error"] == 3.00
-    model = Autoencoder(published["settings"], (28, 28), 256, np.random.default_rng(0))
+    model = Autoencoder(PUBLISHED, (28, 28), 256, np.random.default_rng(0))
     assert [layer.weight.shape for layer in model.encoder] == [
         (1000, 784), (500, 1000), (250, 500), (30, 250)
     ]  # fmt: skip

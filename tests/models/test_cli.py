@@ -82,8 +82,8 @@ def test_the_demo_reaches_its_bound(tmp_path, capsys):
 @pytest.mark.parametrize(
     "options",
     [
-        ["--set", "decoder=gaussian", "--set", "binarisation=none"],
-        ["--set", "binarisation=dynamic", "--set", "anneal_epochs=1"],
+        ["--set", "decoder=gaussian", "--set", "pixels=none"],
+        ["--set", "pixels=dynamic", "--set", "anneal_epochs=1"],
         ["--set", "latent=2", "--set", "activation=tanh", "--seed", "5"],
         ["--set", "latent=1"],
         ["--set", "hidden=8,7,6"],
@@ -460,7 +460,7 @@ def test_data_that_is_binary_already_is_not_called_dynamic(tmp_path, monkeypatch
     data = Dataset("binarized-mnist", 2, bits, bits)
     monkeypatch.setitem(DATASETS, data.name, lambda folder: data)
     binary = ["--data", "binarized-mnist"]
-    assert train(tmp_path / "dynamic", *binary, "--set", "binarisation=dynamic") == 2
+    assert train(tmp_path / "dynamic", *binary, "--set", "pixels=dynamic") == 2
     assert "binarized-mnist is binary already" in capsys.readouterr().err
     assert train(tmp_path / "fixed", *binary, "--steps", "1") == 0
 

@@ -112,7 +112,7 @@ def test_the_same_seed_gives_the_same_numbers(runs, tmp_path):
 def test_what_cannot_be_compared_is_refused(runs, tmp_path, monkeypatch, capsys):
     images = np.random.default_rng(0).integers(0, 17, (60, 4, 6), dtype=np.uint8)
     monkeypatch.setitem(DATASETS, "mnist", lambda folder: Dataset("mnist", 17, images, images))
-    train(tmp_path / "oblong", "vae", "--data", "mnist", "--set", "binarisation=fixed")
+    train(tmp_path / "oblong", "vae", "--data", "mnist", "--set", "pixels=fixed")
     train(tmp_path / "points", "gan", "--data", "ring")
     (tmp_path / "empty").mkdir()
     page = tmp_path / "page.html"

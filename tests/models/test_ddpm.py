@@ -15,7 +15,9 @@ import kernels
 from autograd import no_grad
 from models import data
 from models.data.ring import ring
-from models.diffusion.ddpm import DDPM, DEFAULTS, Settings, reproduce
+from models.diffusion.ddpm import DDPM
+from models.diffusion.ddpm_report import DDPMReport
+from models.diffusion.ddpm_settings import DEFAULTS, Settings
 from models.diffusion.gaussian_diffusion import OBJECTIVES
 from models.diffusion.networks import CHANNELS, UNet, sinusoids, with_angles
 from models.errors import UsageError
@@ -122,7 +124,8 @@ def test_guidance():
         null = model.predict(x_t, t, None).data
         conditional, without, guided = (model.denoise(x_t, t, labels, w) for w in (0.0, -1.0, 1.0))
     back = [
-        model.diffusion.image("epsilon", e, x_t, t) for e in (eps[0.0], null, 2 * eps[0.0] - null)
+        model.diffusion.x_0_from("epsilon", e, x_t, t)
+        for e in (eps[0.0], null, 2 * eps[0.0] - null)
     ]
     for found, expected in zip((conditional, without, guided), back):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
@@ -391,16 +394,16 @@ def test_on_data(name):
         warnings.simplefilter("ignore", UserWarning)
         model = DDPM.for_data(settings, given_, np.random.default_rng(0))
     rng = np.random.default_rng(0)
-    x, test = (given_.observe(part[:50], model.shown, rng) for part in (given_.train, given_.test))
+    x, test = (given_.observe(part[:50], model.pixels, rng) for part in (given_.train, given_.test))
     numbers = model.update(x, rng, 0, None, model.optimizers(3))
     assert numbers.keys() == {"loss", "little_noise", "much_noise"}
-    found = model.test(test, rng)
-    assert model.headline[0] in found
+    found, report = model.evaluate(test, rng), DDPMReport(model, given_)
+    assert report.headline[0] in found
     assert all(np.isfinite(values).all() and values.shape == (50,) for values in found.values())
-    assert model.draw(given_, test, rng).keys() == {"samples", "denoising", "steps"}
-    means = {k: float(v.mean()) for k, v in model.evaluate(test[:5], rng).items()}
-    assert model.report(means)
-    assert model.panels(None)
+    assert report.pictures(test, rng).keys() == {"samples", "denoising", "steps"}
+    means = {k: float(v.mean()) for k, v in model.evaluate(test[:5], rng, thorough=True).items()}
+    assert report.rows(means)
+    assert report.panels()
 
 
 def test_points_are_learnt_in_units_of_their_own():
@@ -421,12 +424,12 @@ def test_points_are_learnt_in_units_of_their_own():
         ({"schedule": "square"}, "schedule=square: choose one of linear, cosine"),
         ({"objective": "noise"}, "objective=noise: choose one of epsilon, x0, v"),
         ({"sampling_steps": 21}, "sampling_steps=21: there are T=20 steps to choose from"),
-        ({"guidance": 1.0}, "guidance=1 needs a model that knows classes"),
+        ({"guidance": 1.0}, "guidance=1 needs a conditional model"),
         ({"beta_end": 0.5}, "beta_start and beta_end are of schedule=linear, not cosine"),
         ({"network": "unet", "width": 6}, "width=6: GroupNorm needs a multiple of 4"),
         ({"network": "unet", "resolutions": 4}, "resolutions=4: (4, 4) cannot be halved 3 times"),
         ({"schedule": "linear", "beta_end": 1.5}, "every beta must be between 0 and 1"),
-        ({"schedule": "linear", "beta_start": -0.1}, "beta=-0.1: every beta must be between 0"),
+        ({"schedule": "linear", "beta_start": -0.1}, "beta_start=-0.1: must be 0 to"),
         ({"eta": 1.5}, "eta=1.5: must be 0 to 1"),
         ({"drop": -0.1}, "drop=-0.1: must be 0 to 1"),
     ],
@@ -448,15 +451,9 @@ def test_what_is_refused_of_classes_and_pixels():
     with pytest.raises(ValueError, match=r"pixels from .* must be in \[0, 1\]"):
         make().loss(2 * pixels() - 1, rng)
     with pytest.raises(ValueError, match=re.escape("this ddpm is for (4, 4)")):
-        make().test(np.zeros((1, 5), np.float32), rng)
+        make().evaluate(np.zeros((1, 5), np.float32), rng)
     with pytest.raises(UsageError, match="network=unet is for images"):
         DDPM.for_data(Settings(), ring(), rng)
     with pytest.raises(UsageError, match="conditional=yes: digits has no labels"):
         unlabelled = dataclasses.replace(data.load("digits"), train_labels=None, test_labels=None)
         DDPM.for_data(Settings(conditional=True, resolutions=1), unlabelled, rng)
-
-
-def test_reproduce_names_a_setting_and_a_number():
-    published = reproduce()
-    assert published["settings"] == DEFAULTS[published["data"]]
-    assert published["bits_per_dim"] == pytest.approx(104.97 / 64 / math.log(2), abs=2e-3)

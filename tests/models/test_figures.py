@@ -54,9 +54,9 @@ def noise(classes=3, levels=2, names=(), size=6):
 
 
 SMALL = {
-    "vae": {"hidden": (8,), "latent": 4, "binarisation": "fixed", "beta": 4.0},
+    "vae": {"hidden": (8,), "latent": 4, "pixels": "fixed", "beta": 4.0},
     "gan": {"hidden": (8,), "latent": 2, "network": "mlp", "loss": "wgan-gp"},
-    "pixelcnn": {"channels": 4, "blocks": 1, "first": 3, "binarisation": "fixed"},
+    "pixelcnn": {"channels": 4, "blocks": 1, "first": 3, "pixels": "fixed"},
     "ddpm": {"network": "mlp", "width": 8, "depth": 1, "T": 20, "sampling_steps": 0},
     "autoencoder": {"hidden": (8,), "latent": 2},
 }

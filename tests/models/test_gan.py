@@ -9,9 +9,17 @@ import pytest
 
 from autograd import Tensor, grad, leaky_relu, nn, sigmoid
 from models import metrics
-from models.adversarial.gan import DEFAULTS, GAN, Settings, reproduce
-from models.adversarial.gan_report import class_counts, classes_covered
-from models.adversarial.networks import Discriminator, MinibatchDiscrimination, SpectralNorm
+from models.adversarial.cures import (
+    MinibatchDiscrimination,
+    SpectralNorm,
+    gradient_penalty,
+    unrolled,
+)
+from models.adversarial.gan import GAN
+from models.adversarial.gan_report import GANReport, class_counts, classes_covered
+from models.adversarial.gan_settings import DEFAULTS, Settings
+from models.adversarial.losses import LOSSES
+from models.adversarial.networks import Discriminator
 from models.data import Dataset
 from models.data.ring import ring
 from models.errors import UsageError
@@ -69,7 +77,7 @@ def test_minimax_saturates_where_d_is_sure(d):
     slopes = {}
     for loss in ("minimax", "non-saturating"):
         logit = Tensor(np.log(d / (1 - d)), requires_grad=True)
-        slopes[loss] = grad(make(loss=loss).fooling(logit), logit).item()
+        slopes[loss] = grad(LOSSES[loss].generator(logit), logit).item()
     assert slopes == pytest.approx({"minimax": -d, "non-saturating": d - 1})
 
 
@@ -117,7 +125,7 @@ def test_the_gradients_of_the_penalty_are_those_of_pytorch(network):
     model.discriminator.steps[0].weight.data *= 20  # as steep as the penalty wants it
     x = 2 * batch(dtype=np.float64) - 1
     tensors = model.discriminator.parameters()
-    penalty = model.gradient_penalty(Tensor(x, requires_grad=True))
+    penalty = gradient_penalty(model.discriminator, Tensor(x, requires_grad=True))
     ours = grad(penalty, list(tensors.values()))
 
     theirs = [torch.tensor(t.data, requires_grad=True) for t in tensors.values()]
@@ -158,15 +166,16 @@ def test_unrolled_by_nothing_is_plain(changes):
 
 
 def test_unrolled_steps_are_those_of_gradient_descent_and_undone():
-    settings = {"unrolled_steps": 2, "unrolled_rate": 0.3}
-    model, by_hand, rng, x = make(**settings), make(), np.random.default_rng(0), batch()
+    model, by_hand, rng, x = make(), make(), np.random.default_rng(0), batch()
     before = model.discriminator.state()
     for _ in range(2):
         by_hand.zero_grad()
         by_hand.discriminator_loss(x, 1 - x, None, rng)[0].backward()
         for p in by_hand.discriminator.parameters().values():
             p.data -= 0.3 * p.grad.data
-    with model.unrolled(x, 1 - x, None, rng):
+    with unrolled(
+        model.discriminator, lambda: model.discriminator_loss(x, 1 - x, None, rng)[0], 2, 0.3
+    ):
         for name, value in by_hand.discriminator.state().items():
             found = model.discriminator.tensors()[name].data
             np.testing.assert_allclose(found, value, rtol=1e-5, atol=1e-7)
@@ -237,7 +246,7 @@ def test_spectral_norm_iterates_in_training_only_and_is_saved():
     model = make(spectral_norm=True)
     name = "discriminator.output.u"
     before = model.state()[name].copy()
-    model.test(batch(), np.random.default_rng(0))
+    model.evaluate(batch(), np.random.default_rng(0))
     np.testing.assert_array_equal(model.state()[name], before)
     model.discriminator(batch())
     first = "discriminator.steps.0.u"
@@ -279,7 +288,7 @@ VARIANTS = [
 
 
 def steps(model: GAN, optimizers, which: range) -> list[dict[str, float]]:
-    n = model.images_a_step
+    n = model.images_per_step
     labels = np.arange(n) % model.classes if model.classes else None
     return [
         model.update(batch(n, seed=i), np.random.default_rng(i), 0, labels, optimizers)
@@ -314,7 +323,7 @@ def test_each_player_has_its_steps():
         "discriminator": 6,
         "generator": 2,
     }
-    assert model.images_a_step == 12
+    assert model.images_per_step == 12
     rates = [o.schedule(n) for o, n in zip(optimizers.values(), (30, 10))]
     assert rates == pytest.approx([model.settings.final_learning_rate] * 2)
 
@@ -332,9 +341,9 @@ def test_the_convolutions_fit_images_of_any_size(shape):
 
 
 @pytest.mark.parametrize("loss", ["non-saturating", "wgan"])
-def test_what_a_test_tells(loss):
+def test_evaluation_is_of_every_image(loss):
     model, x = make(loss=loss), batch(10)
-    found = model.test(x, np.random.default_rng(0))
+    found = model.evaluate(x, np.random.default_rng(0))
     assert all(v.shape == (10,) for v in found.values())
     logits = model.discriminator(2 * x - 1).data
     real = sigmoid(logits) if loss == "non-saturating" else logits
@@ -344,7 +353,7 @@ def test_what_a_test_tells(loss):
     else:
         d_loss = found["d_fake"] - found["d_real"]
     np.testing.assert_allclose(found["discriminator_loss"], d_loss, rtol=1e-4, atol=1e-6)
-    rows = model.report({k: float(v.mean()) for k, v in found.items()})
+    rows = GANReport(model, None).rows({k: float(v.mean()) for k, v in found.items()})
     assert rows[0].value == pytest.approx(
         found["d_real"].mean() if loss == "non-saturating" else -d_loss.mean(), rel=1e-4
     )
@@ -381,7 +390,7 @@ def test_a_class_that_there_is_not_is_refused(classes, labels, message):
         ({"loss": "hinge"}, "loss=hinge: choose one of minimax"),
         ({"network": "vit"}, "network=vit"),
         ({"optimizer": "sgd"}, "optimizer=sgd"),
-        ({"binarisation": "half"}, "binarisation=half"),
+        ({"pixels": "half"}, "pixels=half"),
         ({"latent": 0}, "latent=0"),
         ({"hidden": ()}, "hidden needs at least one"),
         ({"critic_steps": 0}, "critic_steps=0"),
@@ -389,7 +398,7 @@ def test_a_class_that_there_is_not_is_refused(classes, labels, message):
         ({"clip": 0.0}, "clip=0"),
         ({"beta1": 1.0}, "beta1=1"),
         ({"real_target": 1.1}, "real_target=1.1: must be 0 to 1"),
-        ({"real_target": 0.1, "fake_target": 0.2}, "must be more than of samples"),
+        ({"real_target": 0.1, "fake_target": 0.2}, "must be greater than that for samples"),
         ({"loss": "wgan-gp", "minibatch_kernels": 4}, "each image's own gradient"),
     ],
 )
@@ -406,7 +415,7 @@ def test_convolutions_are_refused_what_they_cannot_halve(shape, message):
 
 def test_pixels_out_of_range_are_refused():
     with pytest.raises(ValueError, match="must be in"):
-        make().test(3 * batch(), np.random.default_rng(0))
+        make().evaluate(3 * batch(), np.random.default_rng(0))
 
 
 # The data sets
@@ -421,7 +430,7 @@ def test_the_ring_is_covered_after_a_short_training():
     model = GAN.for_data(settings, data, np.random.default_rng(0))
     optimizers, rng = model.optimizers(SHORT), np.random.default_rng(1)
     for _ in range(SHORT):
-        x = data.train[rng.integers(len(data.train), size=model.images_a_step)]
+        x = data.train[rng.integers(len(data.train), size=model.images_per_step)]
         model.update(x, rng, 0, None, optimizers)
     samples = model.sample(2500, rng)
     assert data.modes_covered(samples) == 8
@@ -443,15 +452,15 @@ class FirstPixel:
 
 
 @pytest.mark.parametrize("conditional", [False, True])
-def test_pictures_are_drawn(conditional, monkeypatch):
+def test_pictures(conditional, monkeypatch):
     monkeypatch.setattr(metrics, "classifier_for", lambda data: FirstPixel())
     data = labelled_images()
     settings = Settings(network="mlp", hidden=(6,), latent=2, conditional=conditional)
     model = GAN.for_data(settings, data, np.random.default_rng(0))
     assert model.classes == 3 * conditional
-    drawn = model.draw(data, batch(10), np.random.default_rng(0))
-    assert list(drawn) == ["samples", "classes"]
-    _, _, *below = drawn["classes"].axes
+    made = GANReport(model, data).pictures(batch(10), np.random.default_rng(0))
+    assert list(made) == ["samples", "classes"]
+    _, _, *below = made["classes"].axes
     assert below[0].get_ylim() == below[1].get_ylim()  # so that the shares can be compared
 
 
@@ -464,22 +473,20 @@ def test_a_class_is_covered_by_a_tenth_of_its_share(monkeypatch):
     assert classes_covered(counts) == 2
 
 
-def test_points_are_drawn_as_points():
+def test_points_are_plotted_as_points():
     data = ring(train=50, test=40)
     model = GAN.for_data(DEFAULTS["ring"], data, np.random.default_rng(0))
     assert model.sample(5, np.random.default_rng(0)).shape == (5, 2)
-    assert list(model.draw(data, data.test, np.random.default_rng(0))) == ["samples"]
+    figures = GANReport(model, data).pictures(data.test, np.random.default_rng(0))
+    assert list(figures) == ["samples"]
 
 
 def test_the_panels_have_the_lines_of_the_equilibrium():
     def lines(**settings):
-        return {k: v for panel in make(**settings).panels(None) for k, v in panel.lines.items()}
+        panels = GANReport(make(**settings), None).panels()
+        return {k: v for panel in panels for k, v in panel.lines.items()}
 
     assert lines() == {"log 4": math.log(4), "log 2": math.log(2), "1/2": 0.5}
     assert lines(loss="minimax")["$-$log 2"] == -math.log(2)
     assert "log 2" not in lines(feature_matching=True)
     assert "log 4" not in lines(loss="wgan-gp")
-
-
-def test_what_is_to_be_reproduced():
-    assert isinstance(reproduce()["settings"], Settings)

@@ -1,14 +1,20 @@
-"""What every family shares: which pixels it takes, what it draws, and how it is shown."""
+"""What every family shares: the pixels it takes, its samples, and how little it must define."""
 
 import numpy as np
 import pytest
 
 from autograd import Tensor, nn
 from models import pictures
-from models.data import Dataset
+from models.cli import main
+from models.data import PIXELS, Dataset
+from models.data.dataset import in_form
 from models.data.ring import ring
 from models.errors import UsageError
-from models.families import FAMILIES
+from models.families import FAMILIES, Family
+from models.model import Model
+from models.report import Report
+from models.settings import CommonSettings
+from tests.models.bernoulli_mixture import BernoulliMixture, Settings
 
 LEVELS = np.random.default_rng(0).integers(0, 5, (30, 4, 4), dtype=np.uint8)
 DATA = Dataset("noise", 5, LEVELS, LEVELS, np.arange(30) % 3, np.arange(30) % 3)
@@ -22,8 +28,9 @@ SMALL = {
 
 
 def made(family, data=DATA, **changes):
-    settings = FAMILIES[family].settings_type(**SMALL[family] | changes)
-    return FAMILIES[family].for_data(settings, data, np.random.default_rng(0))
+    model = FAMILIES[family].model
+    settings = model.settings_type(**SMALL[family] | changes)
+    return model.for_data(settings, data, np.random.default_rng(0))
 
 
 def entries(model, x):
@@ -31,8 +38,8 @@ def entries(model, x):
     rng = np.random.default_rng(0)
     optimizers = model.optimizers(1)
     yield "update", lambda: model.update(x, rng, 0, None, optimizers)
-    yield "test", lambda: model.test(x, rng)
     yield "evaluate", lambda: model.evaluate(x, rng)
+    yield "thorough", lambda: model.evaluate(x, rng, thorough=True)
     if model.name == "vae":
         yield "bound", lambda: model.bound(x, rng)
         yield "log_prob", lambda: model.log_prob(x, rng, 2)
@@ -45,7 +52,7 @@ def entries(model, x):
 @pytest.mark.parametrize("family", SMALL)
 def test_no_way_in_takes_pixels_out_of_range(family, wrong):
     model = made(family)
-    x = DATA.observe(DATA.train, model.shown, np.random.default_rng(0))
+    x = DATA.observe(DATA.train, model.pixels, np.random.default_rng(0))
     x[3, 5] = wrong
     for name, call in entries(model, x):
         with pytest.raises(ValueError, match=r"pixels from .* they must be in \[0, 1\]"):
@@ -58,37 +65,28 @@ def test_images_of_another_size_are_refused(family):
     with pytest.raises(
         ValueError, match=r"images of \(9,\): this .* is for \(4, 4\), flat \(16,\)"
     ):
-        made(family).test(np.zeros((2, 9), np.float32), np.random.default_rng(0))
+        made(family).evaluate(np.zeros((2, 9), np.float32), np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("family", ["gan", "ddpm"])
 def test_points_may_be_any_finite_numbers(family):
     model = made(family, ring(train=30, test=30))
     x = np.full((30, 2), 7.0, np.float32)
-    model.test(x, np.random.default_rng(0))
+    model.evaluate(x, np.random.default_rng(0))
     x[0, 0] = np.nan
     with pytest.raises(ValueError, match="points from nan to nan: they must be finite"):
-        model.test(x, np.random.default_rng(0))
+        model.evaluate(x, np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("shown", ["fixed", "dynamic", "grey", "dequantised"])
-def test_what_is_measured_is_binary_where_the_model_is_shown_bits(shown):
-    how = "none" if shown in ("grey", "dequantised") else shown
-
-    class Constant(FAMILIES["autoencoder"]):
-        shown = property(lambda self: shown_as)
-
-        def sample(self, n, rng, labels=None):
-            return np.full((n, *self.shape), 0.7, np.float32)
-
-    shown_as = shown
-    settings = Constant.settings_type(**SMALL["autoencoder"] | {"binarisation": how})
-    drawn = Constant.for_data(settings, DATA, np.random.default_rng(0)).draws(3, None)
-    assert set(np.unique(drawn)) == {np.float32(0.7) if how == "none" else np.float32(1)}
+@pytest.mark.parametrize("pixels", PIXELS)
+def test_samples_are_rounded_where_the_pixels_are_binary(pixels):
+    samples = in_form(np.full((3, 4, 4), 0.7, np.float32), pixels)
+    binary = pixels in ("fixed", "dynamic")
+    assert set(np.unique(samples)) == {np.float32(1 if binary else 0.7)}
 
 
 @pytest.mark.parametrize("family", SMALL)
-def test_a_class_is_asked_only_of_who_can_have_one(family):
+def test_an_unconditional_model_has_no_classes(family):
     model = made(family)
     advice = "train one with --set conditional=yes"
     if family in ("vae", "autoencoder"):
@@ -114,7 +112,41 @@ def test_one_test_image_is_enough_and_all_may_be_black(family, black):
     levels = np.zeros_like(LEVELS) if black else LEVELS
     data = Dataset("few", 5, levels, levels[:1])
     model, rng = made(family, data), np.random.default_rng(0)
-    test = data.observe(data.test, model.shown, rng)
-    assert all(np.isfinite(numbers).all() for numbers in model.evaluate(test, rng).values())
-    for figure in model.draw(data, test, rng).values():
+    test = data.observe(data.test, model.pixels, rng)
+    assert all(
+        np.isfinite(numbers).all() for numbers in model.evaluate(test, rng, thorough=True).values()
+    )
+    for figure in FAMILIES[family].report(model, data).pictures(test, rng).values():
         assert pictures.to_bytes(figure, ".png").startswith(b"\x89PNG")
+
+
+def test_a_family_is_one_file_and_one_line_that_registers_it(tmp_path, monkeypatch, capsys):
+    """It trains, resumes, evaluates, samples and is compared, with a report by default."""
+    monkeypatch.setitem(FAMILIES, "mixture", Family(BernoulliMixture))
+    run, short = tmp_path / "run", ["--limit", "300", "--set", "batch=50"]
+    assert main(["train", "mixture", "--out", str(run), "--epochs", "8", *short]) == 0
+    printed = capsys.readouterr().out
+    assert "-log p(x)" in printed and "the baseline, beaten by" in printed
+    assert {path.name for path in run.glob("*.png")} == {"samples.png", "curves.png"}
+    assert main(["train", "mixture", "--resume", str(run), "--epochs", "9"]) == 0
+    assert main(["sample", str(run), "-n", "4"]) == 0
+    page = tmp_path / "page.html"
+    assert main(["compare", str(run), "-n", "100", "--out", str(page)]) == 0
+    assert main(["train", "mixture", "--set", "components=0"]) == 2
+    assert capsys.readouterr().err.endswith("components=0: must be 1 to 1e+09\n")
+
+
+def test_a_family_without_a_likelihood_reports_its_loss():
+    class Lossy(BernoulliMixture):
+        likelihood = ""
+        evaluate = Model.evaluate
+
+    model = Lossy.for_data(Settings(), DATA, np.random.default_rng(0))
+    x = DATA.observe(DATA.test, "fixed", np.random.default_rng(0))
+    numbers = model.evaluate(x, np.random.default_rng(0))
+    report = Report(model, DATA)
+    assert report.rows({"loss": 3.0}) == [("loss", 3.0, "")]
+    assert numbers["loss"].shape == (len(x),)
+    assert [panel.title for panel in report.panels()] == ["loss"]
+    with pytest.raises(NotImplementedError, match="neither `loss` nor its own `update`"):
+        Model(CommonSettings(), (4, 4), 2, np.random.default_rng(0)).loss(x, None)

@@ -1,4 +1,4 @@
-"""The PixelCNN: what a pixel may see, that its probabilities are some, and how it draws."""
+"""The PixelCNN: what a pixel may see, that its probabilities are some, and how it samples."""
 
 import dataclasses
 import itertools
@@ -12,18 +12,20 @@ from hypothesis import strategies as st
 from autograd import check, no_grad
 from models.autoregressive import raster
 from models.autoregressive.networks import NETWORKS
-from models.autoregressive.pixelcnn import CHUNK, DEFAULTS, PixelCNN, Settings, reproduce
+from models.autoregressive.pixelcnn import IMAGES_PER_BATCH, PixelCNN
+from models.autoregressive.pixelcnn_report import PixelCNNReport
+from models.autoregressive.pixelcnn_settings import DEFAULTS, Settings
 from models.data import Dataset
 from models.errors import UsageError
 
-TINY = Settings(first=5, channels=6, blocks=2, binarisation="fixed")
+TINY = Settings(kernel_size=5, channels=6, blocks=2, pixels="fixed")
 both_kinds = pytest.mark.parametrize("kind", NETWORKS)
 
 
 def make(kind="plain", shape=(5, 4), levels=2, classes=0, seed=0, **changes):
     """A small model with random biases, those of the classes too, which start from 0."""
-    how = "fixed" if levels == 2 else "none"
-    s = dataclasses.replace(TINY, kind=kind, binarisation=how, conditional=classes > 0, **changes)
+    pixels = "fixed" if levels == 2 else "grey"
+    s = dataclasses.replace(TINY, kind=kind, pixels=pixels, conditional=classes > 0, **changes)
     rng = np.random.default_rng(seed)
     model = PixelCNN(s, shape, levels, rng, classes)
     for parameter in model.parameters().values():
@@ -78,7 +80,7 @@ def test_a_first_mask_that_lets_the_centre_through_leaks(kind):
 
 
 def test_a_vertical_stack_that_sees_its_own_row_leaks():
-    model = make("gated", shape=(6, 7), first=3)
+    model = make("gated", shape=(6, 7), kernel_size=3)
     first, second, _ = model.network.layers
     first.vertical.options["mask"] = second.vertical.options["mask"]
     assert leaks(model)
@@ -88,8 +90,10 @@ def test_a_plain_network_has_a_blind_spot_and_a_gated_one_has_none():
     """Plain: one pixel further right is seen only one row further up, with 3x3 throughout."""
     shape = height, width = 5, 7
     before = np.tri(height * width, k=-1, dtype=bool)
-    np.testing.assert_array_equal(dependences(make("gated", shape, first=3, blocks=8)), before)
-    seen = dependences(make("plain", shape, first=3, blocks=8))
+    np.testing.assert_array_equal(
+        dependences(make("gated", shape, kernel_size=3, blocks=8)), before
+    )
+    seen = dependences(make("plain", shape, kernel_size=3, blocks=8))
     for place, (row, column) in enumerate(itertools.product(range(height), range(width))):
         i, j = np.indices(shape)
         blind = (i < row) & (j - column > row - i)
@@ -138,7 +142,7 @@ def test_log_prob_is_the_sum_over_pixels_of_what_each_is_given_those_before(kind
 
 def test_chunks_change_no_number():
     model = make(shape=(3, 3), classes=4)
-    x = images(2 * CHUNK + 7, (3, 3), 2).reshape(-1, 9)
+    x = images(2 * IMAGES_PER_BATCH + 7, (3, 3), 2).reshape(-1, 9)
     labels = np.arange(len(x)) % 4
     found = model.log_prob(x, labels)
     np.testing.assert_array_equal(found[-9:], model.log_prob(x[-9:], labels[-9:]))
@@ -152,7 +156,7 @@ def test_chunks_change_no_number():
 @both_kinds
 @pytest.mark.parametrize("levels", [2, 3])
 def test_gradient_of_the_loss(kind, levels):
-    model = in_float64(make(kind, (3, 3), levels, classes=2, channels=4, blocks=1, first=3))
+    model = in_float64(make(kind, (3, 3), levels, classes=2, channels=4, blocks=1, kernel_size=3))
     x, labels = images(4, (3, 3), levels).reshape(4, -1).astype(float), np.array([0, 1, 1, 0])
     names = list(model.parameters())
 
@@ -171,7 +175,7 @@ def test_gradient_of_the_loss(kind, levels):
 # Drawing
 
 
-def drawn_both_ways(model, known, start, labels, seed):
+def sampled_both_ways(model, known, start, labels, seed):
     """By pieces and by the definition, from the same noise."""
     found = start.copy(), start.copy()
     u = np.random.default_rng(seed).random(start.shape, np.float32)
@@ -184,11 +188,11 @@ def drawn_both_ways(model, known, start, labels, seed):
 @pytest.mark.parametrize(("levels", "classes"), [(2, 0), (2, 3), (7, 0), (7, 3)])
 def test_pieces_draw_what_the_definition_draws(kind, levels, classes):
     """To the last bit, or now and then one seed would give another image."""
-    model = make(kind, (7, 6), levels, classes, first=5)
+    model = make(kind, (7, 6), levels, classes, kernel_size=5)
     labels = model.classes_of(4, None)
     several = set()
     for seed in range(4):
-        a, b = drawn_both_ways(model, 0, np.zeros((4, 7, 6), np.float32), labels, seed)
+        a, b = sampled_both_ways(model, 0, np.zeros((4, 7, 6), np.float32), labels, seed)
         np.testing.assert_array_equal(a, b)
         several.add(a.tobytes())
     assert len(several) == 4
@@ -200,19 +204,22 @@ def test_pieces_draw_what_the_definition_draws(kind, levels, classes):
     shape=st.tuples(st.integers(1, 6), st.integers(1, 6)),
     levels=st.sampled_from([2, 3]),
     n=st.integers(1, 3),
-    first=st.sampled_from([3, 5, 7]),
+    kernel_size=st.sampled_from([3, 5, 7]),
     data=st.data(),
 )
-def test_completing_keeps_what_is_known(kind, shape, levels, n, first, data):
+def test_completing_keeps_what_is_known(kind, shape, levels, n, kernel_size, data):
     known = data.draw(st.integers(0, shape[0]))
-    model, given_images = make(kind, shape, levels, first=first), images(n, shape, levels)
+    model, given_images = (
+        make(kind, shape, levels, kernel_size=kernel_size),
+        images(n, shape, levels),
+    )
     before = given_images.copy()
     completed = model.complete(given_images, known, np.random.default_rng(3))
     np.testing.assert_array_equal(given_images, before)
     np.testing.assert_array_equal(completed[:, :known], given_images[:, :known])
     assert set(np.rint(completed.ravel() * (levels - 1))) <= set(range(levels))
     start = np.where(np.arange(shape[0])[:, None] < known, given_images, 0)
-    _, expected = drawn_both_ways(model, known, start, None, 3)
+    _, expected = sampled_both_ways(model, known, start, None, 3)
     np.testing.assert_array_equal(completed, expected)
 
 
@@ -221,7 +228,7 @@ def test_completing_keeps_what_is_known(kind, shape, levels, n, first, data):
 def test_samples_have_the_probabilities_of_the_model(kind, levels):
     """Of two pixels: each image as often as log_prob says, within 5 standard deviations."""
     shape, n = (1, 2), 4000
-    model = make(kind, shape, levels, first=3)
+    model = make(kind, shape, levels, kernel_size=3)
     drawn = model.sample(n, np.random.default_rng(0)).reshape(n, -1)
     for x in every_image(shape, levels):
         p = math.exp(model.log_prob(x[None].astype(np.float32))[0])
@@ -309,7 +316,7 @@ def test_it_learns_stripes():
     for _ in range(200):
         x = rng.integers(0, 2, (32, 4, 1)).repeat(4, axis=2).reshape(32, -1).astype(np.float32)
         model.update(x, rng, 0, None, optimizers)
-    assert 4 * math.log(2) - 0.3 < model.test(x, rng)["nll"].mean() < 4 * math.log(2) + 0.3
+    assert 4 * math.log(2) - 0.3 < model.evaluate(x, rng)["nll"].mean() < 4 * math.log(2) + 0.3
 
 
 @pytest.mark.parametrize(("kind", "classes"), [("plain", 0), ("gated", 3)])
@@ -321,30 +328,28 @@ def test_pictures_and_report(kind, classes):
     model = PixelCNN.for_data(s, data, np.random.default_rng(0))
     assert (model.classes, model.levels) == (classes, 2)
     rng = np.random.default_rng(0)
-    test = data.observe(data.test, model.shown, rng)
-    assert list(model.draw(data, test, rng)) == ["samples", "completions", "receptive_field"]
-    (row,) = model.report({"nll": 30 * math.log(2)})
+    test = data.observe(data.test, model.pixels, rng)
+    report = PixelCNNReport(model, data)
+    assert list(report.pictures(test, rng)) == ["samples", "completions", "receptive_field"]
+    (row,) = report.rows({"nll": 30 * math.log(2)})
     assert (row.value, row.remark) == (30 * math.log(2), "(1.000 bits/dim, exact)")
-    (panel,) = model.panels(20.0)
+    (panel,) = report.panels()
     assert (panel.train, panel.test) == ({"loss": "train"}, {"nll": "test"})
-    assert panel.lines == {"factorised model 20.00": 20.0} and model.panels(None)[0].lines == {}
+    assert panel.lines == {f"factorised model {report.baseline:.2f}": report.baseline}
 
 
 @pytest.mark.parametrize(
-    ("how", "levels", "outputs"), [("fixed", 2, 1), ("dynamic", 2, 1), ("none", 17, 17)]
+    ("pixels", "levels", "outputs"), [("fixed", 2, 1), ("dynamic", 2, 1), ("grey", 17, 17)]
 )
-def test_binarised_images_have_two_levels_whatever_the_data_have(how, levels, outputs):
-    s = dataclasses.replace(TINY, binarisation=how)
+def test_binarised_images_have_two_levels_whatever_the_data_have(pixels, levels, outputs):
+    s = dataclasses.replace(TINY, pixels=pixels)
     model = PixelCNN(s, (3, 3), 17, np.random.default_rng(0))
     assert model.levels == levels
     assert model.logits(np.zeros((1, 1, 3, 3), np.float32)).shape == (1, outputs, 3, 3)
 
 
-def test_reproduce():
-    published = reproduce()
-    assert (published["nll"], published["data"]) == (81.30, "binarized-mnist")
-    assert published["settings"] is DEFAULTS["binarized-mnist"]
-    assert published["settings"].binarisation == "fixed"
+def test_the_published_setting_is_of_fixed_pixels():
+    assert DEFAULTS["binarized-mnist"].pixels == "fixed"
 
 
 NOISE = np.full((2, 20), 0.5, np.float32)
@@ -390,11 +395,11 @@ def test_bad_completions(start, known, message):
     ("change", "message"),
     [
         ({"kind": "diagonal"}, "kind=diagonal: choose one of plain, gated"),
-        ({"first": 4}, "first=4"),
-        ({"first": 1}, "first=1"),
+        ({"kernel_size": 4}, "kernel_size=4"),
+        ({"kernel_size": 1}, "kernel_size=1"),
         ({"channels": 7}, "channels=7"),
         ({"blocks": 0}, "blocks=0"),
-        ({"binarisation": "some"}, "binarisation=some"),
+        ({"pixels": "some"}, "pixels=some"),
     ],
 )
 def test_bad_settings(change, message):

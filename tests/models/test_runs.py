@@ -265,23 +265,28 @@ def test_what_blew_up_is_named_and_the_last_good_checkpoint_stays(whole, tmp_pat
 @pytest.mark.parametrize("conditional", [False, True])
 def test_fewer_samples_of_a_seed_are_the_first_of_more(name, conditional, monkeypatch):
     """Through chunks too; but for rounding, since BLAS adds otherwise for other sizes."""
-    monkeypatch.setattr(ddpm, "AT_A_TIME", 5)
-    monkeypatch.setattr(pixelcnn, "DRAWN", 5)
-    family, data = FAMILIES[name], load("digits")
+    monkeypatch.setattr(ddpm, "SAMPLES_PER_BATCH", 5)
+    monkeypatch.setattr(pixelcnn, "SAMPLES_PER_BATCH", 5)
+    family, data = FAMILIES[name].model, load("digits")
     settings = family.defaults["digits"]
     if conditional and not hasattr(settings, "conditional"):
         settings = dataclasses.replace(
-            settings, binarisation="none", **({"decoder": "gaussian"} if name == "vae" else {})
+            settings,
+            **(
+                {"decoder": "gaussian", "pixels": "dequantised"}
+                if name == "vae"
+                else {"pixels": "grey"}
+            ),
         )
     elif conditional:
         settings = dataclasses.replace(settings, conditional=True)
     if name == "ddpm":
         settings = dataclasses.replace(settings, T=6, sampling_steps=0)
     model = family.for_data(settings, data, np.random.default_rng(0))
-    for draw in (model.sample, model.draws):
-        many = draw(12, np.random.default_rng(3))
+    for sample in (model.sample, model.sample_means):
+        many = sample(12, np.random.default_rng(3))
         for n in (1, 4, 7, 11):
-            few = draw(n, np.random.default_rng(3))
+            few = sample(n, np.random.default_rng(3))
             np.testing.assert_allclose(few, many[:n], atol=1e-5)
 
 
@@ -289,7 +294,7 @@ def test_a_run_without_a_line_has_curves(whole, tmp_path):
     """Frames without a line in them."""
     directory = shutil.copytree(whole / "1", tmp_path / "run")
     (directory / "metrics.jsonl").unlink()
-    assert Run.open(directory).draw()[-1].name == "curves.png"
+    assert Run.open(directory).make_pictures()[-1].name == "curves.png"
 
 
 def test_a_folder_of_data_that_is_gone_does_not_matter_to_digits(tmp_path, monkeypatch):

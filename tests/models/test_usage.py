@@ -41,7 +41,7 @@ def command_lines():
     for setting in ("beta", "learning_rate", "anneal_epochs"):
         others = ["", " ", "1_0", ARABIC, DIGITS_20, "nan", "inf", "x", "1,5"]
         yield from ([*TRAIN, "--set", f"{setting}={text}"] for text in others)
-    for setting in ("activation", "decoder", "binarisation"):
+    for setting in ("activation", "decoder", "pixels"):
         yield from ([*TRAIN, "--set", f"{setting}={text}"] for text in texts)
     yield from (["train", "gan", "--set", f"conditional={text}"] for text in texts)
     yield from ([*TRAIN, "--set", text] for text in ["", "=", "==", "=3", "latent", LONG, "a b=1"])

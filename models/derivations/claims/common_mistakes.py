@@ -154,7 +154,9 @@ def a_plain_pixelcnn_has_a_blind_spot(
     yield "closed form", formula(r)
 
     def visible(kind: str) -> int:
-        settings = pixelcnn.Settings(kind, first=3, channels=8, blocks=r - 1, binarisation="fixed")
+        settings = pixelcnn.Settings(
+            kind=kind, kernel_size=3, channels=8, blocks=r - 1, pixels="fixed"
+        )
         size, rng = 2 * r + 1, np.random.default_rng(0)
         model = pixelcnn.PixelCNN(settings, (size, size), 2, rng)
         return int(np.count_nonzero(model.dependence(rng.random((8, size, size)), r, r)))
@@ -225,7 +227,7 @@ def bce_on_grey_has_a_floor(
 def squared_error_fixes_sigma(formula: float = 0.5) -> Routes:
     """The squared error is the likelihood of a Gaussian with one choice of sigma: sigma^2 = 1/2."""
     rng = np.random.default_rng(0)
-    settings = vae.Settings(hidden=(4,), latent=2, decoder="gaussian", binarisation="none")
+    settings = vae.Settings(hidden=(4,), latent=2, decoder="gaussian", pixels="dequantised")
     model = vae.VAE(settings, (2, 2), 17, rng)
     model.log_sigma.data[...] = math.log(formula) / 2
     x = rng.random((3, 4), np.float32)
@@ -297,7 +299,7 @@ def a_plain_autoencoder_is_deterministic(
     x = np.repeat(rng.integers(0, 2, (1, 6)).astype(np.float32), n, axis=0)
     settings = autoencoder.Settings(kind="plain", hidden=(4,), latent=1)
     plain = autoencoder.Autoencoder(settings, (2, 3), 2, rng)
-    model = vae.VAE(vae.Settings(hidden=(4,), latent=1, binarisation="fixed"), (2, 3), 2, rng)
+    model = vae.VAE(vae.Settings(hidden=(4,), latent=1, pixels="fixed"), (2, 3), 2, rng)
     mu, logvar = model.encode(x)
     yield "closed form", formula(np.exp(logvar.data[0, 0].item()))
     z = reparameterize(mu, logvar, seed=0)[0].data.ravel().astype(float)

@@ -11,7 +11,7 @@ import kernels
 from models.derivations.claim import Formula, Routes, claim
 from models.derivations.claims.diffusion import DIFFUSION, posterior
 from models.diffusion.ddpm import DDPM, Settings
-from models.diffusion.gaussian_diffusion import Diffusion, log_mass
+from models.diffusion.gaussian_diffusion import GaussianDiffusion, log_mass
 
 X_0 = np.array([2.0, -1.5, 0.5])
 
@@ -103,8 +103,8 @@ def step_term(formula: Formula = _error_weight) -> Routes:
     on_x_0, on_x_t, sigma2 = diffusion.posterior(t, t - 1)
     yield "closed form", 3 * formula(diffusion.beta[2], diffusion.alpha_bar[2], sigma2.item())
     x_0, eps = np.array([[1.0, -0.3, 0.2]]), np.array([[1.5, -0.5, 0.2]])
-    x_t = diffusion.mix(x_0, eps, t)
-    predicted = diffusion.image("epsilon", eps - np.array([1.0, -1.0, 1.0]), x_t, t)
+    x_t = diffusion.q_sample(x_0, eps, t)
+    predicted = diffusion.x_0_from("epsilon", eps - np.array([1.0, -1.0, 1.0]), x_t, t)
     mean, predicted = (on_x_0 * x + on_x_t * x_t for x in (x_0, predicted))
     yield "KL of the posteriors' means, our kernel", _kl(mean, predicted, sigma2.item())
     n = 50_000
@@ -116,7 +116,7 @@ def step_term(formula: Formula = _error_weight) -> Routes:
 @claim(
     r"L_{t-1} = \frac{1}{2} (\frac{\mathrm{SNR}_{t-1}}{\mathrm{SNR}_t} - 1) "
     r"\|\epsilon - \hat\epsilon\|^2, \quad \mathrm{SNR}_t = \frac{\bar\alpha_t}{1 - \bar\alpha_t}",
-    source="Kingma et al. 2021, Variational Diffusion Models; Ho et al. 2020, eq. 12",
+    source="Kingma et al. 2021, Variational GaussianDiffusion Models; Ho et al. 2020, eq. 12",
     given="sigma_t^2 of the posterior; the weights at t = 2, 10, 100, 500 and 1000",
     tolerance=1e-9,
     because="1 - abar_t is exact; the quotient of two SNRs loses 2 of 16 digits",
@@ -138,11 +138,11 @@ def eps_loss_is_a_weighted_bound(
     weights = _error_weight(DIFFUSION.beta[t], DIFFUSION.alpha_bar[t], sigma2)
     yield "eq. 12", weights
     # An error of 1 in eps moves the predicted x_0, and this moves the mean of x_{t-1}.
-    moved = on_x_0 * DIFFUSION.image("epsilon", np.ones((5, 1)), np.zeros((5, 1)), t)[:, 0]
+    moved = on_x_0 * DIFFUSION.x_0_from("epsilon", np.ones((5, 1)), np.zeros((5, 1)), t)[:, 0]
     yield "KL, our kernel", [_kl(m, 0.0, v) for m, v in zip(moved, sigma2)]
 
 
-def _terms(diffusion: Diffusion, sigma2: np.ndarray, x_0: np.ndarray) -> list[float]:
+def _terms(diffusion: GaussianDiffusion, sigma2: np.ndarray, x_0: np.ndarray) -> list[float]:
     """L_T, the sum of all L_{t-1}, and L_0, for p(x_{t-1}|x_t) = N(sqrt(alpha_t) x_t, sigma2_t)."""
     abar, squares, dims = diffusion.alpha_bar, x_0 @ x_0, len(x_0)
     prior = (abar[-1] * squares - dims * (abar[-1] + math.log(1 - abar[-1]))) / 2
@@ -161,7 +161,7 @@ def _terms(diffusion: Diffusion, sigma2: np.ndarray, x_0: np.ndarray) -> list[fl
     return [prior, steps, (gap / sigma2[1] + dims * math.log(2 * math.pi * sigma2[1])) / 2]
 
 
-def _variances(diffusion: Diffusion, kind: str) -> np.ndarray:
+def _variances(diffusion: GaussianDiffusion, kind: str) -> np.ndarray:
     """sigma_t^2 of the step back, (T + 1,)."""
     t = np.arange(1, diffusion.steps + 1)
     return np.concatenate([[0.0], diffusion.variance(kind, t, t - 1)])

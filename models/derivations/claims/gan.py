@@ -10,6 +10,7 @@ from scipy import integrate, optimize, special, stats
 
 from autograd import Tensor, bce_with_logits, grad, norm
 from models.adversarial.gan import GAN, Settings
+from models.adversarial.losses import LOSSES
 from models.adversarial.networks import Discriminator
 from models.derivations.claim import Formula, Routes, claim
 
@@ -163,15 +164,16 @@ def equilibrium_losses(
     yield "closed form: L_D, L_G, L_G of minimax, slope of L_D", formula()
     rng = np.random.default_rng(0)
     x = rng.standard_normal((64, 2)).astype(np.float32)  # data, and samples like them
-    model, minimax = make_gan(loss="non-saturating"), make_gan(loss="minimax")
+    model = make_gan(loss="non-saturating")
     tensors = model.discriminator.tensors()
     weight, bias = tensors["output.weight"], tensors["output.bias"]
     weight.data[...] = bias.data[...] = 0  # so every logit is 0
     loss, _ = model.discriminator_loss(x, x, None, rng)
     scores = model.discriminator(x)
-    fooled = [player.fooling(scores).mean().item() for player in (model, minimax)]
+    pairs = LOSSES["non-saturating"], LOSSES["minimax"]
+    of_g = [pair.generator(scores).mean().item() for pair in pairs]
     slope = norm(grad(loss, weight)).item()
-    yield "our GAN, with an output layer of zeros", [loss.item(), *fooled, slope]
+    yield "our GAN, with an output layer of zeros", [loss.item(), *of_g, slope]
     d = 0.5
     by_hand = [-math.log(d) - math.log(1 - d), -math.log(d), math.log(1 - d)]
     # The slope of L_D is -(1 - D) for the logit of data and D for that of samples; they cancel.
@@ -206,7 +208,7 @@ def saturation(formula: Formula = _generator_slopes) -> Routes:
     """Where D recognises a sample, the minimax gradient vanishes and the other one is largest."""
     s, h = np.array([-12.0, -6.0, -2.0, 0.0, 3.0]), 1e-4
     yield "closed form", formula(s)
-    losses = [make_gan(loss=loss).fooling for loss in ("minimax", "non-saturating")]
+    losses = [LOSSES[name].generator for name in ("minimax", "non-saturating")]
     logits = Tensor(s, requires_grad=True)
     yield (
         "the losses of our GAN, by our engine",
@@ -273,7 +275,7 @@ def what_the_generator_descends(
         np.ones(n), requires_grad=True
     )  # one for each sample, so each has its own gradient
     slopes = [
-        grad(make_gan(loss=loss).fooling(logit(each_theta + sigma * z)).sum(), each_theta).data
+        grad(LOSSES[loss].generator(logit(each_theta + sigma * z)).sum(), each_theta).data
         for loss in ("non-saturating", "minimax")
     ]
     yield "through the generator, by our engine", np.mean(slopes, 1), stats.sem(slopes, axis=1)

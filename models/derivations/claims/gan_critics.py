@@ -4,7 +4,8 @@ import numpy as np
 from scipy import optimize
 
 from autograd import Tensor, grad, nn, norm, tanh
-from models.adversarial.networks import SpectralNorm
+from models.adversarial import cures
+from models.adversarial.cures import SpectralNorm
 from models.derivations.claim import Formula, Routes, claim
 from models.derivations.claims.gan import make_gan
 
@@ -29,7 +30,10 @@ def gradient_penalty(formula: Formula = lambda k: (k - 1) ** 2) -> Routes:
     yield "closed form", formula(k)
     points = Tensor(x, requires_grad=True)
     models = [make_gan(lambda x, c=c: c * norm(x, axis=1), loss="wgan-gp") for c in k]
-    yield "our GAN", [model.gradient_penalty(points).item() for model in models]
+    yield (
+        "our GAN",
+        [cures.gradient_penalty(model.discriminator, points).item() for model in models],
+    )
     steps = h * np.eye(2)[:, None]
     across = np.linalg.norm(x + steps, axis=2) - np.linalg.norm(x - steps, axis=2)
     slope = np.linalg.norm(across / (2 * h), axis=0)  # of |x|
@@ -68,7 +72,7 @@ def gradient_of_the_penalty(
     yield "by hand", formula(w, x).mean(0)
     weight = Tensor(w, requires_grad=True)
     model = make_gan(lambda x: tanh(x @ weight), loss="wgan-gp")
-    penalty = model.gradient_penalty(Tensor(x, requires_grad=True))
+    penalty = cures.gradient_penalty(model.discriminator, Tensor(x, requires_grad=True))
     yield "our GAN, differentiated twice", grad(penalty, weight).data
 
     def value(w: np.ndarray) -> float:

@@ -47,7 +47,7 @@ def one_sign_for_the_loss(
     formula: Formula = lambda reconstruction, kl: reconstruction + kl,
 ) -> Routes:
     """Both signs of L are in use; here the loss and the reported bound are both -ELBO."""
-    settings = vae.Settings(hidden=(4,), latent=2, binarisation="fixed")
+    settings = vae.Settings(hidden=(4,), latent=2, pixels="fixed")
     model = vae.VAE(settings, (2, 3), 2, np.random.default_rng(0))
     x = np.random.default_rng(1).integers(0, 2, (3, 6)).astype(np.float32)
     loss, parts = model.loss(x, np.random.default_rng(2))

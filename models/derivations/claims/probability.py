@@ -125,7 +125,7 @@ def _product_of_conditionals(p: np.ndarray, given: Callable) -> np.ndarray:
 def chain_rule_of_probability(formula: Formula = range) -> Routes:
     """A joint probability is the product of conditionals, each given the pixels before it."""
     rng = np.random.default_rng(0)
-    model = PixelCNN(PixelCNNSettings(first=3, channels=8, blocks=1), (2, 2), 2, rng)
+    model = PixelCNN(PixelCNNSettings(kernel_size=3, channels=8, blocks=1), (2, 2), 2, rng)
     for weight in model.parameters().values():
         weight.data *= 2  # further from uniform
     images = np.array(list(itertools.product([0.0, 1.0], repeat=4)), np.float32)

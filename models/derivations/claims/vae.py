@@ -38,7 +38,7 @@ def _posterior(w: float, sigma: float) -> tuple[float, float]:
 
 def _linear_vae() -> VAE:
     """Our VAE as the linear model, with q(z|x) = N(Q_MU, Q_SIGMA^2) for every x."""
-    settings = Settings(hidden=(2,), latent=1, decoder="gaussian", binarisation="none")
+    settings = Settings(hidden=(2,), latent=1, decoder="gaussian", pixels="dequantised")
     vae = VAE(settings, (1, 1), 1, np.random.default_rng(0))
     numbers = {
         "mu.bias": [Q_MU],

@@ -134,7 +134,7 @@ def squared_error_is_a_gaussian(
 ) -> Routes:
     """Up to a constant, the squared error is -log p(x|z) of a Gaussian with sigma^2 = 1/2."""
     x = np.array([0.1, 0.9, 0.4, 0.7])
-    settings = Settings(hidden=(3,), latent=2, decoder="gaussian", binarisation="none")
+    settings = Settings(hidden=(3,), latent=2, decoder="gaussian", pixels="dequantised")
     vae = VAE(settings, (2, 2), 1, np.random.default_rng(0))
     vae.log_sigma.data[...] = np.log(0.5) / 2
     z = np.array([[0.5, -1.0]], np.float32)
