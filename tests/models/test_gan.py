@@ -161,8 +161,8 @@ def test_unrolled_by_nothing_is_plain(changes):
         fake = model.generator(batch(4, 3, seed=2))
         loss = model.generator_loss(fake, x, None, rng)
         slopes.append(grad(loss, list(model.generator.parameters().values())))
-    for plain, unrolled in zip(*slopes):
-        np.testing.assert_allclose(unrolled.data, plain.data, rtol=1e-6)
+    for plain, looked_ahead in zip(*slopes):
+        np.testing.assert_allclose(looked_ahead.data, plain.data, rtol=1e-6)
 
 
 def test_unrolled_steps_are_those_of_gradient_descent_and_undone():

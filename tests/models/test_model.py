@@ -113,9 +113,8 @@ def test_one_test_image_is_enough_and_all_may_be_black(family, black):
     data = Dataset("few", 5, levels, levels[:1])
     model, rng = made(family, data), np.random.default_rng(0)
     test = data.observe(data.test, model.pixels, rng)
-    assert all(
-        np.isfinite(numbers).all() for numbers in model.evaluate(test, rng, thorough=True).values()
-    )
+    numbers = model.evaluate(test, rng, thorough=True)
+    assert all(np.isfinite(values).all() for values in numbers.values())
     for figure in FAMILIES[family].report(model, data).pictures(test, rng).values():
         assert pictures.to_bytes(figure, ".png").startswith(b"\x89PNG")
 
