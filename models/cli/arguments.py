@@ -1,20 +1,18 @@
-"""The arguments of the command line: what each command takes, and how a setting is written."""
+"""The arguments that each command takes."""
 
 import argparse
-import dataclasses
-import re
 import reprlib
-import shlex
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 from autograd.array import DEVICES
+from models.cli.assignments import settings_help, whole_number
 from models.data import DATASETS
 from models.errors import UsageError
 from models.families import FAMILIES
-from models.settings import MAX_SETTING, declarations
+from models.settings import MAX_SETTING
 
 MAX_SEED = 2**64 - 1
 
@@ -55,7 +53,7 @@ def parser() -> Parser:
     train = commands.add_parser(
         "train",
         help="train a model; writes numbers, pictures and a checkpoint to a directory",
-        epilog=_settings_help(),
+        epilog=settings_help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = train.add_argument
@@ -143,24 +141,29 @@ def parser() -> Parser:
     return parser
 
 
-def _whole_number(text: str) -> int:
-    """An int of the digits 0 to 9 only; `int` also reads those of other scripts, and 1_000."""
-    if not re.fullmatch(r"[+-]?[0-9]{1,20}", text):
-        raise ValueError(text)
-    return int(text)
-
-
 def _whole(least: int, most: float = MAX_SETTING) -> Callable[[str], int]:
     """A parser of whole numbers within these bounds."""
 
     def read(text: str) -> int:
         with suppress(ValueError):
-            if least <= (number := _whole_number(text)) <= most:
+            if least <= (number := whole_number(text)) <= most:
                 return number
         what = f"a whole number from {least} to {most:g}"
         raise argparse.ArgumentTypeError(f"{reprlib.repr(text)} is not {what}")
 
     return read
+
+
+def _when(text: str) -> str | int:
+    """A parser of --pictures."""
+    if text in ("auto", "no", "end"):
+        return text
+    with suppress(ValueError):
+        if 1 <= (epochs := whole_number(text)) <= MAX_SETTING:
+            return epochs
+    raise argparse.ArgumentTypeError(
+        f"{reprlib.repr(text)} is not auto, no, end or a number of epochs"
+    )
 
 
 SHARED: dict[str, dict[str, Any]] = {
@@ -192,81 +195,3 @@ SHARED: dict[str, dict[str, Any]] = {
 def _add_shared(command: Parser, *names: str) -> None:
     for name in names:
         command.add_argument(name, **SHARED[name])
-
-
-def _settings_help() -> str:
-    lines = ["settings (--set KEY=VALUE), with their defaults in brackets:"]
-    for family, (model, _) in FAMILIES.items():
-        lines += ["", f"{family}:"]
-        default = model.settings_type()
-        for name, declared in declarations(model.settings_type).items():
-            value = getattr(default, name)
-            others = [
-                f"; {data}: {_as_text(getattr(settings, name))}"
-                for data, settings in model.defaults.items()
-                if getattr(settings, name) != value
-            ]
-            choices = f": {', '.join(declared.choices)}" if declared.choices else ""
-            lines.append(
-                f"  {name:20} {declared.meaning}{choices} [{_as_text(value)}{''.join(others)}]"
-            )
-    return "\n".join(lines)
-
-
-def _as_text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _when(text: str) -> str | int:
-    """A parser of --pictures."""
-    if text in ("auto", "no", "end"):
-        return text
-    with suppress(ValueError):
-        if 1 <= (epochs := _whole_number(text)) <= MAX_SETTING:
-            return epochs
-    raise argparse.ArgumentTypeError(
-        f"{reprlib.repr(text)} is not auto, no, end or a number of epochs"
-    )
-
-
-def with_assignments(settings: Any, assignments: Sequence[str], keys: Collection[str]) -> Any:
-    """`settings` with each KEY=VALUE. Raises UsageError for another key or a wrong value."""
-    changes: dict[str, Any] = {}
-    for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        said = f"--set {shlex.quote(assignment)}"
-        if not equals or key not in keys:
-            known = f"KEY=VALUE with a KEY of {', '.join(keys)}" if keys else "a setting it has"
-            raise UsageError(f"{said}: not {known}")
-        parse, kind = KINDS[type(getattr(settings, key))]
-        try:
-            changes[key] = parse(text)
-        except (ValueError, LookupError) as error:
-            raise UsageError(f"{said}: {reprlib.repr(text)} is not {kind}") from error
-    return dataclasses.replace(settings, **changes)
-
-
-def _truth(text: str) -> bool:
-    return {"yes": True, "true": True, "no": False, "false": False}[text.lower()]
-
-
-def _number(text: str) -> float:
-    if not text.isascii() or "_" in text:
-        raise ValueError(text)
-    return float(text)
-
-
-def _whole_numbers(text: str) -> tuple[int, ...]:
-    return tuple(_whole_number(part.strip()) for part in text.split(","))
-
-
-KINDS: dict[type, tuple[Callable[[str], Any], str]] = {
-    bool: (_truth, "yes or no"),
-    int: (_whole_number, "a whole number"),
-    float: (_number, "a number"),
-    str: (str, "text"),
-    tuple: (_whole_numbers, "whole numbers with commas between"),
-}
-"""How the text of a setting is read, by the type of its default."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from models import pictures
-from models.cli.arguments import with_assignments
+from models.cli.assignments import with_assignments
 from models.data import Points
 from models.data.mnist import FILES
 from models.errors import Failure, UsageError
@@ -22,45 +22,46 @@ from models.files import refuse_unless_file
 from models.progress import bar
 from models.report import Row
 from models.settings import declarations
+from models.training.config import Config
 from models.training.locks import refuse_unless_free, release
-from models.training.run import Config, Run
+from models.training.run import Run
 
 MAX_SAMPLES = 2500  # in a picture
 
 
-def _train(options: argparse.Namespace) -> None:
+def train(options: argparse.Namespace) -> None:
     for name in options.models:
         if name not in FAMILIES:
             raise UsageError(f"unknown model {name!r}: choose one of {', '.join(FAMILIES)}")
         if options.models.count(name) > 1:
             raise UsageError(f"{name} is named twice: each model is trained once")
-    several = len(options.models) > 1
-    if options.resume and several:
-        raise UsageError("--resume goes on with one run: name one model")
-    if options.resume:
-        runs = [_resumed(options)]
-    else:
-        data = "digits" if options.data is None else options.data
-        name = f"{'-'.join(options.models)}-{data}-{datetime.now():%Y%m%d-%H%M%S-%f}"
-        out = options.out or Path("runs") / name
-        configs = {m: _config(m, data, options) for m in options.models}
-        paths = {m: out / m if several else out for m in configs}
-        refuse_unless_free(out, inside=paths if several else ())
-        for path in paths.values():
-            refuse_unless_free(path)
-        runs = [Run(config, paths[m]) for m, config in configs.items()]
+    runs = [_resumed(options)] if options.resume else _new_runs(options)
     try:
         for run in runs if not options.resume else ():
             run.begin()
         total, done = sum(run.total_steps for run in runs), sum(run.step for run in runs)
         with bar(" ".join(options.models), total, "step", done) as progress:
-            written = [run.train(progress, options.pictures) for run in runs]
+            paths = [run.train(progress, options.pictures) for run in runs]
     finally:
         for run in runs:
             release(run.lock)
-    for run, made in zip(runs, written):
-        _report(run, run.evaluate())
+    for run, made in zip(runs, paths):
+        _print_report(run, run.evaluate())
         print(*(["pictures:", *made] if made else [run.directory]), sep="\n  ")
+
+
+def _new_runs(options: argparse.Namespace) -> list[Run]:
+    """A run for each model. Raises UsageError if there is something in its directory."""
+    data = "digits" if options.data is None else options.data
+    name = f"{'-'.join(options.models)}-{data}-{datetime.now():%Y%m%d-%H%M%S-%f}"
+    out = options.out or Path("runs") / name
+    several = len(options.models) > 1
+    paths = {model: out / model if several else out for model in options.models}
+    configs = {model: _config(model, data, options) for model in options.models}
+    refuse_unless_free(out, inside=paths if several else ())
+    for path in paths.values():
+        refuse_unless_free(path)
+    return [Run(config, paths[model]) for model, config in configs.items()]
 
 
 def _config(model: str, data: str, options: argparse.Namespace) -> Config:
@@ -69,11 +70,12 @@ def _config(model: str, data: str, options: argparse.Namespace) -> Config:
     settings = with_assignments(defaults, options.set, vars(defaults))
     if options.epochs:
         settings = dataclasses.replace(settings, epochs=options.epochs)
+    folder = os.environ.get("CHAINRULE_DATA")
     return Config(
         settings,
         model=model,
         data=data,
-        data_dir=_data_dir(options, data) or _resolved(os.environ.get("CHAINRULE_DATA")),
+        data_dir=_data_dir(options, data, str(Path(folder).resolve()) if folder else None),
         seed=options.seed or 0,
         device=options.device or "cpu",
         steps=options.steps,
@@ -82,85 +84,83 @@ def _config(model: str, data: str, options: argparse.Namespace) -> Config:
 
 
 def _resumed(options: argparse.Namespace) -> Run:
-    fixed = {"--data": options.data, "--seed": options.seed, "--out": options.out}
-    fixed["--limit"] = options.limit
-    fixed["--set"] = options.set or None
+    if len(options.models) > 1:
+        raise UsageError("--resume continues one run: name one model")
+    fixed = {
+        "--data": options.data,
+        "--seed": options.seed,
+        "--out": options.out,
+        "--limit": options.limit,
+        "--set": options.set or None,
+    }
     if given := [flag for flag, value in fixed.items() if value is not None]:
         raise UsageError(f"--resume keeps the run's own settings: leave out {', '.join(given)}")
     config = Config.read(options.resume)
     if options.models != [config.model]:
         raise UsageError(f"{options.resume} is a run of {config.model}, not {options.models[0]}")
-    changes: dict[str, Any] = {}
-    if options.device:
-        changes["device"] = options.device
-    if options.data_dir is not None:
-        changes["data_dir"] = _data_dir(options, config.data)
-    if options.steps:
-        changes["steps"] = options.steps
+    changes = {
+        "device": options.device or config.device,
+        "data_dir": _data_dir(options, config.data, config.data_dir),
+        "steps": options.steps or config.steps,
+    }
     if options.epochs:
         changes["steps"] = None
         changes["settings"] = dataclasses.replace(config.settings, epochs=options.epochs)
     return Run.resume(options.resume, **changes)
 
 
-def _sample(options: argparse.Namespace) -> None:
+def sample(options: argparse.Namespace) -> None:
     path = options.out or options.directory / "sample.png"
     pictures.suffix_of(path)
     if options.out:
         refuse_unless_file(path)
     if (options.n or 0) > MAX_SAMPLES:
         raise UsageError(f"-n {options.n}: one picture holds at most {MAX_SAMPLES:,}")
-    run = _opened(options, options.directory)
-    declared = declarations(type(run.config.settings))
-    of_sampling = [name for name, declaration in declared.items() if declaration.sampling]
-    run.model.settings = with_assignments(run.config.settings, options.set, of_sampling)
+    run = _trained_run(options, options.directory)
+    declared = declarations(run.model.settings_type)
+    keys = [name for name, declaration in declared.items() if declaration.sampling]
+    run.model.settings = with_assignments(run.config.settings, options.set, keys)
     columns: list[str] = []
     if run.model.classes and options.label is None:  # each class in turn has a column
         columns = [pictures.escape(run.data.class_name(c)) for c in range(run.model.classes)]
-    n = options.n or 6 * len(columns) or 64
+    n, seed = options.n or 6 * len(columns) or 64, options.seed or 0
     labels = None if options.label is None else np.full(n, options.label)
-    with bar(f"{run.config.model}: sampling {n:,} images"):
-        samples = run.model.sample_means(n, np.random.default_rng(options.seed or 0), labels)
+    with bar(f"{run.config.model}: making {n:,} samples"):
+        samples = run.model.sample_means(n, np.random.default_rng(seed), labels)
     of_class = "" if labels is None else f" of class {run.data.class_name(options.label)}"
-    details = (
-        f"samples{pictures.escape(of_class)}",
-        run.report.sampler,
-        f"seed {options.seed or 0}",
-    )
+    details = f"samples{pictures.escape(of_class)}", run.report.sampler, f"seed {seed}"
     title = f"{run.report.title}\n{', '.join(filter(None, details))}"
     if isinstance(run.data, Points):
         figure = pictures.scatter(run.data, {"samples": samples}, title)
     else:
         across = len(columns) or pictures.across(n)
-        by_row = np.split(samples, range(across, n, across))
-        figure = pictures.rows(by_row, title, columns=columns[:n])
+        rows = np.split(samples, range(across, n, across))
+        figure = pictures.rows(rows, title, columns=columns[:n])
     print(pictures.save(figure, path))
 
 
-def _evaluate(options: argparse.Namespace) -> None:
-    run = _opened(options, options.directory)
-    result = run.evaluate()
+def evaluate(options: argparse.Namespace) -> None:
+    run = _trained_run(options, options.directory)
+    numbers = run.evaluate()
     if options.json:
-        print(json.dumps(result, indent=2))
+        print(json.dumps(numbers, indent=2))
     else:
-        _report(run, result)
+        _print_report(run, numbers)
 
 
-def _compare(options: argparse.Namespace) -> None:
-    if options.out.suffix.lower() != ".html":
-        raise UsageError(f"--out {options.out}: it is a page, so name it something.html")
+def compare(options: argparse.Namespace) -> None:
     picture = options.picture or options.out.with_suffix(".png")
+    _refuse_unless_page("--out", options.out)
     pictures.suffix_of(picture)
-    for path in (options.out, picture):
-        refuse_unless_file(path)
-    runs = [_opened(options, directory) for directory in options.directories]
+    refuse_unless_file(picture)
+    runs = [_trained_run(options, directory) for directory in options.directories]
     from models.cli import comparison
 
     for path in comparison.write(runs, options.n, options.seed or 0, options.out, picture):
         print(path)
 
 
-def _verify(options: argparse.Namespace) -> None:
+def verify(options: argparse.Namespace) -> None:
     from models.derivations import homework, verification
 
     files = [Path(name) for name in options.names if name.endswith(".py")]
@@ -168,75 +168,76 @@ def _verify(options: argparse.Namespace) -> None:
         raise UsageError("name claims, or files of your own: not both at once, and not to --list")
     if absent := [str(path) for path in files if not os.path.isfile(path)]:
         raise UsageError(f"no such file: {', '.join(absent)}")
-    if options.html and options.html.suffix.lower() != ".html":
-        raise UsageError(f"--html {options.html}: it is a page, so name it something.html")
     if options.html:
-        refuse_unless_file(options.html)
+        _refuse_unless_page("--html", options.html)
     if options.list:
         print(verification.list_claims(verification.select(options.names)))
         return
-    checked = [homework.check_file(path) for path in files]
-    verdicts = [verdict for file in checked for verdict in file.claims]
+    reports = [homework.check_file(path) for path in files]
+    verdicts = [verdict for report in reports for verdict in report.claims]
     if not files:
         verdicts = verification.verify(verification.select(options.names))
-    text = homework if files else verification
-    shown: Any = checked if files else verdicts
-    print(json.dumps(text.as_json(shown), indent=2) if options.json else text.as_table(shown))
+    printer = homework if files else verification
+    results: Any = reports if files else verdicts
+    print(
+        json.dumps(printer.as_json(results), indent=2)
+        if options.json
+        else printer.as_table(results)
+    )
     if options.html:
-        verification.write_page(verdicts, options.html, checked)
+        verification.write_page(verdicts, options.html, reports)
         print(options.html, file=sys.stderr if options.json else sys.stdout)
-    if files:
-        homework.raise_if_failed(checked)
-    failed = [verdict.claim.name for verdict in verdicts if not verdict.holds]
-    if failed:
+    homework.raise_if_failed(reports)
+    if failed := [verdict.claim.name for verdict in verdicts if not verdict.holds]:
         raise Failure(f"{len(failed)} of {len(verdicts)} claims fail: {', '.join(failed)}")
 
 
-def _opened(options: argparse.Namespace, directory: Path) -> Run:
-    changes = {"device": options.device or "cpu"}
-    if options.data_dir is not None:
-        changes["data_dir"] = _data_dir(options, Config.read(directory).data)
-    run = Run.open(directory, **changes)
+def _refuse_unless_page(flag: str, path: Path) -> None:
+    if path.suffix.lower() != ".html":
+        raise UsageError(f"{flag} {path}: it is a page, so name it something.html")
+    refuse_unless_file(path)
+
+
+def _trained_run(options: argparse.Namespace, directory: Path) -> Run:
+    config = Config.read(directory)
+    data_dir = _data_dir(options, config.data, config.data_dir)
+    run = Run.open(directory, device=options.device or "cpu", data_dir=data_dir)
     if run.step == 0:
         raise Failure(f"{directory} has no checkpoint yet: train it first, with --resume")
     return run
 
 
-def _data_dir(options: argparse.Namespace, data: str) -> str | None:
-    """What --data-dir names. Raises UsageError for data that are read from no files."""
-    if options.data_dir is not None and data not in FILES:
+def _data_dir(options: argparse.Namespace, data: str, default: str | None) -> str | None:
+    """The folder of --data-dir, absolute, so that a run finds it from any working directory.
+
+    Raises UsageError for data that are not read from files.
+    """
+    if options.data_dir is None:
+        return default
+    if data not in FILES:
         raise UsageError(
-            f"--data-dir {options.data_dir}: {data} has no files to read there; "
-            f"say what they are, with --data: {', '.join(FILES)}"
+            f"--data-dir {options.data_dir}: {data} is not read from files; "
+            f"name the data that are, with --data: {', '.join(FILES)}"
         )
-    return _resolved(options.data_dir)
+    return str(options.data_dir.resolve())
 
 
-def _resolved(folder: str | Path | None) -> str | None:
-    """As a run keeps it, so that it is found from any folder."""
-    return str(Path(folder).resolve()) if folder else None
-
-
-def _report(run: Run, result: dict[str, Any]) -> None:
-    """Print a result as a table; with a likelihood, beside what knows nothing of shapes."""
+def _print_report(run: Run, numbers: dict[str, Any]) -> None:
+    """Print the numbers as a table; nats are compared with those of the factorised model."""
     print(
-        f"\n{result['model']} on {result['data']}, {result['pixel_form']}: "
-        f"mean over {result['test_images']:,} test images"
+        f"\n{numbers['model']} on {numbers['data']}, {numbers['pixel_form']}: "
+        f"mean over {numbers['test_images']:,} test images"
     )
-    rows = run.report.rows(result)
-    if "nll" in result and result["factorised_nll"] is not None:
-        margin = result["factorised_nll"] - result["nll"]
+    rows = run.report.rows(numbers)
+    if "nll" in numbers and numbers["factorised_nll"] is not None:
+        margin = numbers["factorised_nll"] - numbers["nll"]
         verdict = f"beaten by {margin:.2f}" if margin > 0 else "not beaten"
-        rows.append(Row("factorised model", result["factorised_nll"], f"the baseline, {verdict}"))
+        rows.append(Row("factorised model", numbers["factorised_nll"], f"the baseline, {verdict}"))
     for row in rows:
         digits = 0 if isinstance(row.value, int) else 2 if abs(row.value) >= 1 else 4
         print(f"  {row.name:24}{row.value:10.{digits}f}   {row.remark}".rstrip())
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
-    "train": _train,
-    "sample": _sample,
-    "evaluate": _evaluate,
-    "compare": _compare,
-    "verify": _verify,
+    command.__name__: command for command in (train, sample, evaluate, compare, verify)
 }

@@ -1,7 +1,7 @@
 """Trained models side by side: a page with their samples, curves and numbers, and a picture of it.
 
-What of the table may be compared: nats only where the pixels were shown alike, and FID, inception
-score, precision and recall only with the same classifier, of which the page says which.
+Nats can be compared only where the pixels have the same form. FID, inception score, precision and
+recall can be compared only with the same classifier, which the page names.
 """
 
 import base64
@@ -14,19 +14,20 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Template
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from models import metrics, pictures
 from models.data import load
 from models.errors import UsageError
 from models.files import replacing
-from models.model import Model
 from models.progress import bar
 from models.training.log import read_metrics
 from models.training.run import Run
 
-ACROSS = 6  # samples in a row and in a column
-NEIGHBOURS = 6  # samples shown beside their nearest training images
+COLUMNS = 6  # of samples, and as many rows
+TEST_IMAGES = 200  # for the mean distance to the nearest training image
+SPACE = "\N{NO-BREAK SPACE}"
 
 
 @dataclass
@@ -39,10 +40,6 @@ class Entry:
     sample_seconds: float  # for 1,000
 
     @property
-    def model(self) -> Model:
-        return self.run.model
-
-    @property
     def name(self) -> str:
         return self.run.directory.name
 
@@ -53,8 +50,8 @@ def write(runs: Sequence[Run], n: int, seed: int, page: Path, picture: Path) -> 
     Raises UsageError for points instead of images, and for images of unequal size.
     """
     shapes = {run.config.data: run.data.image_shape for run in runs}
-    if flat := [name for name, shape in shapes.items() if len(shape) == 1]:
-        raise UsageError(f"{', '.join(flat)}: compare is for images, not for points of the plane")
+    if points := [name for name, shape in shapes.items() if len(shape) == 1]:
+        raise UsageError(f"{', '.join(points)}: compare is for images, not for points of the plane")
     if len(set(shapes.values())) > 1:
         sizes = ", ".join(f"{name} {h} x {w}" for name, (h, w) in shapes.items())
         raise UsageError(f"images of unequal size cannot be compared: {sizes}")
@@ -62,13 +59,12 @@ def write(runs: Sequence[Run], n: int, seed: int, page: Path, picture: Path) -> 
     pictures.save(_overview(entries), picture)
     content = _PAGE.render(
         title=_title(entries),
-        header=_HEADER,
-        table=[_cells(entry) for entry in entries],
+        table=[_row(entry) for entry in entries],
         notes=_notes(entries),
-        pictures=[
-            (title, [(name, _embedded(figure)) for name, figure in drawn])
-            for title, drawn in _pictures(entries)
-        ],
+        pictures={
+            title: {entry.name: _data_url(plot(entry)) for entry in entries}
+            for title, plot in PICTURES.items()
+        },
     )
     with replacing(page) as unfinished:
         unfinished.write_text(content, encoding="utf-8")
@@ -78,55 +74,40 @@ def write(runs: Sequence[Run], n: int, seed: int, page: Path, picture: Path) -> 
 def _examine(run: Run, n: int, seed: int) -> Entry:
     rng = np.random.default_rng(seed)
     name, config = run.directory.name, run.config
-    with bar(f"{name}: drawing {n:,} samples"):
-        run.model.sample(2, rng)  # compiles what is not compiled yet
+    with bar(f"{name}: making {n:,} samples"):
+        run.model.sample(2, rng)  # compiles the kernels
         started = time.perf_counter()
         samples = run.model.sample(n, rng)
         seconds = (time.perf_counter() - started) * 1000 / n
-    everything = load(config.data, config.data_dir) if config.limit else run.data
-    classifier = metrics.classifier_for(everything, data_dir=config.data_dir)
+    all_data = load(config.data, config.data_dir) if config.limit else run.data
+    classifier = metrics.classifier_for(all_data, data_dir=config.data_dir)
     with bar(f"{name}: measuring {n:,} samples"):
         quality = metrics.quality(samples, run.data, run.model.pixels, classifier, rng)
     return Entry(run, run.evaluate() | quality, samples, seconds)
 
 
-_HEADER = (
-    "model",
-    "family",
-    "parameters",
-    "pixels shown as",
-    "nats / image",
-    "bits / dim",
-    "FID",
-    "inception score",
-    "precision",
-    "recall",
-    "training, s",
-    "1,000 samples, s",
-)
-
-
-def _cells(entry: Entry) -> list[str]:
+def _row(entry: Entry) -> dict[str, str]:
+    """The row of the table, by the names of its columns."""
     numbers = entry.numbers
     nats = bits = "none"
     if "nll" in numbers:
-        sign = "" if entry.model.likelihood == "exact" else "≤\N{NO-BREAK SPACE}"
-        nats = f"{sign}{numbers['nll']:.2f} ±\N{NO-BREAK SPACE}{numbers['intervals']['nll']:.2f}"
+        sign = "" if entry.run.model.likelihood == "exact" else f"≤{SPACE}"
+        nats = f"{sign}{numbers['nll']:.2f} ±{SPACE}{numbers['intervals']['nll']:.2f}"
         bits = f"{sign}{metrics.bits_per_dim(numbers['nll'], numbers['pixels']):.3f}"
-    return [
-        entry.name,
-        entry.run.config.model,
-        f"{numbers['parameters']:,}",
-        numbers["pixel_form"],
-        nats,
-        bits,
-        _with_interval(numbers, "fid"),
-        _with_interval(numbers, "is"),
-        f"{numbers['precision']:.2f}",
-        f"{numbers['recall']:.2f}",
-        _seconds(numbers["train_seconds"]),
-        _seconds(entry.sample_seconds),
-    ]
+    return {
+        "model": entry.name,
+        "family": entry.run.config.model,
+        "parameters": f"{numbers['parameters']:,}",
+        "pixels": numbers["pixel_form"],
+        "nats / image": nats,
+        "bits / dim": bits,
+        "FID": _with_interval(numbers, "fid"),
+        "inception score": _with_interval(numbers, "is"),
+        "precision": f"{numbers['precision']:.2f}",
+        "recall": f"{numbers['recall']:.2f}",
+        "training, s": _seconds(numbers["train_seconds"]),
+        "1,000 samples, s": _seconds(entry.sample_seconds),
+    }
 
 
 def _seconds(seconds: float) -> str:
@@ -138,7 +119,7 @@ def _seconds(seconds: float) -> str:
 
 def _with_interval(numbers: dict[str, Any], key: str) -> str:
     low, high = numbers[f"{key}_interval"]
-    return f"{numbers[key]:.2f} ({low:.2f}\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}{high:.2f})"
+    return f"{numbers[key]:.2f} ({low:.2f}{SPACE}to{SPACE}{high:.2f})"
 
 
 def _title(entries: Sequence[Entry]) -> str:
@@ -146,26 +127,24 @@ def _title(entries: Sequence[Entry]) -> str:
 
 
 def _notes(entries: Sequence[Entry]) -> list[str]:
-    """What the numbers rest on; each way of showing the pixels has its own floor and ceiling."""
+    """What the numbers mean; each form of the pixels has its own floor and ceiling."""
     first = entries[0].numbers
-    references = {e.numbers["pixel_form"]: e.numbers for e in entries}
-    return [
+    notes = [
         "Nats: mean over the test images, with the 95% interval of that mean; ≤ marks a bound. "
-        "Comparable only where the pixels are shown alike.",
-        *(
-            f"{numbers['data']}, {pixel_form}: FID of training against test images (the floor) "
-            f"{numbers['floor']:.2f}, of pixels drawn independently (the ceiling) "
-            f"{numbers['ceiling']:.2f}"
-            + (
-                f"; factorised model {numbers['factorised_nll']:.2f} nats"
-                if any("nll" in e.numbers for e in entries if e.numbers["pixel_form"] == pixel_form)
-                else ""
-            )
-            + "."
-            for pixel_form, numbers in references.items()
-        ),
-        f"FID, inception score (at most the number of classes), precision and recall: "
-        f"{first['images']:,} images each, features of our classifier "
+        "They can be compared only between models with the same form of pixels."
+    ]
+    for form, numbers in {e.numbers["pixel_form"]: e.numbers for e in entries}.items():
+        note = (
+            f"{numbers['data']}, {form}: FID of training against test images (the floor) "
+            f"{numbers['floor']:.2f}, of independent pixels (the ceiling) {numbers['ceiling']:.2f}"
+        )
+        if any("nll" in e.numbers for e in entries if e.numbers["pixel_form"] == form):
+            note += f"; factorised model {numbers['factorised_nll']:.2f} nats"
+        notes.append(f"{note}.")
+    return [
+        *notes,
+        "FID, inception score (at most the number of classes), precision and recall: "
+        f"{first['images']:,} images each, features of chainrule's classifier "
         f"({first['fingerprint']}), 95% bootstrap intervals.",
     ]
 
@@ -173,25 +152,30 @@ def _notes(entries: Sequence[Entry]) -> list[str]:
 def _overview(entries: Sequence[Entry]) -> Figure:
     """A column for each model: its samples, its curve and its numbers."""
     count = len(entries)
+    rows = [_row(entry) for entry in entries]
+    header = list(rows[0])
     notes = "\n".join(textwrap.fill(note, 20 + 40 * count) for note in _notes(entries))
-    height = 4.8 + 0.3 * len(_HEADER) + 0.18 * (notes.count("\n") + 1)
-    figure = pictures.Picture(figsize=(1.4 + 2.8 * count, height), layout="constrained")
+    heights = [2.3, 2.3, 0.3 * len(header), 0.18 * (notes.count("\n") + 1)]
+    size = 1.4 + 2.8 * count, 0.2 + sum(heights)
+    figure = pictures.Picture(figsize=size, layout="constrained")
     grid = figure.add_gridspec(
-        4, 1 + count, width_ratios=[1.2, *[2.8] * count],
-        height_ratios=[2.3, 2.3, 0.3 * len(_HEADER), 0.18 * (notes.count("\n") + 1)],
-    )  # fmt: skip
+        4, 1 + count, width_ratios=[1.2, *[2.8] * count], height_ratios=heights
+    )
     for i, entry in enumerate(entries):
-        pictures.plot_rows(figure.add_subplot(grid[0, i + 1]), _grid(entry), _called(entry))
-        _draw_curve(figure.add_subplot(grid[1, i + 1]), entry)
+        family = entry.run.config.model
+        name = entry.name if entry.name == family else f"{entry.name} ({family})"
+        samples = figure.add_subplot(grid[0, i + 1])
+        pictures.plot_rows(samples, _in_rows(entry), pictures.escape(name))
+        _plot_curve(figure.add_subplot(grid[1, i + 1]), entry)
     table = figure.add_subplot(grid[2, :])
-    columns = [_HEADER, *(_cells(entry) for entry in entries)]
+    columns = [header, *(list(row.values()) for row in rows)]
     centres = [0, *((1.2 + 2.8 * (i + 0.5)) / (1.2 + 2.8 * count) for i in range(count))]
     for column, x in zip(columns, centres):
         for line, cell in enumerate(column[1:]):
             table.text(x, -line, cell, ha="center" if x else "left", va="center", parse_math=False)
-    for line in range(len(_HEADER)):
+    for line in range(len(header)):
         table.axhline(0.5 - line, color="0.8", linewidth=0.6)
-    table.set(xlim=(0, 1), ylim=(1.5 - len(_HEADER), 0.5))
+    table.set(xlim=(0, 1), ylim=(1.5 - len(header), 0.5))
     below = figure.add_subplot(grid[3, :])
     below.text(0, 1, notes, fontsize=8, va="top", transform=below.transAxes, parse_math=False)
     for axes in (table, below):
@@ -200,47 +184,52 @@ def _overview(entries: Sequence[Entry]) -> Figure:
     return figure
 
 
-def _pictures(entries: Sequence[Entry]) -> list[tuple[str, list[tuple[str, Figure]]]]:
-    """Those of the page: under each title one for each model, beside its name."""
-    samples: list[tuple[str, Figure]] = []
-    curves: list[tuple[str, Figure]] = []
-    nearest: list[tuple[str, Figure]] = []
-    for entry in entries:
-        samples.append((entry.name, pictures.rows(_grid(entry), "")))
-        curve = pictures.Picture(figsize=(3.6, 3.4), layout="constrained")
-        _draw_curve(curve.subplots(), entry)
-        curves.append((entry.name, curve))
-        data = entry.run.data
-        train = data.observe(data.train, entry.model.pixels, np.random.default_rng(0))
-        train = train.reshape(data.train.shape)
-        chosen = entry.samples[:NEIGHBOURS]
-        closest = train[metrics.nearest(train, chosen, 1)[0][:, 0]]
-        nearest.append((entry.name, pictures.rows([chosen, closest], "", ["sample", "nearest"])))
-    return [
-        ("Samples", samples),
-        ("Training", curves),
-        ("Samples and the training images nearest to them: copies would be memorised", nearest),
-    ]
+def _in_rows(entry: Entry) -> list[np.ndarray]:
+    return np.split(entry.samples[: COLUMNS * COLUMNS], COLUMNS)
 
 
-def _called(entry: Entry) -> str:
-    """The folder, and the family if that says something else."""
-    family = entry.run.config.model
-    return pictures.escape(entry.name if entry.name == family else f"{entry.name} ({family})")
+def _plot_curve(axes: Axes, entry: Entry) -> None:
+    run = entry.run
+    panel = run.report.panels()[0]
+    pictures.plot_panel(axes, read_metrics(run.directory), run.steps_per_epoch, panel)
 
 
-def _grid(entry: Entry) -> list[np.ndarray]:
-    return np.split(entry.samples[: ACROSS * ACROSS], ACROSS)
+def _curve(entry: Entry) -> Figure:
+    figure = pictures.Picture(figsize=(3.6, 3.4), layout="constrained")
+    _plot_curve(figure.subplots(), entry)
+    return figure
 
 
-def _draw_curve(axes: Any, entry: Entry) -> None:
-    panel = entry.run.report.panels()[0]
-    pictures.plot_panel(axes, read_metrics(entry.run.directory), entry.run.steps_per_epoch, panel)
+def _nearest(entry: Entry) -> Figure:
+    """Samples above the training images nearest to them in pixels.
+
+    The title compares their mean distance with that of test images, which no model has seen.
+    """
+    data, rng = entry.run.data, np.random.default_rng(0)
+    chosen = rng.permutation(len(data.test))[:TEST_IMAGES]
+    train, test = (
+        data.observe(images, entry.run.model.pixels, rng).reshape(-1, *data.image_shape)
+        for images in (data.train, data.test[chosen])
+    )
+    samples = entry.samples[:COLUMNS]
+    found, distances = metrics.nearest(train, np.concatenate([samples, test]))
+    title = (
+        f"mean distance {distances[:COLUMNS].mean():.2f},\n"
+        f"of test images {distances[COLUMNS:].mean():.2f}"
+    )
+    return pictures.rows([samples, train[found[:COLUMNS, 0]]], title, ["sample", "nearest"])
 
 
-def _embedded(figure: Figure) -> str:
-    """A picture as a data URL, so that the page is one file."""
+def _data_url(figure: Figure) -> str:
+    """The picture itself as a URL, so that the page is one file."""
     return "data:image/png;base64," + base64.b64encode(pictures.to_bytes(figure, ".png")).decode()
 
+
+PICTURES = {
+    "Samples": lambda entry: pictures.rows(_in_rows(entry), ""),
+    "Training": _curve,
+    "Samples and the training images nearest to them: at a distance of 0 they are copies": _nearest,
+}
+"""The pictures that the page has of each model, by their titles."""
 
 _PAGE = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"), autoescape=True)
