@@ -89,10 +89,7 @@ def v_is_the_velocity(formula: Formula = lambda x_0, eps: SIGNAL * eps - NOISE *
     """v is the velocity of x_t as the angle from image to noise grows."""
     x_0, eps = np.array([0.5, -1.0]), np.array([0.3, 1.2])
     yield "closed form", formula(x_0, eps)
-    yield (
-        "our GaussianDiffusion.target",
-        DIFFUSION.target("v", x_0[None], eps[None], np.array([T]))[0],
-    )
+    yield "our target", DIFFUSION.target("v", x_0[None], eps[None], np.array([T]))[0]
     phi = math.acos(SIGNAL)
     x = lambda phi: math.cos(phi) * x_0 + math.sin(phi) * eps  # noqa: E731
     yield "finite difference", (x(phi + H) - x(phi - H)) / (2 * H)
@@ -133,7 +130,7 @@ def eps_v_and_x_0_are_one_another(
     targets = {name: DIFFUSION.target(name, x_0, eps, t) for name in OBJECTIVES}
     yield "closed form: from eps, from v", formula(x_t, targets["epsilon"], targets["v"])
     back = {name: DIFFUSION.x_0_from(name, targets[name], x_t, t) for name in OBJECTIVES}
-    yield "our GaussianDiffusion, there and back", [back["epsilon"], back["v"]]
+    yield "our diffusion, there and back", [back["epsilon"], back["v"]]
     # (x_t, v) is (x_0, eps), rotated by phi
     rotation = np.array([[SIGNAL, NOISE], [-NOISE, SIGNAL]])
     solved = np.linalg.solve(rotation, np.stack([x_t, targets["v"]]))[0]
@@ -160,7 +157,7 @@ def one_error_in_three_units(formula: Formula = lambda snr: [1 / snr, 1 + 1 / sn
     x_t, wrong = DIFFUSION.q_sample(x_0, eps, t), eps + np.array([[0.6, -0.8]])  # |wrong - eps| = 1
     prediction = DIFFUSION.x_0_from("epsilon", wrong, x_t, t)
     v = DIFFUSION.target("v", prediction, wrong, t) - DIFFUSION.target("v", x_0, eps, t)
-    yield "our GaussianDiffusion", [((prediction - x_0) ** 2).sum(), (v**2).sum()]
+    yield "our diffusion", [((prediction - x_0) ** 2).sum(), (v**2).sum()]
     # With x_t fixed, x_0 = (x_t - NOISE eps) / SIGNAL and v = (eps - NOISE x_t) / SIGNAL.
     at = Tensor(eps, requires_grad=True)
     image, velocity = (x_t - NOISE * at) / SIGNAL, (at - NOISE * x_t) / SIGNAL
@@ -214,7 +211,7 @@ def ddim_has_the_same_marginals(
         x = on_x_0 + on_x_t * x_t + math.sqrt(variance) * rng.standard_normal(len(x_t))
         squares = (x - x.mean()) ** 2
         sampled.append([x.mean(), squares.mean(), stats.sem(x), stats.sem(squares)])
-    yield "our GaussianDiffusion.posterior", composed
+    yield "our posterior", composed
     yield "Monte Carlo", np.array(sampled)[:, :2], np.array(sampled)[:, 2:]
 
 
@@ -240,7 +237,7 @@ def ddim_with_eta_one_is_ancestral(formula: Formula = _ddim_variance) -> Routes:
     """At eta = 1 the variance of DDIM is that of the posterior, however many steps it skips."""
     abar_t, abar_s = DIFFUSION.alpha_bar[[T, S]]
     yield "closed form", formula(abar_t, abar_s)
-    yield "our GaussianDiffusion.posterior", DIFFUSION.posterior(*TIMES).variance.item()
+    yield "our posterior", DIFFUSION.posterior(*TIMES).variance.item()
     kept = np.prod(1 - DIFFUSION.beta[S + 1 : T + 1])  # x_t = sqrt(kept) x_s + noise
     yield "precisions", 1 / (kept / (1 - kept) + 1 / (1 - abar_s))
     # x_t and x_s given x_0 are Gaussian: regress x_s on x_t, the rest is the variance.

@@ -48,7 +48,7 @@ def steps_compose(
     yield "step by step", [mean, variance]
     at, one, none = np.array([t]), np.ones((1, 1)), np.zeros((1, 1))
     signal, noise = (DIFFUSION.q_sample(*parts, at).item() for parts in ((one, none), (none, one)))
-    yield "our GaussianDiffusion.mix", [signal, noise**2]
+    yield "our q_sample", [signal, noise**2]
     rng, x = np.random.default_rng(0), np.ones(20_000)
     for beta in BETAS[:t]:
         x = np.sqrt(1 - beta) * x + np.sqrt(beta) * rng.standard_normal(len(x))
@@ -75,7 +75,7 @@ def the_linear_schedule_ends_in_noise(
     """After a thousand steps, 4 parts in 100,000 of the variance of the image are left."""
     t = np.array([500, 1000])
     yield "the product", formula(BETAS)[t - 1]
-    yield "our GaussianDiffusion", DIFFUSION.alpha_bar[t]
+    yield "our diffusion", DIFFUSION.alpha_bar[t]
     with localcontext(prec=50):
         first, last = Decimal("1e-4"), Decimal("0.02")
         alphas = [1 - first - (last - first) * t / 999 for t in range(1000)]
@@ -113,7 +113,7 @@ def the_cosine_schedule(formula: Formula = lambda t: _cosine(t) / _cosine(0.0 * 
     """The product of all 1 - beta of the cosine schedule is the squared cosine it is made from."""
     t = np.array([10, 500, 900])
     yield "closed form", formula(t / 1000)
-    yield "our GaussianDiffusion", GaussianDiffusion(cosine(1000)).alpha_bar[t]
+    yield "our diffusion", GaussianDiffusion(cosine(1000)).alpha_bar[t]
     # d log cos^2 a = -2 tan a da
     rate = math.pi / 2 / 1.008
     slope = lambda u: -2 * rate * math.tan(rate * (u + 0.008))  # noqa: E731
@@ -157,7 +157,7 @@ def posterior_by_bayes(formula: Formula = posterior) -> Routes:
     beta, abar, before = BETAS[t - 1], DIFFUSION.alpha_bar[t], DIFFUSION.alpha_bar[t - 1]
     yield "closed form", formula(beta, abar, before)
     ours = DIFFUSION.posterior(np.array([t]), np.array([t - 1]))
-    yield "our GaussianDiffusion.posterior", np.concatenate(ours)
+    yield "our posterior", np.concatenate(ours)
     # As a function of x_{t-1}, q(x_t|x_{t-1}) q(x_{t-1}|x_0) is a product of two Gaussians: the
     # precisions add, and they are the weights of the means.
     precision = (1 - beta) / beta + 1 / (1 - before)

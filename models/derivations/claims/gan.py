@@ -25,7 +25,7 @@ class _Critic(Discriminator):
         return self.f(x)
 
 
-def make_gan(critic: Callable | None = None, **settings: Any) -> GAN:
+def _gan(critic: Callable | None = None, **settings: Any) -> GAN:
     """An untrained GAN for points of the plane, with this critic if one is given."""
     model = GAN(Settings(network="mlp", **settings), (2,), 0, np.random.default_rng(0))
     if critic:
@@ -55,7 +55,7 @@ def _best_discriminator(a: float, b: float) -> Routes:
 
     def slopes(logits: np.ndarray) -> np.ndarray:
         s = Tensor(logits, requires_grad=True)
-        model = make_gan(lambda x: x @ s, real_target=a, fake_target=b)
+        model = _gan(lambda x: x @ s, real_target=a, fake_target=b)
         loss, _ = model.discriminator_loss(real, fake, None, np.random.default_rng(0))
         return grad(loss, s).data
 
@@ -164,16 +164,15 @@ def equilibrium_losses(
     yield "closed form: L_D, L_G, L_G of minimax, slope of L_D", formula()
     rng = np.random.default_rng(0)
     x = rng.standard_normal((64, 2)).astype(np.float32)  # data, and samples like them
-    model = make_gan(loss="non-saturating")
+    model = _gan()
     tensors = model.discriminator.tensors()
     weight, bias = tensors["output.weight"], tensors["output.bias"]
     weight.data[...] = bias.data[...] = 0  # so every logit is 0
     loss, _ = model.discriminator_loss(x, x, None, rng)
     scores = model.discriminator(x)
-    pairs = LOSSES["non-saturating"], LOSSES["minimax"]
-    of_g = [pair.generator(scores).mean().item() for pair in pairs]
+    fooled = [LOSSES[n].generator(scores).mean().item() for n in ("non-saturating", "minimax")]
     slope = norm(grad(loss, weight)).item()
-    yield "our GAN, with an output layer of zeros", [loss.item(), *of_g, slope]
+    yield "our GAN, with an output layer of zeros", [loss.item(), *fooled, slope]
     d = 0.5
     by_hand = [-math.log(d) - math.log(1 - d), -math.log(d), math.log(1 - d)]
     # The slope of L_D is -(1 - D) for the logit of data and D for that of samples; they cancel.
@@ -275,7 +274,7 @@ def what_the_generator_descends(
         np.ones(n), requires_grad=True
     )  # one for each sample, so each has its own gradient
     slopes = [
-        grad(LOSSES[loss].generator(logit(each_theta + sigma * z)).sum(), each_theta).data
-        for loss in ("non-saturating", "minimax")
+        grad(LOSSES[name].generator(logit(each_theta + sigma * z)).sum(), each_theta).data
+        for name in ("non-saturating", "minimax")
     ]
     yield "through the generator, by our engine", np.mean(slopes, 1), stats.sem(slopes, axis=1)

@@ -5,9 +5,7 @@ from scipy import optimize
 
 from autograd import Tensor, grad, nn, norm, tanh
 from models.adversarial import cures
-from models.adversarial.cures import SpectralNorm
 from models.derivations.claim import Formula, Routes, claim
-from models.derivations.claims.gan import make_gan
 
 
 @claim(
@@ -29,11 +27,8 @@ def gradient_penalty(formula: Formula = lambda k: (k - 1) ** 2) -> Routes:
     x = np.random.default_rng(0).standard_normal((20, 2))
     yield "closed form", formula(k)
     points = Tensor(x, requires_grad=True)
-    models = [make_gan(lambda x, c=c: c * norm(x, axis=1), loss="wgan-gp") for c in k]
-    yield (
-        "our GAN",
-        [cures.gradient_penalty(model.discriminator, points).item() for model in models],
-    )
+    critics = [lambda x, _, c=c: c * norm(x, axis=1) for c in k]
+    yield "our penalty", [cures.gradient_penalty(critic, points).item() for critic in critics]
     steps = h * np.eye(2)[:, None]
     across = np.linalg.norm(x + steps, axis=2) - np.linalg.norm(x - steps, axis=2)
     slope = np.linalg.norm(across / (2 * h), axis=0)  # of |x|
@@ -71,9 +66,9 @@ def gradient_of_the_penalty(
     x = np.random.default_rng(0).standard_normal((20, 2))
     yield "by hand", formula(w, x).mean(0)
     weight = Tensor(w, requires_grad=True)
-    model = make_gan(lambda x: tanh(x @ weight), loss="wgan-gp")
-    penalty = cures.gradient_penalty(model.discriminator, Tensor(x, requires_grad=True))
-    yield "our GAN, differentiated twice", grad(penalty, weight).data
+    points = Tensor(x, requires_grad=True)
+    penalty = cures.gradient_penalty(lambda x, _: tanh(x @ weight), points)
+    yield "our penalty, differentiated twice", grad(penalty, weight).data
 
     def value(w: np.ndarray) -> float:
         return (((1 - np.tanh(x @ w) ** 2) * np.linalg.norm(w) - 1) ** 2).mean()
@@ -82,11 +77,11 @@ def gradient_of_the_penalty(
     yield "finite differences", slopes
 
 
-def _square_layer() -> tuple[SpectralNorm, np.ndarray]:
+def _square_layer() -> tuple[cures.SpectralNorm, np.ndarray]:
     """A layer of 4 to 4 after 100 steps of the power method, and its weight."""
     rng = np.random.default_rng(0)
     layer = nn.Linear(4, 4, rng)
-    normalised = SpectralNorm(layer, rng)
+    normalised = cures.SpectralNorm(layer, rng)
     for _ in range(100):
         normalised.sigma()
     return normalised, layer.weight.numpy().astype(float)
