@@ -150,7 +150,7 @@ def js_is_symmetric_and_bounded(formula: Formula = _js) -> Routes:
     because="sums of two terms; the linear programme is solved to 1e-9",
     mistakes={
         "JS depends on the distance": lambda theta: [np.log(2) * theta, np.log(2), theta, 1.0],
-        "JS without its half": lambda theta: [2 * np.log(2), 0.0, theta, 1.0],
+        "JS without the half": lambda theta: [2 * np.log(2), 0.0, theta, 1.0],
         "W_1 is flat too": lambda theta: [np.log(2), 0.0, theta, 0.0],
     },
 )

@@ -43,13 +43,13 @@ def _best_discriminator(a: float, b: float) -> Routes:
     def cross_entropy(target: float, d: float) -> float:
         return -target * math.log(d) - (1 - target) * math.log(1 - d)
 
-    def least(p: float, q: float) -> float:
+    def best(p: float, q: float) -> float:
         def loss(d: float) -> float:
             return p * cross_entropy(a, d) + q * cross_entropy(b, d)
 
         return optimize.minimize_scalar(loss, bounds=(1e-9, 1 - 1e-9), options={"xatol": 1e-12}).x
 
-    yield "the smallest loss, outcome by outcome", [least(p, q) for p, q in zip(P, Q)]
+    yield "the smallest loss, outcome by outcome", [best(p, q) for p, q in zip(P, Q)]
     # Ten samples of each kind, as one-hot outcomes, and a logit for each outcome.
     real, fake = (np.repeat(np.eye(4), np.rint(10 * w).astype(int), axis=0) for w in (P, Q))
 
@@ -170,9 +170,10 @@ def equilibrium_losses(
     weight.data[...] = bias.data[...] = 0  # so every logit is 0
     loss, _ = model.discriminator_loss(x, x, None, rng)
     scores = model.discriminator(x)
-    fooled = [LOSSES[n].generator(scores).mean().item() for n in ("non-saturating", "minimax")]
+    pairs = LOSSES["non-saturating"], LOSSES["minimax"]
+    of_generator = [pair.generator(scores).mean().item() for pair in pairs]
     slope = norm(grad(loss, weight)).item()
-    yield "our GAN, with an output layer of zeros", [loss.item(), *fooled, slope]
+    yield "our GAN, with an output layer of zeros", [loss.item(), *of_generator, slope]
     d = 0.5
     by_hand = [-math.log(d) - math.log(1 - d), -math.log(d), math.log(1 - d)]
     # The slope of L_D is -(1 - D) for the logit of data and D for that of samples; they cancel.
@@ -209,10 +210,8 @@ def saturation(formula: Formula = _generator_slopes) -> Routes:
     yield "closed form", formula(s)
     losses = [LOSSES[name].generator for name in ("minimax", "non-saturating")]
     logits = Tensor(s, requires_grad=True)
-    yield (
-        "the losses of our GAN, by our engine",
-        [grad(loss(logits).sum(), logits).data for loss in losses],
-    )
+    slopes = [grad(loss(logits).sum(), logits).data for loss in losses]
+    yield "the losses of our GAN, by our engine", slopes
 
     def both(s: np.ndarray) -> np.ndarray:
         return np.array([special.log_expit(-s), -special.log_expit(s)])
@@ -270,9 +269,7 @@ def what_the_generator_descends(
     minimax = slope(lambda q: _integral(lambda x: q.pdf(x) * special.log_expit(-logit(x))))
     yield "finite differences of E_q, D* fixed", [on_log_d, minimax]
     z = np.random.default_rng(0).standard_normal(n)
-    each_theta = Tensor(
-        np.ones(n), requires_grad=True
-    )  # one for each sample, so each has its own gradient
+    each_theta = Tensor(np.ones(n), requires_grad=True)  # one for each sample
     slopes = [
         grad(LOSSES[name].generator(logit(each_theta + sigma * z)).sum(), each_theta).data
         for name in ("non-saturating", "minimax")

@@ -150,7 +150,7 @@ def _jacobian(kernel: np.ndarray, size: int, mask: str) -> np.ndarray:
     mistakes={
         "none: it sees all earlier pixels": lambda layers, size: 0,
         "one row too many": lambda layers, size: (size // 2) * layers * (layers + 1) // 2,
-        "the reach squared": lambda layers, size: (
+        "a triangle as wide as the reach": lambda layers, size: (
             (size // 2 * layers) * (size // 2 * layers - 1) // 2
         ),
         "on the left side too": lambda layers, size: size // 2 * layers * (layers - 1),
@@ -241,7 +241,7 @@ def two_stacks_see_everything(formula: Formula = _earlier) -> Routes:
     because="samples are counted",
     mistakes={
         "without the sample itself": lambda dilations, size: (size - 1) * sum(dilations),
-        "k for k - 1": lambda dilations, size: 1 + size * sum(dilations),
+        "k instead of k - 1": lambda dilations, size: 1 + size * sum(dilations),
         "the sum of the blocks, 1024 each": lambda dilations, size: (
             size * 512 * dilations.count(512)
         ),

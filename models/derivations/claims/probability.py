@@ -19,11 +19,9 @@ from models.derivations.claim import Formula, Routes, claim
     source="Bishop 2006, section 1.6.1",
     given="ten samples of a binomial of 3 tosses; p-hat is their frequencies",
     tolerance=1e-6,
-    because="a minimum is found to the root of the rounding error, 1e-8",
+    because="a search finds a minimum up to the root of the rounding error, 1e-8",
     mistakes={
-        "the KL divergence in the other direction": lambda p_hat, p: special.rel_entr(
-            p, p_hat
-        ).sum(),
+        "the KL in the other direction": lambda p_hat, p: special.rel_entr(p, p_hat).sum(),
         "the entropy of the model subtracted, not of the data": lambda p_hat, p: (
             p * np.log(p) - p_hat * np.log(p)
         ).sum(),
@@ -71,9 +69,7 @@ def _gaussian_fit(x: np.ndarray, spread: Callable = np.var) -> list[float]:
     tolerance=1e-9,
     because="the root of the gradient is found to 1e-12",
     mistakes={
-        "N - 1 instead of N, which is unbiased": lambda x: _gaussian_fit(
-            x, lambda x: x.var(ddof=1)
-        ),
+        "N - 1, which is unbiased": lambda x: _gaussian_fit(x, lambda x: x.var(ddof=1)),
         "sigma instead of sigma^2": lambda x: _gaussian_fit(x, np.std),
         "the exponent forgotten in the log-likelihood": lambda x: [
             x.mean(),
@@ -136,11 +132,8 @@ def chain_rule_of_probability(formula: Formula = range) -> Routes:
     n = 5000
     sampled = model.sample(n, rng).reshape(n, 4) @ [8, 4, 2, 1]
     frequency = np.bincount(sampled.astype(int), minlength=16) / n
-    yield (
-        "frequency among images sampled pixel by pixel",
-        [*frequency, 1],
-        [*np.sqrt(p * (1 - p) / n), 0],
-    )
+    errors = [*np.sqrt(p * (1 - p) / n), 0]
+    yield "frequency among images sampled pixel by pixel", [*frequency, 1], errors
 
 
 @claim(
@@ -161,7 +154,7 @@ def chain_rule_of_probability(formula: Formula = range) -> Routes:
 def generative_classifier(
     formula: Formula = lambda likelihood, prior: likelihood + prior,
 ) -> Routes:
-    """By Bayes' theorem, two Gaussians with one variance give a logistic regression."""
+    """By Bayes' theorem a generative model classifies: two Gaussians, as a logistic regression."""
     mu, sigma, prior = np.array([-0.5, 1.5]), 1.2, np.array([0.8, 0.2])
     x = np.linspace(-3, 4, 5)
     # log p(x|1) / p(x|0): the squares of x cancel, since both classes have the same sigma.

@@ -31,9 +31,7 @@ def reparameterised_gradient(formula: Formula = lambda slope, sigma: slope) -> R
     h = 1e-4
     yield "finite difference", (mean(mu + h) - mean(mu - h)) / (2 * h)
     epsilon = np.random.default_rng(0).standard_normal(n)
-    each_mu = Tensor(
-        np.full(n, mu), requires_grad=True
-    )  # one for each sample, so each has its own gradient
+    each_mu = Tensor(np.full(n, mu), requires_grad=True)  # one for each sample
     z = each_mu + sigma * epsilon
     pathwise = formula(grad(exp(-z * z).sum(), each_mu).data, sigma)
     yield "pathwise, by our engine", pathwise.mean(), stats.sem(pathwise)
