@@ -1,4 +1,4 @@
-"""The switches of the engine. Each thread has its own, so one may sample while another trains."""
+"""The switches of the engine. Each thread has its own, so one can sample while another trains."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ mode = _mode.get
 
 @contextmanager
 def switched(**switches: Any) -> Iterator[None]:
-    """Set switches of this thread, and afterwards put them back."""
+    """Set switches of this thread, and restore them afterwards."""
     before = mode()
     _mode.set(replace(before, **switches))
     try:
@@ -51,9 +51,9 @@ def detect_nan() -> Iterator[None]:
 def detect_writes() -> Iterator[None]:
     """Raise RuntimeError in a sweep that needs an array which has been written to meanwhile.
 
-    Optimisers, averages and `load_state` say what they write to, and a sweep always notices them.
-    This notices `x.data[...] = 0` too. It reads every array that a node keeps, so it is for
-    finding a fault. The forward pass and the sweep both have to be inside.
+    A sweep always notices the writes of optimisers, averages and `load_state`, which report them.
+    Under this switch it notices `x.data[...] = 0` too. It reads every array that a node keeps, so
+    it is for finding a fault. The forward pass and the sweep both have to be inside.
     """
     with switched(fingerprints={}):
         yield

@@ -1,7 +1,7 @@
 """Layers: parameters by name, and the function that uses them.
 
-The layouts and the default initialisation are PyTorch's, so weights move over unchanged. Every
-layer that starts from random numbers takes the generator that makes them.
+The layouts and the default initialisation are PyTorch's, so weights can be copied unchanged. Every
+layer that starts from random numbers takes their generator.
 """
 
 import math
@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 
 from autograd import ops
-from autograd.array import namespace, to_device
+from autograd.array import Rng, namespace, to_device
 from autograd.memory import note_write
 from autograd.ops.shape import by_channel
-from autograd.tensor import Tensor, array_of
+from autograd.tensor import Tensor, Values, array_of
 from kernels import Mask, Pair, pair
 
 
 class Module:
-    """Something with parameters. Its Tensors, and those of its Modules, have dotted names.
+    """A function with parameters. Its Tensors, and those of its Modules, have dotted names.
 
-    A Tensor that requires a gradient is a parameter; one that does not is a buffer, which is
-    saved with the parameters but not trained.
+    A Tensor that requires a gradient is a parameter. Any other is a buffer, which is saved with
+    the parameters but not trained.
     """
 
     training = True
@@ -34,17 +34,14 @@ class Module:
         return self.forward(*args)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Every parameter and buffer, in the order of their definition; tied ones count once."""
-        found: dict[str, Tensor] = {}
-        seen: set[int] = set()
+        """Every parameter and buffer, in order of definition; shared ones by their first name."""
+        first: dict[int, tuple[str, Tensor]] = {}
         for name, tensor in self.named_tensors():
-            if id(tensor) not in seen:
-                seen.add(id(tensor))
-                found[name] = tensor
-        return found
+            first.setdefault(id(tensor), (name, tensor))
+        return dict(first.values())
 
     def named_tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        """The same one after the other, tied ones by each of their names."""
+        """The parameters and buffers, shared ones by each of their names."""
         for name, value in _members(self):
             if isinstance(value, Tensor):
                 yield prefix + name, value
@@ -77,7 +74,7 @@ class Module:
     def to(self, device: str) -> None:
         """Move every parameter and buffer, with its gradient, to `device`, "cpu" or "cuda".
 
-        An optimiser is made afterwards: its arrays are where the parameters were.
+        Make the optimiser afterwards, since its arrays are on the device of the parameters.
         """
         for tensor in self.tensors().values():
             tensor.data = to_device(tensor.data, device)
@@ -124,44 +121,41 @@ def parameter(values: Any) -> Tensor:
     return Tensor(np.array(values, dtype=np.float32), requires_grad=True)
 
 
-def _uniform(rng: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> Tensor:
-    """U(-1/sqrt(fan_in), 1/sqrt(fan_in)): PyTorch's default for weights and biases."""
+def _uniform(rng: Rng, fan_in: int, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """From U(-1/sqrt(fan_in), 1/sqrt(fan_in)): PyTorch's default for weights and biases."""
     bound = 1 / math.sqrt(fan_in)
-    return parameter(rng.uniform(-bound, bound, shape))
+    return [parameter(rng.uniform(-bound, bound, shape)) for shape in shapes]
 
 
 class Linear(Module):
     """y = x W^T + b: (..., inputs) to (..., outputs)."""
 
-    def __init__(self, inputs: int, outputs: int, rng: np.random.Generator):
-        self.weight = _uniform(rng, (outputs, inputs), inputs)
-        self.bias = _uniform(rng, (outputs,), inputs)
+    def __init__(self, inputs: int, outputs: int, rng: Rng):
+        self.weight, self.bias = _uniform(rng, inputs, (outputs, inputs), (outputs,))
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Values) -> Tensor:
         return ops.linear(x, self.weight, self.bias)
 
 
 class Conv2d(Module):
-    """(N, inputs, H, W) to (N, outputs, OH, OW), of all taps or of those that a mask lets live."""
+    """(N, inputs, H, W) to (N, outputs, OH, OW), with all taps or the live taps of a mask."""
 
     def __init__(
         self,
         inputs: int,
         outputs: int,
         kernel_size: Pair,
-        rng: np.random.Generator,
+        rng: Rng,
         stride: Pair = 1,
         padding: Pair = 0,
         dilation: Pair = 1,
         mask: Mask | None = None,
     ):
         shape = (outputs, inputs, *pair(kernel_size))
-        fan_in = math.prod(shape[1:])
-        self.weight = _uniform(rng, shape, fan_in)
-        self.bias = _uniform(rng, (outputs,), fan_in)
+        self.weight, self.bias = _uniform(rng, math.prod(shape[1:]), shape, (outputs,))
         self.options = {"stride": stride, "padding": padding, "dilation": dilation, "mask": mask}
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Values) -> Tensor:
         return ops.conv2d(x, self.weight, self.bias, **self.options)
 
 
@@ -176,18 +170,17 @@ class ConvTranspose2d(Module):
         inputs: int,
         outputs: int,
         kernel_size: Pair,
-        rng: np.random.Generator,
+        rng: Rng,
         stride: Pair = 1,
         padding: Pair = 0,
         output_padding: Pair = 0,
     ):
         shape = (inputs, outputs, *pair(kernel_size))
-        fan_in = math.prod(shape[1:])  # as PyTorch counts it for this layout
-        self.weight = _uniform(rng, shape, fan_in)
-        self.bias = _uniform(rng, (outputs,), fan_in)
+        fan_in = math.prod(shape[1:])  # PyTorch's definition for this layout
+        self.weight, self.bias = _uniform(rng, fan_in, shape, (outputs,))
         self.stride, self.padding, self.output_padding = stride, padding, output_padding
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Values) -> Tensor:
         options = map(pair, (self.stride, self.padding, self.output_padding))
         sizes = zip(x.shape[2:], self.weight.shape[2:], *options)
         height, width = ((n - 1) * s + k - 2 * p + more for n, k, s, p, more in sizes)
@@ -204,10 +197,10 @@ class ConvTranspose2d(Module):
 class Embedding(Module):
     """Integers of any shape to vectors: (...) to (..., features)."""
 
-    def __init__(self, entries: int, features: int, rng: np.random.Generator):
+    def __init__(self, entries: int, features: int, rng: Rng):
         self.weight = parameter(rng.standard_normal((entries, features)))
 
-    def forward(self, indices: Any) -> Tensor:
+    def forward(self, indices: Values) -> Tensor:
         return ops.embedding(self.weight, indices)
 
 
@@ -223,7 +216,7 @@ class BatchNorm(Module):
         self.running_var = Tensor(np.ones(features, dtype=np.float32))
         self.momentum, self.eps = momentum, eps
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Values) -> Tensor:
         _expect(self, x.shape[1], self.weight.size)
         if not self.training:
             scale = self.weight / ops.sqrt(self.running_var + self.eps)
@@ -242,7 +235,7 @@ class BatchNorm(Module):
         return y.reshape(features, *(x.shape[i] for i in one[1:])).transpose(one)
 
     def _average(self, running: Tensor, value: Any) -> None:
-        # A new array, since a graph may hold the one there was.
+        # A new array, since a graph may hold the old one.
         running.data = running.data + self.momentum * (value - running.data)
 
 
@@ -253,9 +246,11 @@ class LayerNorm(Module):
         self.weight, self.bias = parameter(np.ones(features)), parameter(np.zeros(features))
         self.eps = eps
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Values) -> Tensor:
         _expect(self, x.shape[-1], self.weight.size)
-        return _standardise(x, self.eps) * self.weight + self.bias
+        centred = x - ops.mean(x, -1, keepdims=True)
+        deviation = ops.sqrt(ops.mean(centred * centred, -1, keepdims=True) + self.eps)
+        return centred / deviation * self.weight + self.bias
 
 
 class GroupNorm(Module):
@@ -267,7 +262,7 @@ class GroupNorm(Module):
         self.weight, self.bias = parameter(np.ones(channels)), parameter(np.zeros(channels))
         self.groups, self.eps = groups, eps
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Values) -> Tensor:
         _expect(self, x.shape[1], self.weight.size)
         return ops.group_norm(x, self.weight, self.bias, groups=self.groups, eps=self.eps)
 
@@ -277,21 +272,15 @@ def _expect(layer: Module, found: int, features: int) -> None:
         raise ValueError(f"{type(layer).__name__} is for {features} features, not {found}")
 
 
-def _standardise(x: Any, eps: float) -> Tensor:
-    """The last axis with mean 0 and variance 1."""
-    centred = x - ops.mean(x, -1, keepdims=True)
-    return centred / ops.sqrt(ops.mean(centred * centred, -1, keepdims=True) + eps)
-
-
 class Dropout(Module):
-    """In training, zero a share `rate` of the elements and scale the rest to the same mean."""
+    """In training, set a share `rate` of the elements to 0 and scale the rest to the same mean."""
 
-    def __init__(self, rate: float, rng: np.random.Generator):
+    def __init__(self, rate: float, rng: Rng):
         if not 0 <= rate < 1:
             raise ValueError(f"a dropout rate is in [0, 1), not {rate}")
         self.rate, self.rng = rate, rng
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Values) -> Any:
         if not self.training or self.rate == 0:
             return x
         kept = namespace(array_of(x)).asarray(self.rng.random(x.shape) >= self.rate)
@@ -304,7 +293,7 @@ class Sequential(Module):
     def __init__(self, *steps: Callable):
         self.steps = steps
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Values) -> Any:
         for step in self.steps:
             x = step(x)
         return x

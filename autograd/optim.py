@@ -1,8 +1,8 @@
-"""Optimisers: what to do with a gradient.
+"""Optimisers: how a gradient changes a parameter.
 
-The parameters are updated where they are, in blocks that fit a processor's cache, so a step reads
-memory once and allocates next to nothing. The state has the dtype of its parameter. A learning
-rate is a number, or a schedule: a function from the step, counted from 0, to a number.
+The parameters are updated in place, in blocks that fit a processor's cache. So a step reads memory
+once and allocates very little. The state has the dtype of its parameter. A learning rate is a
+number, or a schedule: a function from the step, counted from 0, to a number.
 """
 
 import math
@@ -15,16 +15,18 @@ from autograd.array import Array, namespace, to_device
 from autograd.memory import note_write
 from autograd.tensor import Tensor
 
+Parameters = Mapping[str, Tensor]
 Schedule = Callable[[int], float]
+Rate = float | Schedule
 BLOCK = 32_768
 
 
 class Optimizer:
-    """Parameters, the arrays that accompany each (`slots`), and a count of the steps taken."""
+    """Parameters, the state arrays of each (`slots`), and the number of steps taken."""
 
     slots: tuple[str, ...] = ()
 
-    def __init__(self, parameters: Mapping[str, Tensor], learning_rate: float | Schedule):
+    def __init__(self, parameters: Parameters, learning_rate: Rate):
         if not isinstance(parameters, Mapping):
             raise TypeError("parameters have names: give module.parameters(), or {'w': w}")
         self.parameters = parameters
@@ -49,7 +51,7 @@ class Optimizer:
                 self.update(rate, *block)
 
     def update(self, rate: float, p: Array, g: Array, *slots: Array) -> None:
-        """Change `p` and `slots` in place by the gradient `g`, which is not to be written to."""
+        """Change `p` and `slots` in place by the gradient `g`, which must not be written to."""
         raise NotImplementedError
 
     def state(self) -> dict[str, np.ndarray]:
@@ -69,10 +71,10 @@ class Optimizer:
 
 
 def _blocks(*arrays: Array) -> Iterator[list[Array]]:
-    """The arrays, flat, in pieces of the same elements; whole where flattening would copy.
+    """The arrays, flat, in blocks of the same elements; whole where flattening would copy.
 
-    The gradient, the second, may be copied: it is only read. On a GPU the arrays stay whole,
-    where each piece would cost launches.
+    The gradient, the second array, may be copied, since it is only read. On a GPU the arrays stay
+    whole, since each block would cost kernel launches.
     """
     written = (arrays[0], *arrays[2:])
     on_gpu = namespace(arrays[0]) is not np
@@ -89,12 +91,7 @@ class SGD(Optimizer):
 
     slots = ("velocity",)
 
-    def __init__(
-        self,
-        parameters: Mapping[str, Tensor],
-        learning_rate: float | Schedule,
-        momentum: float = 0.0,
-    ):
+    def __init__(self, parameters: Parameters, learning_rate: Rate, momentum: float = 0.0):
         super().__init__(parameters, learning_rate)
         self.momentum = momentum
 
@@ -109,13 +106,7 @@ class RMSprop(Optimizer):
 
     slots = ("square",)
 
-    def __init__(
-        self,
-        parameters: Mapping[str, Tensor],
-        learning_rate: float | Schedule = 1e-3,
-        decay: float = 0.99,
-        eps: float = 1e-8,
-    ):
+    def __init__(self, parameters: Parameters, learning_rate: Rate = 1e-3, decay=0.99, eps=1e-8):
         super().__init__(parameters, learning_rate)
         self.decay, self.eps = decay, eps
 
@@ -136,11 +127,7 @@ class Adam(Optimizer):
     weight_decay = 0.0
 
     def __init__(
-        self,
-        parameters: Mapping[str, Tensor],
-        learning_rate: float | Schedule = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
+        self, parameters: Parameters, learning_rate: Rate = 1e-3, betas=(0.9, 0.999), eps=1e-8
     ):
         super().__init__(parameters, learning_rate)
         self.betas, self.eps = betas, eps
@@ -166,22 +153,22 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam, and p <- (1 - rate weight_decay) p apart from it (Loshchilov & Hutter 2019)."""
+    """Adam, with p <- (1 - rate weight_decay) p apart from it (Loshchilov & Hutter 2019)."""
 
     def __init__(
         self,
-        parameters: Mapping[str, Tensor],
-        learning_rate: float | Schedule = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.01,
+        parameters: Parameters,
+        learning_rate: Rate = 1e-3,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=0.01,
     ):
         super().__init__(parameters, learning_rate, betas, eps)
         self.weight_decay = weight_decay
 
 
 def linear_schedule(start: float, end: float, steps: int) -> Schedule:
-    """From `start` at step 0 to `end` at `steps`, and `end` from there on."""
+    """Linear from `start` at step 0 to `end` at `steps`, and constant after that."""
     return lambda step: start + (end - start) * min(step / steps, 1.0)
 
 
@@ -195,10 +182,11 @@ def warmup(schedule: Schedule, steps: int) -> Schedule:
     return lambda step: schedule(step) * min((step + 1) / steps, 1.0)
 
 
-def clip_gradients(parameters: Mapping[str, Tensor], max_norm: float) -> float:
+def clip_gradients(parameters: Parameters, max_norm: float) -> float:
     """Scale all gradients together so that their joint norm is at most `max_norm`.
 
-    Returns the norm before. The gradients are replaced, not written to: others may hold them.
+    Returns the norm before. The gradients are replaced and not written to, since other code may
+    hold them.
     """
     grads = {name: p.grad.data for name, p in parameters.items() if p.grad is not None}
     total = math.sqrt(sum(float((g.astype(np.float64) ** 2).sum()) for g in grads.values()))
@@ -211,12 +199,12 @@ def clip_gradients(parameters: Mapping[str, Tensor], max_norm: float) -> float:
 class EMA:
     """The exponential moving average of parameters: a <- d a + (1 - d) p,  d <= decay.
 
-    At first d is less, or what the parameters were before any training would stay in the average
-    for 1 / (1 - decay) steps: d = min(decay, (1 + t) / (10 + t)) with t the updates before
-    (TensorFlow, `tf.train.ExponentialMovingAverage` with `num_updates`).
+    d = min(decay, (1 + t) / (10 + t)) after t updates, since with d = decay the untrained
+    parameters would stay in the average for 1 / (1 - decay) steps (TensorFlow,
+    `tf.train.ExponentialMovingAverage` with `num_updates`).
     """
 
-    def __init__(self, parameters: Mapping[str, Tensor], decay: float = 0.999):
+    def __init__(self, parameters: Parameters, decay: float = 0.999):
         self.parameters, self.decay = parameters, decay
         self.average = {name: p.data.copy() for name, p in parameters.items()}
 
@@ -229,7 +217,7 @@ class EMA:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Within the block the parameters are their averages; afterwards they are as before."""
+        """Within the block the parameters have their averages; afterwards their own values."""
         before = {name: p.data for name, p in self.parameters.items()}
         for name, p in self.parameters.items():
             p.data = self.average[name]

@@ -1,12 +1,12 @@
 """grad() and backward(): one pass over the graph in reverse order of creation.
 
-The chain rule: if y = f(x) and the loss has cotangent g with respect to y, then it has the
-cotangent J_f(x)^T g with respect to x, which is what a rule computes. A value that is used more
-than once receives the sum of the cotangents of its uses.
+The cotangent of a value is the gradient of the output by it. The chain rule: if y = f(x) has the
+cotangent g, then this use of x contributes J_f(x)^T g, which a rule computes. The cotangent of x is
+the sum over its uses.
 """
 
 import math
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 from operator import attrgetter
 from typing import Any
@@ -33,12 +33,12 @@ def grad(
     """The gradient of `outputs` with respect to each of `inputs`, in their shapes and dtypes.
 
     `inputs` are one Tensor, a list, or a dict such as a module's `parameters()`; so is the answer.
-    `cotangent`, of the shape of `outputs`, weighs its elements; a scalar needs none. With
+    `cotangent` weighs the elements of `outputs` and has its shape; a scalar needs none. With
     `create_graph` the gradients are recorded, so they can be differentiated again. Then, and with
-    `retain_graph`, the graph of `outputs` is kept for another sweep; else it is freed. The gradient
-    with respect to an input that `outputs` does not depend on is zero. Raises ValueError for a
-    Tensor that records nothing, and for a cotangent of another shape, also from a rule;
-    RuntimeError for a graph that was freed, or whose values were written to.
+    `retain_graph`, the graph of `outputs` is kept for another sweep; otherwise it is freed. The
+    gradient by an input that `outputs` does not depend on is zero. Raises ValueError for a Tensor
+    that records nothing, and for a cotangent of another shape, also from a rule; RuntimeError for a
+    graph that was freed, or whose values were written to.
     """
     if isinstance(inputs, Mapping):
         found = grad(outputs, list(inputs.values()), cotangent, create_graph, retain_graph)
@@ -103,20 +103,13 @@ def _seed(output: Tensor, cotangent: Any, create_graph: bool) -> tuple[Node, Any
     return output.node, _tensor(cotangent) if create_graph else array_of(cotangent)
 
 
-def _sweep(
-    root: Node,
-    seed: Any,
-    wanted: Container[Node],
-    path: Container[Node] | None,
-    create_graph: bool,
-    retain_graph: bool,
-) -> Cotangents:
-    """The cotangents of the leaves and of `wanted`, when `root` has the cotangent `seed`.
+def _sweep(root: Node, seed, wanted, path, create_graph: bool, retain_graph: bool) -> Cotangents:
+    """The cotangents of the leaves and of the nodes `wanted`, if that of `root` is `seed`.
 
-    Nodes are processed in reverse order of creation. An input is older than what is made of it,
-    so this is a topological order: when a node is processed, all of its uses have been. A heap of
-    the nodes that wait gives this order without recursion, and so without a limit on the depth.
-    Only the nodes on `path` are processed; None is all of them.
+    Nodes are processed in reverse order of creation. An input is older than what is made of it, so
+    every use of a node is processed before the node. A heap gives this order without recursion,
+    which would limit the depth of a graph. Only nodes in the set `path` are processed, or all for
+    None.
     """
     cotangents, pending, found = {root: seed}, [(-root.order, root)], {}
     detecting_nan = mode().detecting_nan
@@ -148,7 +141,7 @@ def _sweep(
 def _saved(node: Node, create_graph: bool, trusted_from: float) -> Any:
     """What the rules of `node` need: arrays, or with `create_graph` Tensors with their history.
 
-    Raises RuntimeError if it was freed, or written to since and the node is older than trusted.
+    Raises RuntimeError if it was freed, or if the node is not trusted and it was written to.
     """
     if node.saved is None or node.order < trusted_from:
         _refuse_unless_kept(node)
@@ -197,9 +190,9 @@ def _sum(x: Any, y: Any) -> Any:
 
 
 def _recorded(node: Node) -> list:
-    """What the rules of `node` asked for, its arrays as Tensors with their history.
+    """What `node` keeps, its arrays as Tensors with their history.
 
-    The answer is kept as an array like the inputs: a Tensor would be a cycle through its node.
+    A node keeps its answer as an array too, since a Tensor would refer back to the node: a cycle.
     """
     saved, primitive = list(node.saved or ()), node.primitive
     for position, i in primitive.kept_inputs:
@@ -211,9 +204,9 @@ def _recorded(node: Node) -> list:
 
 
 def _path(root: Node, inputs: Sequence[Node]) -> set[Node]:
-    """The nodes from which `root` is made and which are made from `inputs`, these included.
+    """The nodes on the way from `inputs` to `root`, both included.
 
-    Nothing older than the oldest input can be made from one.
+    A node older than the oldest input is not made from one.
     """
     oldest = min((node.order for node in inputs), default=root.order)
     ancestors, stack = {root}, [root]

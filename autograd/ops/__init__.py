@@ -16,7 +16,7 @@ from autograd.ops.stable import *
 __all__ = [
     "abs", "add", "astype", "avg_pool2d", "bce_with_logits", "broadcast_to", "clip", "concatenate",
     "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "cos", "div", "embedding", "exp",
-    "flatten", "fold", "gelu", "getitem", "group_norm", "join", "leaky_relu", "linear", "log",
+    "flatten", "fold", "gelu", "getitem", "group_norm", "leaky_relu", "linear", "log",
     "log_sigmoid", "log_softmax", "logsumexp", "matmul", "matrix_product", "max", "max_pool2d",
     "maximum", "mean", "min", "minimum", "mul", "neg", "norm", "pad", "power", "prod", "relu",
     "reparameterize", "reshape", "scatter_add", "sigmoid", "sign", "silu", "sin", "softmax",

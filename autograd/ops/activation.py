@@ -1,10 +1,11 @@
-"""The nonlinearities of neural networks; tanh is with its kind."""
+"""The nonlinearities of neural networks, but for tanh, which is in `elementwise`."""
 
 from typing import Any
 
 import kernels
 from autograd.ops.elementwise import clip, tanh
 from autograd.primitive import primitive
+from autograd.tensor import Values
 
 
 @primitive
@@ -14,13 +15,13 @@ def relu(x):
 
 @primitive
 def leaky_relu(x, *, slope=0.2):
-    """x where it is positive, else slope * x."""
+    """x where x > 0, else slope * x."""
     return kernels.leaky_relu(x, slope)
 
 
 @primitive
 def leaky_relu_grad(g, y, *, slope):
-    """g, but slope * g where y, which has the sign of x, is not positive."""
+    """g where y > 0, else slope * g. y has the sign of x."""
     return kernels.leaky_relu_grad(g, y, slope)
 
 
@@ -30,9 +31,6 @@ leaky_relu_grad.rule(g=lambda h, y, slope: leaky_relu_grad(h, y, slope=slope), y
 
 
 sigmoid = primitive(kernels.sigmoid)
-sigmoid.rule(x=lambda g, ans: g * ans * (1 - ans))
-
-
 silu = primitive(kernels.silu)
 silu_grad = primitive(kernels.silu_grad)
 
@@ -43,11 +41,12 @@ def _silu_grad_x(h, g, x):
     return h * g * s * (1 - s) * (2 + x * (1 - 2 * s))
 
 
+sigmoid.rule(x=lambda g, ans: g * ans * (1 - ans))
 silu.rule(x=lambda g, x: silu_grad(g, x))
 silu_grad.rule(g=lambda h, x: silu_grad(h, x), x=_silu_grad_x)
 
 
-def gelu(x: Any) -> Any:
+def gelu(x: Values) -> Any:
     """x Phi(x), with the tanh approximation of Phi (Hendrycks & Gimpel 2016, section 2)."""
     u = clip(x, low=-10, high=10)  # where tanh is 1 exactly, and u^3 does not overflow
     return 0.5 * x * (1 + tanh(0.7978845608028654 * (u + 0.044715 * u**3)))

@@ -2,8 +2,8 @@
 
 The three primitives of a convolution are closed under differentiation: each is bilinear in its
 first two arguments, and its rules are the other two. `kernels` computes them and documents their
-shapes. The two that make images can add a bias `b` to each channel, which costs less there than
-afterwards.
+shapes. The two that return images can add a bias `b` to each channel, which takes less time there
+than afterwards.
 """
 
 from typing import Any
@@ -12,6 +12,7 @@ import kernels
 from autograd.ops.reduce import max, mean, sum_by_channel
 from autograd.ops.shape import broadcast_to, transpose
 from autograd.primitive import primitive
+from autograd.tensor import Values
 
 
 @primitive
@@ -42,7 +43,7 @@ conv2d.rule(
     ),
     b=sum_by_channel,
 )
-# In the two below the cotangent is called h, since g is an input.
+# In the rules below the cotangent is called h, since g is an input.
 conv2d_input_grad.rule(
     g=lambda h, w, stride, padding, dilation, mask: conv2d(
         h, w, stride=stride, padding=padding, dilation=dilation, mask=mask
@@ -64,13 +65,13 @@ conv2d_weight_grad.rule(
 
 @primitive
 def unfold(x, *, kernel_size, stride=1, padding=0, dilation=1):
-    """The window that each output of a convolution sees: (N, C, OH, OW, KH, KW)."""
+    """The window that each output of a convolution depends on: (N, C, OH, OW, KH, KW)."""
     return kernels.unfold(x, kernel_size, stride, padding, dilation)
 
 
 @primitive
 def fold(windows, *, input_size, stride=1, padding=0, dilation=1):
-    """The adjoint of `unfold`: each window added back where it was."""
+    """The adjoint of `unfold`: each window is added to where it came from."""
     return kernels.fold(windows, input_size, stride, padding, dilation)
 
 
@@ -86,21 +87,22 @@ fold.rule(
 )
 
 
-def max_pool2d(x: Any, kernel_size: Any, stride: Any = None) -> Any:
+def max_pool2d(x: Values, kernel_size: Any, stride: Any = None) -> Any:
     """The largest of each window; `stride` is the window's size unless given."""
     windows = unfold(x, kernel_size=kernel_size, stride=kernel_size if stride is None else stride)
     return max(windows, axis=(4, 5))
 
 
-def avg_pool2d(x: Any, kernel_size: Any, stride: Any = None) -> Any:
+def avg_pool2d(x: Values, kernel_size: Any, stride: Any = None) -> Any:
     """The mean of each window; `stride` is the window's size unless given."""
     windows = unfold(x, kernel_size=kernel_size, stride=kernel_size if stride is None else stride)
     return mean(windows, axis=(4, 5))
 
 
-def upsample_nearest(x: Any, factor: int) -> Any:
+def upsample_nearest(x: Values, factor: int) -> Any:
     """Each pixel repeated `factor` times in both directions."""
     n, c, h, w = x.shape
-    pixels = transpose(x, axes=(0, 2, 3, 1)).reshape(n, h, 1, w, 1, c)  # as convolutions like it
+    # Channels last is the layout that the convolution kernels read without a copy.
+    pixels = transpose(x, axes=(0, 2, 3, 1)).reshape(n, h, 1, w, 1, c)
     blocks = broadcast_to(pixels, shape=(n, h, factor, w, factor, c))
     return blocks.reshape(n, h * factor, w * factor, c).transpose((0, 3, 1, 2))

@@ -1,13 +1,11 @@
 """Functions of each element, with broadcasting."""
 
-from typing import Any
-
 import numpy as np
 
 import kernels
 from autograd.array import Array
 from autograd.primitive import primitive
-from autograd.tensor import array_of
+from autograd.tensor import Values, array_of
 
 
 @primitive
@@ -15,15 +13,9 @@ def add(x, y):
     return x + y
 
 
-add.rule(x=lambda g: g, y=lambda g: g)
-
-
 @primitive
 def sub(x, y):
     return x - y
-
-
-sub.rule(x=lambda g: g, y=lambda g: -g)
 
 
 @primitive
@@ -31,15 +23,9 @@ def mul(x, y):
     return x * y
 
 
-mul.rule(x=lambda g, y: g * y, y=lambda g, x: g * x)
-
-
 @primitive
 def div(x, y):
     return x / y
-
-
-div.rule(x=lambda g, y: g / y, y=lambda g, y, ans: -g * ans / y)
 
 
 @primitive
@@ -47,6 +33,10 @@ def neg(x):
     return -x
 
 
+add.rule(x=lambda g: g, y=lambda g: g)
+sub.rule(x=lambda g: g, y=lambda g: -g)
+mul.rule(x=lambda g, y: g * y, y=lambda g, x: g * x)
+div.rule(x=lambda g, y: g / y, y=lambda g, y, ans: -g * ans / y)
 neg.rule(x=lambda g: -g)
 
 
@@ -56,7 +46,7 @@ def power(x, y):
 
 
 def _power_x(g, x, y):
-    """g y x^(y-1), and 0 where y = 0: there x^(y-1) is infinite at x = 0, and is not asked for."""
+    """g y x^(y-1), and 0 where y = 0: at x = 0 the power is infinite there, so it is avoided."""
     base = where((x == 0) & (y == 0), 1.0, x)
     return g * y * base ** (y - 1.0)
 
@@ -74,23 +64,14 @@ def exp(x):
     return np.exp(x)
 
 
-exp.rule(x=lambda g, ans: g * ans)
-
-
 @primitive
 def log(x):
     return np.log(x)
 
 
-log.rule(x=lambda g, x: g / x)
-
-
 @primitive
 def sqrt(x):
     return np.sqrt(x)
-
-
-sqrt.rule(x=lambda g, ans: g / (2 * ans))
 
 
 @primitive
@@ -103,16 +84,9 @@ def cos(x):
     return np.cos(x)
 
 
-sin.rule(x=lambda g, x: g * cos(x))
-cos.rule(x=lambda g, x: -g * sin(x))
-
-
 @primitive
 def tanh(x):
     return np.tanh(x)
-
-
-tanh.rule(x=lambda g, ans: g * (1 - ans * ans))
 
 
 @primitive
@@ -120,13 +94,18 @@ def abs(x):
     return np.abs(x)
 
 
+exp.rule(x=lambda g, ans: g * ans)
+log.rule(x=lambda g, x: g / x)
+sqrt.rule(x=lambda g, ans: g / (2 * ans))
+sin.rule(x=lambda g, x: g * cos(x))
+cos.rule(x=lambda g, x: -g * sin(x))
+tanh.rule(x=lambda g, ans: g * (1 - ans * ans))
 abs.rule(x=lambda g, x: g * sign(x))
 
 
-def sign(x: Any) -> Array:
-    """-1, 0 or 1: a constant array, since its derivative is zero wherever there is one."""
-    x = array_of(x)
-    return np.sign(x)
+def sign(x: Values) -> Array:
+    """-1, 0 or 1: a constant array, since its derivative is zero wherever it exists."""
+    return np.sign(array_of(x))
 
 
 @primitive
@@ -134,25 +113,23 @@ def maximum(x, y):
     return np.maximum(x, y)
 
 
-maximum.rule(x=lambda g, x, y: _share(g, x, y, x < y), y=lambda g, x, y: _share(g, x, y, y < x))
-
-
 @primitive
 def minimum(x, y):
     return np.minimum(x, y)
 
 
-minimum.rule(x=lambda g, x, y: _share(g, x, y, x > y), y=lambda g, x, y: _share(g, x, y, y > x))
-
-
 def _share(g, x, y, lost):
-    """g, but 0 to the one that lost and half to each where x = y: the shares sum to one."""
+    """g where x wins, 0 where it lost, and half of g where x = y: the shares sum to g."""
     return where(x == y, g / 2, where(lost, 0.0, g))
+
+
+maximum.rule(x=lambda g, x, y: _share(g, x, y, x < y), y=lambda g, x, y: _share(g, x, y, y < x))
+minimum.rule(x=lambda g, x, y: _share(g, x, y, x > y), y=lambda g, x, y: _share(g, x, y, y > x))
 
 
 @primitive
 def clip(x, *, low=None, high=None):
-    """x held between low and high, None for no bound; the derivative at an edge is 1."""
+    """x limited to low and high, None for no bound; the derivative at a bound is 1."""
     return np.clip(x, low, high)
 
 
@@ -181,6 +158,6 @@ def astype(x, *, dtype):
     return x.astype(dtype)
 
 
-astype.rule(x=lambda g: g)  # the sweep casts it back
+astype.rule(x=lambda g: g)  # the sweep casts g to the dtype of x
 
-add.forward = kernels.add  # for two images of one shape, a faster x + y
+add.forward = kernels.add  # the same x + y, but faster for two images of one shape

@@ -1,4 +1,4 @@
-"""Picking elements, and putting them back."""
+"""Selecting elements, and its adjoint."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ import numpy as np
 
 from autograd.array import as_array, namespace
 from autograd.primitive import primitive
-from autograd.tensor import array_of
+from autograd.tensor import Values, array_of
 
 
 @primitive
 def getitem(x, *, index):
-    """x[index], as NumPy has it: slices, integers, boolean masks and arrays of integers."""
+    """x[index], as in NumPy: slices, integers, boolean masks and arrays of integers."""
     return x[index]
 
 
@@ -24,7 +24,7 @@ def scatter_add(x, *, index, shape):
         out[index] = x
         return out
     dtype = np.promote_types(x.dtype, np.float64) if x.dtype.kind == "f" else x.dtype
-    out = xp.zeros(shape, dtype)  # many may be added up, one after the other
+    out = xp.zeros(shape, dtype)  # a long sum, one number after the other, needs float64
     xp.add.at(out, index, x.astype(dtype, copy=False))
     return out.astype(x.dtype, copy=False)
 
@@ -34,12 +34,12 @@ scatter_add.rule(x=lambda g, index: getitem(g, index=index))
 
 
 def _is_basic(index: Any) -> bool:
-    """Whether `index` names each element at most once, for which assignment is enough."""
+    """Whether `index` selects no element twice, so that assignment is enough."""
     parts = index if isinstance(index, tuple) else (index,)
     return all(p is None or p is ... or isinstance(p, int | slice) for p in parts)
 
 
-def embedding(weight: Any, indices: Any) -> Any:
+def embedding(weight: Values, indices: Values) -> Any:
     """Rows of `weight` (V, D) by integer `indices` of any shape: the result is (*indices, D)."""
     indices = as_array(array_of(indices))
     if indices.dtype.kind not in "iu":

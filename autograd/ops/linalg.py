@@ -5,6 +5,7 @@ from typing import Any
 
 from autograd.ops.shape import swap_last_axes
 from autograd.primitive import primitive
+from autograd.tensor import Values
 
 
 @primitive
@@ -19,17 +20,15 @@ matrix_product.rule(
 )
 
 
-def matmul(x: Any, y: Any) -> Any:
-    """x @ y, as NumPy has it: of matrices, batches of them, and vectors."""
+def matmul(x: Values, y: Values) -> Any:
+    """x @ y, as in NumPy: of matrices, batches of matrices, and vectors."""
     if x.ndim > 1 and y.ndim > 1:
         return matrix_product(x, y)
     row = x.reshape((1, -1)) if x.ndim == 1 else x
     column = y.reshape((-1, 1)) if y.ndim == 1 else y
     product = matrix_product(row, column)
-    kept = (
-        product.shape[:-2] + product.shape[-2:-1] * (x.ndim > 1) + product.shape[-1:] * (y.ndim > 1)
-    )
-    return product.reshape(kept)
+    *batch, rows, columns = product.shape
+    return product.reshape((*batch, *[rows] * (x.ndim > 1), *[columns] * (y.ndim > 1)))
 
 
 @primitive
@@ -43,12 +42,12 @@ def linear(x, w, b):
 linear.rule(
     x=lambda g, w: _of_rows(g, w),
     w=lambda g, x: _rows(g).T @ _rows(x),
-    b=lambda g: g,  # the sweep sums over what b was broadcast along
+    b=lambda g: g,  # the sweep sums over the axes along which b was broadcast
 )
 
 
 def _of_rows(x, w):
-    """x @ w as one product, where NumPy makes one of each matrix in x."""
+    """x @ w as one product. (NumPy makes a product for each matrix in x.)"""
     return (_rows(x) @ w).reshape((*x.shape[:-1], w.shape[-1]))
 
 

@@ -1,4 +1,4 @@
-"""Normalisation of groups of channels; the batch and layer ones are reshapes of it."""
+"""Normalisation of groups of channels; `nn.BatchNorm` is a reshape of it."""
 
 import numpy as np
 
@@ -32,8 +32,8 @@ group_norm.rule(
     b=sum_by_channel,
 )
 
-# In those below the cotangent is called h. `kernels.group_norm` says what J is: it is symmetric,
-# so that <h, J (g w)> = <w J h, g>.
+# In the rules below the cotangent is called h. `kernels.group_norm` defines J, which is symmetric:
+# <h, J (g w)> = <w J h, g>.
 
 
 def _jacobian(h, x, groups, eps):
@@ -43,9 +43,9 @@ def _jacobian(h, x, groups, eps):
 
 
 def _input_grad_x(h, g, x, w, groups, eps):
-    """Of <h, J f> with f = g w, over a group of n elements.
+    """The gradient of <h, J f> by x, with f = g w, over a group of n elements.
 
-    That is n r q with q = mean(h f) - mean(h) mean(f) - mean(xhat h) mean(xhat f), and the
+    <h, J f> = n r q with q = mean(h f) - mean(h) mean(f) - mean(xhat h) mean(xhat f), and the
     derivatives of r and of mean(xhat h) are -r^2 xhat / n and J h / n.
     """
 
@@ -53,7 +53,7 @@ def _input_grad_x(h, g, x, w, groups, eps):
         return y.reshape((len(x), groups, array_of(x)[:1].size // groups))
 
     def average(y):
-        return sum(y, axis=-1, keepdims=True) / max(y.shape[-1], 1)  # of no positions, nothing
+        return sum(y, axis=-1, keepdims=True) / max(y.shape[-1], 1)  # 0 without any positions
 
     f, jf = (
         grouped(g * by_channel(w, x.ndim)),

@@ -1,7 +1,6 @@
 """Random variables as differentiable functions of their parameters."""
 
 import math
-from typing import Any
 
 import kernels
 from autograd.array import namespace
@@ -9,23 +8,23 @@ from autograd.ops.elementwise import exp, tanh
 from autograd.ops.reduce import sum
 from autograd.ops.shape import concatenate
 from autograd.primitive import primitive
-from autograd.tensor import array_of
+from autograd.tensor import Values, array_of
 
 
-def reparameterize(mu: Any, logvar: Any, seed: int, offset: int = 0) -> tuple[Any, Any]:
+def reparameterize(mu: Values, logvar: Values, seed: int, offset: int = 0) -> tuple:
     """z = mu + sigma eps with sigma = e^(logvar / 2), and KL(N(mu, sigma^2) || N(0, 1)) in nats.
 
-    With eps ~ N(0, 1), made of (seed, offset) and not an argument, z is a draw of N(mu, sigma^2)
+    eps ~ N(0, 1) is made from (seed, offset) and is no argument. So z is a sample of N(mu, sigma^2)
     and a smooth function of mu and logvar (Kingma & Welling 2014, section 2.4). mu, logvar and z
-    are (..., D), and the divergence, which has a closed form (appendix B), is (...), summed over
-    the last axis. `kernels.reparameterize` says what is refused.
+    are (..., D). The divergence, in closed form (appendix B), is summed over the last axis: (...).
+    `kernels.reparameterize` documents the errors.
     """
     return _parts(z_and_kl(mu, logvar, seed=seed, offset=offset), mu.shape)
 
 
 @primitive
 def z_and_kl(mu, logvar, *, seed, offset):
-    """Both results of `reparameterize`, in one array since a primitive has one answer."""
+    """Both results of `reparameterize` in one flat array, since a primitive returns one."""
     rows = math.prod(mu.shape[:-1])
     both = namespace(mu).empty(mu.size + rows, mu.dtype)
     kernels.reparameterize(mu, logvar, seed, offset, out=_parts(both, mu.shape))
@@ -39,7 +38,7 @@ def z_and_kl_logvar_grad(g, logvar, *, seed, offset):
 
 
 def _parts(both, shape):
-    """z of `shape`, and the divergence of each row, out of one flat array."""
+    """z of `shape`, and the divergence of each row, as views of one flat array."""
     size = math.prod(shape)
     return both[:size].reshape(shape), both[size:].reshape(shape[:-1])
 
@@ -59,7 +58,7 @@ z_and_kl.rule(
 
 
 def _logvar_grad_g(h, logvar, seed, offset):
-    """Of g_z sigma eps / 2 + g_kl (sigma^2 - 1) / 2, which is linear in g_z and g_kl."""
+    """The rule of g_z sigma eps / 2 + g_kl (sigma^2 - 1) / 2, which is linear in g_z and g_kl."""
     eps = kernels.normal(logvar.shape, seed, offset, like=array_of(logvar))
     for_z = h * exp(logvar / 2) * eps / 2
     expm1 = tanh(logvar / 2) * (exp(logvar) + 1)  # e^v - 1, which would cancel near 0

@@ -10,6 +10,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 import kernels
 from autograd.array import namespace
 from autograd.primitive import primitive
+from autograd.tensor import Values
 
 Shape = tuple[int, ...]
 
@@ -65,7 +66,7 @@ sum_to.rule(x=lambda g, x_shape: broadcast_to(g, shape=x_shape))
 
 
 @primitive
-def join(x, y, *, axis):
+def concatenate_pair(x, y, *, axis):
     return np.concatenate((x, y), axis=axis)
 
 
@@ -73,16 +74,16 @@ def _part(g, axis, start, stop):
     return g[(slice(None),) * (axis % g.ndim) + (slice(start, stop),)]
 
 
-join.rule(
+concatenate_pair.rule(
     x=lambda g, x_shape, axis: _part(g, axis, 0, x_shape[axis]),
     y=lambda g, x_shape, axis: _part(g, axis, x_shape[axis], None),
 )
 
 
-def concatenate(parts: Sequence[Any], axis: int | None = 0) -> Any:
-    """The parts one after the other along `axis`, joined in pairs as a balanced tree.
+def concatenate(parts: Sequence[Values], axis: int | None = 0) -> Any:
+    """The parts one after the other along `axis`, concatenated in pairs as a balanced tree.
 
-    With None for the axis, of their elements, flat.
+    With axis None they are flattened first.
     """
     if len(parts) == 0:
         raise ValueError("concatenate needs at least one part")
@@ -90,11 +91,11 @@ def concatenate(parts: Sequence[Any], axis: int | None = 0) -> Any:
         return concatenate([reshape(part, shape=(-1,)) for part in parts])
     if len(parts) == 1:
         return parts[0]
-    middle = len(parts) // 2
-    return join(concatenate(parts[:middle], axis), concatenate(parts[middle:], axis), axis=axis)
+    first, second = parts[: len(parts) // 2], parts[len(parts) // 2 :]
+    return concatenate_pair(concatenate(first, axis), concatenate(second, axis), axis=axis)
 
 
-def stack(parts: Sequence[Any], axis: int = 0) -> Any:
+def stack(parts: Sequence[Values], axis: int = 0) -> Any:
     """Parts of one shape, along a new axis."""
 
     def with_axis(part):
@@ -104,14 +105,14 @@ def stack(parts: Sequence[Any], axis: int = 0) -> Any:
     return concatenate([with_axis(part) for part in parts], axis)
 
 
-def by_channel(values: Any, ndim: int) -> Any:
-    """(C,) to (1, C, 1, ...), to stand along axis 1 of `ndim`."""
+def by_channel(values: Values, ndim: int) -> Any:
+    """Reshape (C,) to (1, C, 1, ...), which broadcasts along axis 1 of `ndim`."""
     return values.reshape((1, -1, *[1] * (ndim - 2)))
 
 
 @primitive
 def squeeze(x, *, axis=None):
-    """Without axes of length 1: all, or those named."""
+    """Remove axes of length 1: all of them, or those given."""
     return x.squeeze(axis)
 
 

@@ -1,4 +1,4 @@
-"""Functions whose textbook form overflows, cancels or divides by zero, written so they do not."""
+"""Functions whose textbook form overflows, cancels or divides by zero, in forms that do not."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ import numpy as np
 import kernels
 from autograd.ops.activation import sigmoid
 from autograd.ops.elementwise import exp, maximum, where
-from autograd.ops.reduce import restore, sum
+from autograd.ops.reduce import restore_axes, sum
 from autograd.primitive import primitive
-from autograd.tensor import array_of
+from autograd.tensor import Values, array_of
 
 
 @primitive
@@ -21,7 +21,7 @@ def softplus(x):
 softplus.rule(x=lambda g, x: g * sigmoid(x))
 
 
-def log_sigmoid(x: Any) -> Any:
+def log_sigmoid(x: Values) -> Any:
     return -softplus(-x)
 
 
@@ -45,7 +45,7 @@ bce_with_logits.rule(
 def logsumexp(x, *, axis=None, keepdims=False):
     """log(sum e^x), as m + log(sum e^(x - m)) with m the largest x, or 0 if that is infinite.
 
-    Of nothing it is -inf, the log of a sum of 0.
+    Without any x it is -inf, the log of 0.
     """
 
     def shifted(m):
@@ -62,9 +62,9 @@ def logsumexp(x, *, axis=None, keepdims=False):
 
 
 def _logsumexp_x(g, x, ans, axis):
-    """g softmax(x) = g e^(x - ans); 0 where ans is -inf, and with it every x."""
-    ans = maximum(restore(ans, x.shape, axis), np.finfo(ans.dtype).min)
-    return restore(g, x.shape, axis) * exp(x - ans)
+    """g softmax(x) = g e^(x - ans); 0 where ans and so every x is -inf."""
+    ans = maximum(restore_axes(ans, x.shape, axis), np.finfo(ans.dtype).min)
+    return restore_axes(g, x.shape, axis) * exp(x - ans)
 
 
 logsumexp.rule(x=_logsumexp_x)
@@ -72,13 +72,13 @@ logsumexp.rule(x=_logsumexp_x)
 
 @primitive
 def log_softmax(x, *, axis=-1):
-    """x - logsumexp(x); all -inf stays all -inf."""
+    """x - logsumexp(x). Where every x is -inf, so is the answer."""
     total = logsumexp(x, axis=axis, keepdims=True)
     return x - np.where(total == -np.inf, 0.0, total)
 
 
 def _log_softmax_x(g, ans, axis):
-    """g - softmax(x) sum(g); 0 where every x is -inf, and with it softmax(x) 0."""
+    """g - softmax(x) sum(g); 0 where every x is -inf and so softmax(x) is 0."""
     p = exp(ans)
     g = where(array_of(p).sum(axis=axis, keepdims=True) == 0, 0.0, g)
     return g - p * sum(g, axis=axis, keepdims=True)
@@ -87,21 +87,21 @@ def _log_softmax_x(g, ans, axis):
 log_softmax.rule(x=_log_softmax_x)
 
 
-def softmax(x: Any, axis: int = -1) -> Any:
+def softmax(x: Values, axis: int = -1) -> Any:
     return exp(log_softmax(x, axis=axis))
 
 
 @primitive
 def norm(x, *, axis=None, keepdims=False):
-    """The Euclidean norm; its gradient at x = 0 is 0, of the first and of the second order."""
+    """The Euclidean norm; its first and second derivatives at x = 0 are 0."""
     return np.sqrt(kernels.total(x * x, axis, keepdims))
 
 
 def _norm_x(g, x, ans, axis):
     """g x / |x|, and 0 where |x| = 0."""
-    ans = restore(ans, x.shape, axis)
+    ans = restore_axes(ans, x.shape, axis)
     zero = array_of(ans) == 0
-    return restore(g, x.shape, axis) * where(zero, 0.0, x / where(zero, 1.0, ans))
+    return restore_axes(g, x.shape, axis) * where(zero, 0.0, x / where(zero, 1.0, ans))
 
 
 norm.rule(x=_norm_x)

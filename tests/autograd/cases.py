@@ -246,13 +246,13 @@ def summed_to(sum_to, s):
     return lambda x: sum_to(x, shape=kept), [s.normal(shape)]
 
 
-@case("join")
-def two_parts(join, s):
+@case("concatenate_pair")
+def two_parts(concatenate_pair, s):
     shape = s.shape(low=1)
     axis = s.choose(int, np.int64)(s.integer(-len(shape), len(shape) - 1))
     other = list(shape)
     other[axis] = s.integer(0, 3)
-    return lambda x, y: join(x, y, axis=axis), [s.normal(shape), s.normal(tuple(other))]
+    return lambda x, y: concatenate_pair(x, y, axis=axis), [s.normal(shape), s.normal(tuple(other))]
 
 
 @case("pad")
