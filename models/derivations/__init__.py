@@ -1,7 +1,7 @@
-"""Every formula that the models rest on, checked by number: `chainrule verify`.
+"""Every formula that the models use, checked by number: `chainrule verify`.
 
-`claim` is what a claim is, `claims` is the book, `verification` runs and shows it, and `homework`
-checks a person's own files.
+`claim` defines what a claim is, `claims` is the book of them, `verification` checks them and
+reports, and `homework` checks a person's own files.
 """
 
 from models.derivations.claim import CLAIMS, Claim, Verdict, claim

@@ -1,7 +1,7 @@
 """Derivations as students hand them in, and the mistakes that they make in them.
 
-Each derivation is the text of a file that defines f and df and is right. A mistake is what was
-written in the place of a piece of it, and the words that naming it can't do without.
+Each derivation is the text of a file that defines f and the right df. A mistake replaces a piece
+of this text; `words` are what the diagnosis of it must contain.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,7 @@ class Mistake(NamedTuple):
     what: str
     right: str
     written: str
-    words: tuple[str, ...]  # "a|b" is either
+    words: tuple[str, ...]  # "a|b" means one of the two
 
 
 DERIVATIONS: dict[str, tuple[str, list[Mistake]]] = {}

@@ -84,7 +84,7 @@ def _error_weight(beta: Any, abar: Any, sigma2: Any) -> Any:
     r"L_{t-1} = \frac{\beta_t^2}{2 \sigma_t^2 \alpha_t (1 - \bar\alpha_t)} "
     r"\|\epsilon - \hat\epsilon\|^2",
     source="Ho et al. 2020, eq. 8 and 12",
-    given="sigma_t^2 of the posterior; |eps - eps'|^2 = 3, which is its mean if eps' = 0 in 3 dimensions",
+    given="sigma_t^2 of the posterior, 3 dimensions; |eps - eps'|^2 = 3, its mean if eps' = 0",
     tolerance=1e-9,
     because="differences of means of size 1, divided by a variance of 0.08",
     mistakes={
