@@ -1,6 +1,7 @@
 """Every claim of the book holds and refuses its mistakes; and the output of `chainrule verify`."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +26,7 @@ def test_it_holds_and_refuses_each_mistake(name, record_property):
 @pytest.mark.parametrize("name", CLAIMS)
 def test_its_page_has_the_formula_and_the_curve(name):
     made = CLAIMS[name]
-    assert made.source
+    assert re.search(r"\b(19|20)\d\d\b", made.source), "a source is a publication with its year"
     assert made.given
     assert made.because
     assert verification.formula_svg(made.statement).startswith("<svg")
