@@ -1,7 +1,7 @@
-"""Arrays in, arrays out: the operations that deserve a kernel of their own.
+"""Arrays in, arrays out: the operations that have a kernel of their own.
 
-Each has three implementations: its definition, in NumPy; one for the CPU, which NumPy arrays get;
-one in Numba-CUDA, which CuPy arrays get. `use("reference")` forces one. There is no differentiation
+Each has three implementations: its definition, in NumPy; one for the CPU, for NumPy's arrays; one
+in Numba-CUDA, for CuPy's. `use("reference")` forces one. There is no differentiation
 here: the gradients of a convolution are kernels too, beside it. `machine.py` lists what importing
 this package changes in the process.
 """

@@ -17,10 +17,10 @@ Array = Any
 
 SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 DTYPES = {"reference": (SINGLE, DOUBLE), "cpu": (SINGLE, DOUBLE), "cuda": (SINGLE,)}
-"""What each implementation takes."""
+"""The dtypes that each implementation takes."""
 
 KERNELS = ("conv2d", "group_norm", "masked_conv2d", "pointwise", "reparameterize")
-JIT = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")  # without, for debugging
+JIT = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")  # off for debugging
 CPU = "cpu" if JIT else "reference"
 
 _chosen: ContextVar[Mapping[str, Any]] = ContextVar("_chosen", default=MappingProxyType({}))
@@ -28,13 +28,13 @@ _chosen: ContextVar[Mapping[str, Any]] = ContextVar("_chosen", default=MappingPr
 
 @contextmanager
 def use(name: str | None = None, /, **kernels: Any) -> Iterator[None]:
-    """Within it, in this thread, run kernels by the implementation that is named.
+    """In the `with` block, in this thread, run kernels by the implementation that is named.
 
-    "reference" is the definition, "cpu" what NumPy arrays get by themselves, "cuda" what CuPy
-    arrays get; with NumPy arrays "cuda" works only in Numba's simulator. use("reference") is for
-    every kernel, use(conv2d="reference") for one, and use(conv2d=mine) takes a module of your own:
-    any object that has the functions of kernels/conv2d/reference.py which are called, with the
-    same parameters. It gets the arrays as they are, of whatever type and layout.
+    "reference" is the definition, "cpu" the default for NumPy arrays, "cuda" that for CuPy arrays;
+    with NumPy arrays "cuda" works only in Numba's simulator. use("reference") is for every kernel,
+    use(conv2d="reference") for one, and use(conv2d=mine) takes a module of your own: any object
+    that has the functions of kernels/conv2d/reference.py that are called, with the same parameters.
+    Its functions are called with the arrays as they are, of any type and layout.
     """
     chosen = dict.fromkeys(KERNELS, name) if name is not None else {}
     chosen |= kernels
@@ -74,7 +74,7 @@ def implementation(kernel: str, *arrays: Array) -> Any:
     return _module(f"kernels.{kernel}.{name}")
 
 
-_module = cache(importlib.import_module)  # a small kernel would wait for the look-up
+_module = cache(importlib.import_module)  # whose own look-up is slow beside a small kernel
 
 
 def describe(arrays: Sequence[Array]) -> str:
@@ -82,7 +82,7 @@ def describe(arrays: Sequence[Array]) -> str:
 
 
 def is_on_device(array: Array) -> bool:
-    cupy = sys.modules.get("cupy")  # an array of CuPy's exists only where CuPy was imported
+    cupy = sys.modules.get("cupy")  # without that import there is no CuPy array
     return cupy is not None and isinstance(array, cupy.ndarray)
 
 

@@ -52,7 +52,7 @@ def restore_row_stack() -> None:
 
 
 def limit_blas() -> bool:
-    """Limit every BLAS library that is loaded to one thread; whether that was done.
+    """Limit every BLAS library that is loaded by then to one thread; whether that was done.
 
     BLAS's threads and the kernels' both spin for some milliseconds after their work, and a thread
     that meets a spinning one shares its core: a step of perceptrons took thirty times as long. A

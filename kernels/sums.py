@@ -1,4 +1,4 @@
-"""Sums of many numbers, to the precision of one."""
+"""Long sums that are as precise as one number."""
 
 from functools import lru_cache, reduce
 from itertools import groupby, pairwise
@@ -11,22 +11,23 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from kernels.dispatch import Array
 
-FEW = 32
-"""Rows that are added up one after the other in the array's own dtype."""
+PIECES = 32
+"""Pieces of an array that are added one after the other in the array's own dtype."""
 BLOCK = 128
-"""Rows that NumPy may add up so, as it does itself with neighbours."""
+"""Rows that are left to NumPy to add one after the other, as it does with neighbours in memory."""
 
 
 def total(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
     """x.sum(axis, keepdims), by a tree of additions: a long sum is as precise as a short one.
 
-    NumPy adds so along the memory, but row after row across it, where float32 loses two digits in
-    10^5 rows. The order depends on the shape and the layout of x, on nothing else.
+    NumPy's sum is a tree along neighbours in memory. Across them it adds row after row, where
+    float32 loses two digits in 10^5 rows. The order of additions depends only on the shape and the
+    layout of x.
     """
-    if type(x) is not np.ndarray:  # CuPy's is a tree
+    if type(x) is not np.ndarray or x.size <= BLOCK or x.dtype.kind != "f":  # CuPy's is a tree
         return x.sum(axis=axis, keepdims=keepdims)
-    few = x.size <= BLOCK or x.dtype.kind != "f"
-    if few or (plan := _plan(x.shape, x.strides, axis)) is None:
+    plan = _plan(x.shape, x.strides, axis)
+    if plan is None:
         return x.sum(axis=axis, keepdims=keepdims)
     order, shape, summed, kept, back, axes = plan
     y = x.transpose(order).reshape(shape)
@@ -38,8 +39,11 @@ def total(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
 
 @lru_cache(maxsize=1024)
 def _plan(shape, strides, axis):
-    """How to get to the axes as they lie in memory, those in one that are summed together; which
-    to sum; and how to get back. None where NumPy's own sum is as good.
+    """How to transpose and reshape an array for its sum, or None where NumPy's own is as good.
+
+    The order of the axes in memory; the shape in which neighbouring axes that are both summed, or
+    both kept, are one; which of those to sum; the shape of the sum, and the order of its axes that
+    gives back x's; and the axes that are summed.
     """
     axes = tuple(range(len(shape))) if axis is None else normalize_axis_tuple(axis, len(shape))
     order = sorted(range(len(shape)), key=lambda i: (shape[i] > 1, -abs(strides[i])))
@@ -61,7 +65,7 @@ def _along(y: np.ndarray, axis: int) -> np.ndarray:
     rows, after = y.shape[axis], y.shape[axis + 1 :]
     if after and rows > BLOCK:
         y = _tree(y.reshape(-1, rows, prod(after))).reshape(*y.shape[:axis], 1, *after)
-    elif after and rows <= 4:  # NumPy is slow there
+    elif after and rows <= 4:  # where NumPy is slow
         y = reduce(add, [y[(slice(None),) * axis + (slice(i, i + 1),)] for i in range(rows)])
     else:
         y = y.sum(axis=axis, keepdims=True)
@@ -69,12 +73,12 @@ def _along(y: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _tree(y: np.ndarray) -> np.ndarray:
-    """(N, rows, columns) to (N, columns): FEW equal pieces of memory are added up at a time.
+    """(N, rows, columns) to (N, columns): PIECES equal pieces of memory are added to each other.
 
-    The pieces' sums are few, and added up in float64.
+    The rows of the result are added in float64.
     """
     n, rows, columns = y.shape
-    part = rows // FEW
-    pieces = y[:, : FEW * part].reshape(n, FEW, part * columns).sum(axis=1)
+    part = rows // PIECES
+    pieces = y[:, : PIECES * part].reshape(n, PIECES, part * columns).sum(axis=1)
     ans = pieces.reshape(n, part, columns).sum(axis=1, dtype=np.float64)
-    return ans + y[:, FEW * part :].sum(axis=1) if rows % FEW else ans
+    return ans + y[:, PIECES * part :].sum(axis=1) if rows % PIECES else ans

@@ -1,24 +1,24 @@
 """Convolution on the CPU: an implicit matrix product, in register tiles.
 
 With x padded, its channels last in memory and (N, OH, OW) read as one index of pixels, the three
-readings of the trilinear form are products of matrices that need not be built, since a table can
-say where each of their elements lies (`kernels.cpu.register_tile`): with `pixels[p]` the corner of
-the window of output pixel p, and `window[k]` the place of (tap, channel) k in a window,
+readings of the trilinear form are products of matrices that need not be built: tables give the
+place of each of their elements (`kernels.cpu.register_tile`). With `pixels[p]` the corner of the
+window of output pixel p, and `window[k]` the place of (tap, channel) k in a window,
 
     forward        y[p, :]     += sum over k of  x[pixels[p] + window[k]] W[k, :]
     weight grad    W[k, :]     += sum over p of  x[pixels[p] + window[k]] g[p, :]
     input grad     x[pixels[p] + tap, :] += sum over o of  g[p, o] W[tap, o, :]    for each tap
 
-(for few channels all of a window at once: the sum over o of g[p, o] W[o, k], for each k). With
-stride 1 the first and the last are each other's, with the kernel turned round, and the weight
-gradient is its own with the arrays exchanged: that reading is taken whose columns fill vectors.
-Turned round, other numbers meet the zeros of the padding. That matters to those that are not
-finite, since 0 times infinity is NaN: they are read as the definition is.
+(for few channels, all taps of a window at once: the sum over o of g[p, o] W[o, k], for each k).
+With stride 1 the first is the last with the kernel rotated by half a turn, and the other way round;
+and the weight gradient is itself with the two arrays exchanged. The reading is used whose columns
+fill vectors. After a rotation other numbers are multiplied by the zeros of the padding, which for a
+number that is not finite gives NaN: where there is one, the reading is that of the definition.
 
-Only the listed taps are in the tables: a masked convolution is this with fewer. Images are dealt
-out to the cores, small ones taken several together, and copied only where they need padding. Any
-memory layout is taken; the results are (N, C, H, W) whose memory has the channels last, as the next
-convolution likes it.
+Only the listed taps are in the tables: a masked convolution is this with fewer taps. The cores
+share the images; several small ones are one product, and only images that need padding are copied.
+Any memory layout is accepted. The results are (N, C, H, W) with the channels last in memory: the
+layout that the next convolution reads without a copy.
 """
 
 from functools import lru_cache
@@ -33,31 +33,31 @@ from kernels.cpu.register_tile import REGISTER_BYTES, VECTORS, pitch, product, w
 
 threads.take_cores_from_blas()
 
-TOGETHER = 128  # pixels, at least, that are a product
-SHARES, SHARE = 16, 2**11  # of a sum over pixels: at most so many, of so many pixels at least
+MIN_PIXELS = 128  # of a product: several small images are one
+MAX_SHARES, SHARE_PIXELS = 16, 2**11  # of a sum over pixels: how many, and the least size of each
 CHUNK = 2**15  # bytes of B that stay in the cache from one tile to the next
 
 Pair = tuple[int, int]
 
 
 class Geometry(NamedTuple):
-    """What a window sees."""
+    """Where the windows lie, and their taps."""
 
     kernel_size: Pair
     stride: Pair
     padding: Pair
     dilation: Pair
     taps: tuple[int, ...]
-    """The live ones, in the order of the matrices that belong to them."""
+    """The live ones, in the order of their matrices."""
 
 
 def conv2d(x, w, stride, padding, dilation, b=None, taps=None):
     size = output_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
     geometry = _geometry(w.shape[2:], stride, padding, dilation, taps)
-    matrices, turned = _live(w, geometry.taps).transpose(2, 1, 0), _turned(geometry)
-    if not turned or not _few(matrices) or not _finite(matrices):
+    matrices, rotated = _live(w, geometry.taps).transpose(2, 1, 0), _rotated(geometry)
+    if not rotated or not _is_narrow(matrices) or not _finite(matrices):
         return _gathered(x, matrices, b, size, geometry)
-    y = _scattered(x, matrices, size, turned)
+    y = _scattered(x, matrices, size, rotated)
     if b is not None:
         y += b.reshape(-1, 1, 1)
     return y
@@ -65,18 +65,18 @@ def conv2d(x, w, stride, padding, dilation, b=None, taps=None):
 
 def conv2d_input_grad(g, w, input_size, stride, padding, dilation, taps=None):
     geometry = _geometry(w.shape[2:], stride, padding, dilation, taps)
-    matrices, turned = _live(w, geometry.taps).transpose(2, 0, 1), _turned(geometry)
-    if not turned or _few(matrices) or not _finite(matrices):
+    matrices, rotated = _live(w, geometry.taps).transpose(2, 0, 1), _rotated(geometry)
+    if not rotated or _is_narrow(matrices) or not _finite(matrices):
         return _scattered(g, matrices, input_size, geometry)
-    return _gathered(g, matrices, None, input_size, turned)
+    return _gathered(g, matrices, None, input_size, rotated)
 
 
 def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, taps=None):
     geometry = _geometry(kernel_size, stride, padding, dilation, taps)
     (c, wide_c), (o, wide_o) = ((n, whole_vectors(n, x.itemsize)) for n in (x.shape[1], g.shape[1]))
-    turned, matrices = _turned(geometry), None
-    if turned and o * wide_c < c * wide_o:
-        matrices = _correlated(g, x, turned).transpose(0, 2, 1)
+    rotated, matrices = _rotated(geometry), None
+    if rotated and o * wide_c < c * wide_o:
+        matrices = _correlated(g, x, rotated).transpose(0, 2, 1)
     if matrices is None or not _finite(matrices):
         matrices = _correlated(x, g, geometry)
     w = np.zeros((o, c, kernel_size[0] * kernel_size[1]), g.dtype)
@@ -90,11 +90,12 @@ def _geometry(kernel_size, stride, padding, dilation, taps):
 
 
 @lru_cache
-def _turned(geometry):
-    """That which makes a convolution of stride 1 of its input gradient, and the other way round.
+def _rotated(geometry):
+    """The geometry with which an input gradient is a convolution, and the other way round.
 
     From y[i] = sum of x[i + a d - p] w[a] over a follows, with a' = K - 1 - a, that
-    dx[h] = sum of g[h + a' d - (d (K - 1) - p)] w[a]: the kernel turned round. Else None.
+    dx[h] = sum of g[h + a' d - (d (K - 1) - p)] w[a]: the kernel rotated by half a turn. None if
+    the stride is not 1, or the padding would be negative.
     """
     kernel_size, stride, padding, dilation, taps = geometry
     outside = tuple(d * (k - 1) - p for d, k, p in zip(dilation, kernel_size, padding))
@@ -104,15 +105,15 @@ def _turned(geometry):
     return Geometry(kernel_size, stride, outside, dilation, tuple(last - tap for tap in taps))
 
 
-def _few(matrices):
-    """Whether the columns of all taps together fill vectors that those of one leave half empty."""
+def _is_narrow(matrices):
+    """Whether the columns of one tap leave vectors half empty that those of all taps would fill."""
     taps, _, columns = matrices.shape
     itemsize = matrices.itemsize
     return 2 * whole_vectors(taps * columns, itemsize) <= taps * whole_vectors(columns, itemsize)
 
 
 def _gathered(x, matrices, b, size, geometry):
-    """The forward reading, with a matrix (C, O) for each tap."""
+    """By the forward reading: (N, O, *size), with a matrix (C, O) for each tap."""
     weights, wide = _packed(matrices)
     x, y = _channels_last(x), np.empty((len(x), *size, wide), x.dtype)
     start, o = np.zeros(wide, x.dtype), matrices.shape[2]
@@ -123,25 +124,25 @@ def _gathered(x, matrices, b, size, geometry):
 
 
 def _scattered(g, matrices, input_size, geometry):
-    """That of the input gradient, with a matrix (O, C) for each tap."""
+    """By the reading of the input gradient: (N, C, *input_size), with an (O, C) for each tap."""
     _, o, c = matrices.shape
-    few = _few(matrices)
-    weights, wide = _packed(matrices.transpose(1, 0, 2).reshape(1, o, -1) if few else matrices)
-    pixels, window = _tables(input_size, g.shape[2:], c if few else wide, geometry)
-    kernel, places = (_input_grad_by_window, window) if few else (_input_grad, window[::wide])
+    narrow = _is_narrow(matrices)
+    weights, wide = _packed(matrices.transpose(1, 0, 2).reshape(1, o, -1) if narrow else matrices)
+    pixels, window = _tables(input_size, g.shape[2:], c if narrow else wide, geometry)
+    kernel, places = (_input_grad_by_window, window) if narrow else (_input_grad, window[::wide])
     x, g = np.empty((len(g), *input_size, c), g.dtype), _channels_last(g)
     threads.run(kernel, len(g), g, weights, x, pixels, places, wide, *geometry.padding)
     return x.transpose(0, 3, 1, 2)
 
 
 def _correlated(x, g, geometry):
-    """That of the weight gradient: (taps, C, O)."""
+    """By the reading of the weight gradient: (taps, C, O)."""
     c, o = x.shape[1], g.shape[1]
     pixels, window = _tables(x.shape[2:], g.shape[2:], c, geometry)
     x, g = _channels_last(x), _channels_last(g)
     wide = whole_vectors(o, g.itemsize)
-    # Not a share for each core: the sum of floats depends on how it is shared.
-    shares = min(SHARES, 2 ** max(1, (g.size // o // SHARE).bit_length() - 1))
+    # As many on any number of cores, since the rounding of a sum depends on its shares.
+    shares = min(MAX_SHARES, 2 ** max(1, (g.size // o // SHARE_PIXELS).bit_length() - 1))
     weights = np.zeros((min(shares, len(g)), len(window), wide), g.dtype)
     where = pixels, window, pitch(wide, g.itemsize), *geometry.padding
     threads.run(_weight_grad, len(weights), x, g, weights, *where)
@@ -163,7 +164,7 @@ def _live(w, taps):
 
 
 def _packed(matrices):
-    """Their rows in whole vectors and a pitch apart, zeros after them; and how wide they are."""
+    """The matrices in rows of whole vectors, a pitch apart, filled with zeros; and their width."""
     *shape, columns = matrices.shape
     wide = whole_vectors(columns, matrices.itemsize)
     packed = np.zeros((*shape, pitch(wide, matrices.itemsize)), matrices.dtype)
@@ -175,11 +176,11 @@ def _packed(matrices):
 def _tables(input_size, size, channels, geometry):
     """`pixels` and `window` of padded images, channels last: (images OH OW,), (taps channels,).
 
-    Small images are taken together, for a long product instead of many short ones.
+    Several small images are one long product, which is faster than many short ones.
     """
     kernel_size, stride, padding, dilation, taps = geometry
     height, width = (n + 2 * p for n, p in zip(input_size, padding))
-    together = max(1, TOGETHER // (size[0] * size[1]))
+    together = max(1, MIN_PIXELS // (size[0] * size[1]))
     n, i, j = np.indices((together, *size)).reshape(3, -1)
     a, b = np.divmod(taps, kernel_size[1])
     pixels = ((n * height + i * stride[0]) * width + j * stride[1]) * channels
@@ -264,12 +265,12 @@ def _input_grad_by_window(g, weights, x, pixels, window, wide, top, left, start,
 
 @njit_cached
 def _weight_grad(x, g, weights, pixels, window, g_pitch, top, left, first_share, last_share):
-    """`weights` holds zeros, for each share of the images its own."""
+    """`weights` holds zeros, a matrix for each share of the images."""
     size = g.shape[1] * g.shape[2]
     together = len(pixels) // size
     buffer = _buffer(together, x.shape, x.shape[3], top, left, x.dtype)
     shares, _, o = weights.shape
-    seen_buffer = _buffer(together, g.shape, g_pitch, 0, 0, g.dtype)
+    g_buffer = _buffer(together, g.shape, g_pitch, 0, 0, g.dtype)
     rows = np.arange(len(window)) * o
     chunk = _chunk(len(pixels), o, g.itemsize)
     for share in range(first_share, last_share):
@@ -277,18 +278,18 @@ def _weight_grad(x, g, weights, pixels, window, g_pitch, top, left, first_share,
         for n in range(len(x) * share // shares, stop, together):
             count = min(together, stop - n)
             padded, corner = _padded(x, n, count, top, left, buffer)
-            seen, first = _padded(g, n, count, 0, 0, seen_buffer)
+            g_flat, first = _padded(g, n, count, 0, 0, g_buffer)
             for p in range(0, count * size, chunk):
                 product(
                     padded, corner, window, pixels[p : min(p + chunk, count * size)],
-                    seen, first + p * g_pitch, g_pitch,
+                    g_flat, first + p * g_pitch, g_pitch,
                     weights[share].reshape(-1), 0, rows, o,
                 )  # fmt: skip
 
 
 @njit_cached
 def _fill(y, b, start, stop):
-    """Pixels start to stop of y, counted over all images, with b (O,)."""
+    """Fill the pixels start to stop of y, counted over all images, with b (O,)."""
     pixels = y.reshape(-1, len(b))
     for p in range(start, stop):
         for j in range(len(b)):
@@ -297,14 +298,14 @@ def _fill(y, b, start, stop):
 
 @njit_cached
 def _chunk(terms, columns, itemsize):
-    """How many terms of a sum to take at a time, in even cuts: CHUNK of the B of a tile."""
+    """The terms of a sum for one product, in equal parts: those that are CHUNK of a tile's B."""
     most = CHUNK // (min(columns * itemsize, VECTORS * REGISTER_BYTES))
     return -(-terms // -(-terms // most))
 
 
 @njit_cached
 def _buffer(count, shape, channels, top, left, dtype):
-    """Zeros for padded images of these channels; nothing, if they can be used as they are."""
+    """Zeros for padded images of these channels; empty if the images can be used as they are."""
     _, height, width, c = shape
     if c == channels and top == left == 0:
         count = 0
@@ -313,7 +314,7 @@ def _buffer(count, shape, channels, top, left, dtype):
 
 @njit_cached
 def _padded(images, n, count, top, left, buffer):
-    """Where to read `count` of the images, from the n-th on, with padding: an array, and from."""
+    """`count` images from the n-th on, padded: a flat array, and the index where they begin."""
     if not len(buffer):
         return images.reshape(-1), n * images[0].size
     _, height, width, c = images.shape

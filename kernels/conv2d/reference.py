@@ -5,7 +5,7 @@
 with stride s, padding p (zeros) and dilation d, each an int or a pair (rows, columns). x is
 (N, C, H, W), w is (O, C, KH, KW), y is (N, O, OH, OW) with OH = (H + 2p - d (KH - 1) - 1) // s + 1.
 
-`unfold` shows the window that each output sees, and `fold` is its adjoint. The trilinear form
+`unfold` gives the window of x for each output, and `fold` is its adjoint. The trilinear form
 <g, conv2d(x, w)> has two other readings, which are the gradients of the first:
 <conv2d_input_grad(g, w), x> and <conv2d_weight_grad(x, g), w>.
 """

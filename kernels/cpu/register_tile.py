@@ -2,13 +2,13 @@
 
     C[c_rows[i] + j] += sum over r of A[a_rows[i] + a_steps[r]] B[r, j]
 
-The rows and the columns of A, and the rows of C, are where the tables say, so that a convolution
+Tables give the places of the rows and the columns of A, and of the rows of C, so that a convolution
 is a product of arrays as they lie in memory, and nothing is unfolded.
 
-A scalar of A times a vector of B costs a load or two for each multiplication, and those are the
-limit. A tile of ROWS x VECTORS loads ROWS + VECTORS for ROWS x VECTORS of them: the register tile
-of the CUDA ladder, on a processor's vector registers. Numba has no spelling for these, so `_tile`
-writes the LLVM code itself; the compiler keeps each vector of the tile in a register of its own.
+To multiply a scalar of A by a vector of B takes a load or two for each multiplication, and the
+loads limit the speed. A tile of ROWS x VECTORS does ROWS x VECTORS multiplications for ROWS +
+VECTORS loads, as the thread tile of the CUDA ladder does. Numba cannot express vector registers, so
+`_tile` generates the LLVM code itself; the compiler keeps each vector of the tile in a register.
 """
 
 from llvmlite import binding, ir
@@ -21,7 +21,7 @@ REGISTER_BYTES = 64 if _features.get("avx512f") else 32 if _features.get("avx") 
 REGISTERS = 32 if _features.get("avx512f") or _features.get("neon") else 16
 ROWS = 6
 VECTORS = REGISTERS // 8
-"""6 x 4 registers of 32, or 6 x 2 of 16: the rest hold A and B."""
+"""The tile has 6 x 4 registers of 32, or 6 x 2 of 16; the others hold A and B."""
 
 
 def whole_vectors(columns: int, itemsize: int) -> int:
@@ -31,9 +31,9 @@ def whole_vectors(columns: int, itemsize: int) -> int:
 
 
 def pitch(columns: int, itemsize: int) -> int:
-    """How far apart to lay the rows of B: with a vector more where a tile takes part of a row.
+    """The distance of the rows of B: one vector more than a row where a tile takes part of a row.
 
-    Rows a power of two apart would have their parts compete for the same lines of the cache.
+    At a distance that is a power of two, those parts would compete for the same cache lines.
     """
     lanes = REGISTER_BYTES // itemsize
     return columns + lanes * (columns > VECTORS * lanes)
@@ -45,7 +45,7 @@ def product(a, a_start, a_rows, a_steps, b, b_start, b_pitch, c, c_start, c_rows
     rows = len(a_rows)
     lanes = REGISTER_BYTES // c.itemsize
     tiles = max(1, -(-rows // ROWS))
-    height = -(-rows // tiles)  # tiles of like height: 7 rows are 4 + 3, not 6 + 1
+    height = -(-rows // tiles)  # tiles of nearly equal height: 7 rows are 4 + 3, not 6 + 1
     v = 0
     while v < columns:
         vectors = VECTORS
@@ -60,7 +60,7 @@ def product(a, a_start, a_rows, a_steps, b, b_start, b_pitch, c, c_start, c_rows
 
 @intrinsic
 def _tile(typing, a, a_start, a_rows, a_steps, b, b_start, b_pitch, c, c_start, c_rows, shape):
-    """`product` for one tile: a branch of code for each shape up to (ROWS, VECTORS)."""
+    """`product` for one tile, with a branch of code for each shape up to (ROWS, VECTORS)."""
 
     def generate(context, builder, signature, arguments):
         def array(k):
@@ -86,7 +86,7 @@ def _tile(typing, a, a_start, a_rows, a_steps, b, b_start, b_pitch, c, c_start, 
             return builder.load(builder.gep(array, [index]))
 
         def line(array, start, count):
-            """Pointers to `count` vectors, one after the other."""
+            """Pointers to `count` neighbouring vectors."""
             first = builder.bitcast(builder.gep(array, [start]), vector.as_pointer())
             return [builder.gep(first, [ir.Constant(start.type, v)]) for v in range(count)]
 

@@ -22,7 +22,7 @@ _INDEX = types.int64
 
 @intrinsic
 def divide(typing_context, a, b):
-    """a // b of two uint32, b not 0: Numba's own asks each time whether it is."""
+    """a // b of two uint32, b not 0: Numba's own division checks b each time."""
 
     def generate(context, builder, signature, args):
         return builder.udiv(*args)
@@ -31,7 +31,7 @@ def divide(typing_context, a, b):
 
 
 def _pointer(context, builder, array_type, array, index):
-    """The address of array[index], with no check for a negative index."""
+    """The address of array[index], without a check for a negative index."""
     data = context.make_array(array_type)(context, builder, array).data
     return builder.gep(data, [index])
 
@@ -110,7 +110,7 @@ def _statement(context, builder, text):
 
 @intrinsic
 def commit_group(typing_context):
-    """End a group of copies: all since the last commit, maybe none."""
+    """End a group of copies: all since the last commit, perhaps none."""
 
     def generate(context, builder, signature, args):
         return _statement(context, builder, "cp.async.commit_group;")
@@ -122,8 +122,8 @@ def commit_group(typing_context):
 def wait_group(typing_context, pending):
     """Wait until at most `pending` groups of this thread are under way.
 
-    `pending` is a number or a variable that encloses the kernel, not an expression.
-    The other threads see the copies only after `cuda.syncthreads()` besides.
+    `pending` is a number, or a variable from outside of the kernel, but no expression. Other
+    threads can read the copies only after `cuda.syncthreads()` too.
     """
     if not isinstance(pending, types.IntegerLiteral):
         return None

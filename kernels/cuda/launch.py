@@ -1,6 +1,6 @@
 """How a CUDA kernel is compiled and started on CuPy's arrays."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from functools import cache
 from importlib.util import find_spec
@@ -34,6 +34,27 @@ def jit_for(threads: int, blocks: int = 1):
     From this the compiler knows how many of the 65,536 registers each thread can have.
     """
     return cuda.jit if SIMULATED else cuda.jit(launch_bounds=(threads, blocks))
+
+
+def unrolled(step: Callable, rows: int, a_pitch: int, b_pitch: int) -> Callable:
+    """A device function that does `step` for `rows` rows, a power of two, one after the other.
+
+    step(a_tile, b_tile, a_at, b_at, a, b, total) reads a row of each tile, from a_at and b_at on;
+    rows are a pitch apart. Written as a loop, the compiler would not unroll so much code.
+    """
+
+    if rows == 1:
+        return step
+    half = unrolled(step, rows // 2, a_pitch, b_pitch)
+    a_half, b_half = rows // 2 * a_pitch, rows // 2 * b_pitch
+
+    @cuda.jit(device=True)
+    def both_halves(a_tile, b_tile, a_at, b_at, a, b, total):
+        half(a_tile, b_tile, a_at, b_at, a, b, total)
+        a_at, b_at = a_at + a_half, b_at + b_half
+        half(a_tile, b_tile, a_at, b_at, a, b, total)
+
+    return both_halves
 
 
 def launch(kernel, grid, block, *args) -> None:

@@ -1,15 +1,16 @@
 """Normalisation of groups of channels (Wu & He 2018), and its gradients.
 
 x is (N, C, ...), C divides into `groups`, and each group of channels of each example gets mean 0
-and variance 1 over its channels and positions; then channel c is scaled by w[c] and shifted by
-b[c]. Layer normalisation is this with one group and no positions, batch normalisation with one
+and variance 1 over its channels and positions; then channel c is multiplied by w[c], and b[c] is
+added. Layer normalisation is this with one group and no positions, batch normalisation with one
 example and C groups.
 
 With r = 1 / sqrt(var + eps), xhat = (x - mean) r and means over a group, the derivative of xhat in
 the direction h is J h = r (h - mean(h) - xhat mean(xhat h)), and J is symmetric. float32 or
-float64, any layout; the results have their channels last in memory, as convolutions like it.
+float64, any layout; the results have their channels last in memory, the layout that the convolution
+kernels read without a copy.
 
-`sum_by_channel` is here too, since the gradients of w and b are made of such sums.
+`sum_by_channel` is here too: the gradients of w and b are such sums.
 """
 
 from kernels.dispatch import DOUBLE, SINGLE, Array, implementation
@@ -24,7 +25,7 @@ def group_norm(x: Array, w: Array, b: Array, groups: int, eps: float) -> Array:
 
 
 def group_norm_input_grad(g: Array, x: Array, w: Array, groups: int, eps: float) -> Array:
-    """J (g w), where the result of `group_norm` has the cotangent g."""
+    """J (g w), where g is the cotangent of the result of `group_norm`."""
     _check(x, w, groups)
     return implementation("group_norm", g, x, w).group_norm_input_grad(g, x, w, groups, eps)
 
@@ -35,7 +36,7 @@ def group_norm_weight_grad(g: Array, x: Array, groups: int, eps: float) -> Array
 
 
 def sum_by_channel(x: Array) -> Array:
-    """(C,), the sum over examples and positions: the gradient of what each channel had added."""
+    """(C,), the sum over examples and positions: the gradient of a bias of each channel."""
     if x.ndim == 2 or not x.size or x.dtype not in (SINGLE, DOUBLE):
         return reference.sum_by_channel(x)
     return implementation("group_norm", x).sum_by_channel(x)

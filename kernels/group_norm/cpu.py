@@ -1,10 +1,10 @@
 """Normalisation of groups on the CPU, by Numba.
 
-With the channels last in memory an example is a matrix (positions, channels), and every loop runs
-along its rows, over independent elements, so that LLVM makes it of vector instructions. Several
-positions are taken together as one long row. Sums are taken in the arrays' dtype over BLOCK rows,
-and in float64 over the blocks. An example stays in the cache from the first of its passes to the
-last. The cores share the examples; a single one, as batch normalisation has it, has one core.
+With the channels last in memory an example is a matrix (positions, channels). Every loop runs along
+its rows, over independent elements, so that LLVM turns it into vector instructions. Several
+positions together form one long row. Sums are in the arrays' dtype over BLOCK rows, and in float64
+over the blocks. An example stays in the cache from the first pass over it to the last. The cores
+share the examples; a single one, as in batch normalisation, has one core.
 """
 
 from functools import partial
@@ -15,8 +15,8 @@ import numpy as np
 from kernels.cpu.compile import njit_cached
 from kernels.cpu.threads import run, run_if_large
 
-BLOCK = 64
-LONG = 128  # elements of a row, which pay for its start
+BLOCK = 64  # rows
+ROW_LENGTH = 128  # elements, about: a loop over fewer is slow
 _njit = partial(njit_cached, error_model="numpy", fastmath={"contract", "reassoc"})
 
 
@@ -42,16 +42,16 @@ def group_norm_weight_grad(g, x, groups, eps):
 
 def sum_by_channel(x):
     d = np.empty(x.shape[:2])
-    work = max(1, x.size // 8)  # it only reads
+    work = max(1, x.size // 8)  # it reads and does not write
     run_if_large(_channel_sums, work, len(x), _rows(x), d)
     return d.sum(axis=0).astype(x.dtype)
 
 
 def _rows(images):
-    """(N, rows, positions of a row times C): a view where the channels are last in memory."""
+    """(N, rows, positions of a row times C): a view if the channels are last in memory."""
     n, c, *size = images.shape
     positions = prod(size)
-    together = max((k for k in range(2, LONG // c + 1) if positions % k == 0), default=1)
+    together = max((k for k in range(2, ROW_LENGTH // c + 1) if positions % k == 0), default=1)
     channels_last = np.ascontiguousarray(np.moveaxis(images, 1, -1))
     return channels_last.reshape(n, positions // together, together * c)
 
@@ -118,7 +118,7 @@ def _line(x):
 
 @_njit
 def _moments(rows, groups, eps, block, mean, r):
-    """The mean, along a row, and r = 1 / sqrt(var + eps) of its group, for each channel."""
+    """For each channel the mean of its group, along a row, and r = 1 / sqrt(var + eps)."""
     count = rows.size // groups
     _sums(rows, block, r)
     _average(r, groups, count, r)
@@ -131,7 +131,7 @@ def _moments(rows, groups, eps, block, mean, r):
 
 @_njit
 def _average(sums, groups, count, means):
-    """For each channel the mean over its group of `count` elements, out of the channels' sums."""
+    """For each channel the mean over its group of `count` elements, from the channels' sums."""
     size = len(sums) // groups
     for first in range(0, len(sums), size):
         total = 0.0
@@ -143,7 +143,7 @@ def _average(sums, groups, count, means):
 
 @_njit
 def _spread(values, row):
-    """A value of each channel, for each of its elements in a row."""
+    """Copy the value of each channel to all of its elements in a row."""
     for first in range(0, len(row), len(values)):
         for c in range(len(values)):
             row[first + c] = values[c]
@@ -151,7 +151,7 @@ def _spread(values, row):
 
 @_njit
 def _sums(rows, block, sums):
-    """The sum over the positions, for each channel."""
+    """For each channel the sum over the positions."""
     sums[:] = 0
     for start in range(0, len(rows), BLOCK):
         block[:] = 0
@@ -164,7 +164,7 @@ def _sums(rows, block, sums):
 
 @_njit
 def _squares(rows, mean, block, sums):
-    """The sum of (x - mean)^2, likewise."""
+    """For each channel the sum of (x - mean)^2 over the positions."""
     sums[:] = 0
     for start in range(0, len(rows), BLOCK):
         block[:] = 0
@@ -177,7 +177,7 @@ def _squares(rows, mean, block, sums):
 
 @_njit
 def _products(g, rows, mean, g_block, block, g_sums, sums):
-    """The sums of g and of g (x - mean), likewise."""
+    """For each channel the sums of g and of g (x - mean) over the positions."""
     g_sums[:], sums[:] = 0, 0
     for start in range(0, len(rows), BLOCK):
         g_block[:], block[:] = 0, 0
@@ -192,7 +192,7 @@ def _products(g, rows, mean, g_block, block, g_sums, sums):
 
 @_njit
 def _gather(block, sums):
-    """Add the elements of each channel in a row."""
+    """Add the elements of a row to the sums of their channels."""
     for first in range(0, len(block), len(sums)):
         for c in range(len(sums)):
             sums[c] += block[first + c]

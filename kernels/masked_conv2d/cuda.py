@@ -1,10 +1,10 @@
 """Masked convolution on CUDA: the kernels of convolution, which take the live taps only.
 
 Images of few channels have a kernel of their own. The first layer of a PixelCNN makes 64 channels
-of one: as a matrix product it reduces over few numbers, and its input gradient has a single row.
-Here it is bound by writing y, or by reading g.
+from one: as a matrix product it reduces over few numbers, and its input gradient has a single row.
+The time of this kernel is that of writing y, or of reading g.
 
-`taps` always lists the live taps as flat indices a KW + b.
+`taps` lists the live taps as flat indices a KW + b.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ conv2d_weight_grad = dense.conv2d_weight_grad
 
 Pair = tuple[int, int]
 Block = tuple[int, int, int, int]
-"""Of a thread its channels and pixels, of a block its threads along pixels and along channels."""
+"""The channels and pixels of a thread, and the threads of a block along pixels and channels."""
 
 MAX_CHANNELS = 4
 """Of the images that the direct kernel reads, or makes as a gradient."""
@@ -32,10 +32,11 @@ MAX_TAPS, ROOMS = 64, (1024, 3840)
 """The live taps, and the pixels of one channel, that the direct kernel has shared memory for."""
 
 NOWHERE = 0xFFFFFFFF
-"""The index of what lies outside of every image: a zero."""
+"""The index of an element outside of every image: it counts as zero."""
 
 MULTIPROCESSORS, BLOCKS = 132, 4
-"""Of an H100 or H200, and the blocks for each. Constants, so that the order of a sum is too."""
+"""Of an H100 or H200, and the blocks for each. Constants, so that no sum's order depends on the
+device."""
 
 
 def conv2d(
@@ -106,12 +107,12 @@ def direct(
 ) -> Array | None:
     """x (N, C, H, W) to (N, *y_shape) by `direct_kernel`, or None where that is not possible.
 
-    w_strides are those of the channels of y and of x. Where y makes few blocks, the channels of x
-    are shared among more, and the partial sums are added, always in the same order.
+    w_strides are those of w along the channels of y and of x. Where y has few blocks, the channels
+    of x are split among more, and the partial sums are added, always in the same order.
     """
     thread_channels, thread_pixels, lanes, groups = block
     (n, channels, *_), (out_channels, out_height, out_width) = x.shape, y_shape
-    # What a window of live taps looks at, seen from the pixel: from `corner` on, and how far.
+    # What a window of live taps covers, counted from its pixel: from `corner` on, and how far.
     places = [
         [k * d - p for k in along]
         for along, d, p in zip(zip(*(divmod(int(t), w.shape[3]) for t in taps)), dilation, padding)
@@ -148,10 +149,10 @@ def direct(
 
 
 def max_rows(pixels: int, out_height: int, out_width: int, stride: int, reach: int) -> int:
-    """The most rows of the tall image that `pixels` neighbouring pixels look at.
+    """The most rows of the tall image that the windows of `pixels` neighbouring pixels cover.
 
-    The next row of an image is `stride` further, but the next image begins below all that this
-    one's last row looks at, which is reach + 1 rows.
+    The windows of the next row of an image begin `stride` rows further down. Those of the next
+    image begin below the windows of this image's last row, which cover reach + 1 rows.
     """
     next_rows = (pixels + out_width - 2) // out_width
     next_images = (pixels + out_height * out_width - 2) // (out_height * out_width)
@@ -162,17 +163,17 @@ def max_rows(pixels: int, out_height: int, out_width: int, stride: int, reach: i
 def direct_kernel(thread_channels: int, thread_pixels: int, lanes: int, groups: int, room: int):
     """Convolution by its definition, with x and w in shared memory and a tile of y in registers.
 
-    A block of `groups` times `lanes` threads makes thread_pixels * lanes pixels, neighbours in
+    A block of `groups` times `lanes` threads computes thread_pixels * lanes pixels, neighbours in
     raster order over all images, of thread_channels * groups channels. For every channel of x it
-    copies the rows around those pixels, padded, and the live taps of w; the rows of all images are
-    thought of as one tall image, so that a block may begin in one image and end in the next.
+    copies the rows around those pixels, padded, and the live taps of w. The rows of all images form
+    one tall image, so that a block can begin in one image and end in the next.
     """
     assert groups == 1 or thread_channels % 4 == 0, "a group's weights begin at a multiple of four"
     threads, pixels, channels = lanes * groups, thread_pixels * lanes, thread_channels * groups
     fours = -(-thread_channels // 4)
     padded = 4 * fours
-    # The weights are (tap, channel of y). With rows 4 longer than they need be, a warp that copies
-    # the taps of a channel writes to 8 banks and not to one.
+    # The weights are (tap, channel of y). With 4 more elements in a row than are used, a warp that
+    # copies the taps of a channel writes to 8 banks instead of one.
     pitch = padded * groups + 4
     w_size = MAX_TAPS * pitch
 

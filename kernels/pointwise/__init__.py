@@ -1,8 +1,8 @@
-"""Functions of each element that stand between convolutions, in one pass over memory.
+"""Functions of each element, in one pass over memory: what stands between two convolutions.
 
-Written as operations of arrays the nonlinearities take three to eight passes, and so much time that
-it shows beside a convolution. Arrays of one shape and dtype, any layout, float32 or float64. Small
-arrays have the kernels too: a value does not depend on how many there are.
+Written as operations of arrays, a nonlinearity takes three to eight passes, and that time counts
+beside a convolution's. Arrays of one shape and dtype, any layout, float32 or float64. Small arrays
+use the kernels too, so that a value does not depend on the size of its array.
 """
 
 from types import ModuleType
@@ -14,7 +14,9 @@ from kernels.dispatch import DOUBLE, SINGLE, Array, implementation
 from kernels.pointwise import reference
 
 FLOATS = {SINGLE, DOUBLE}
-FEW = 2**8  # elements up to which formulas are as fast; without e^x the values are the same
+MIN_SIZE = 2**8
+"""Elements from which a kernel is faster than formulas of arrays. Only for functions without e^x,
+whose values are the same by both."""
 
 
 def add(x: Any, y: Any) -> Any:
@@ -27,13 +29,13 @@ def add(x: Any, y: Any) -> Any:
 def leaky_relu(x: Array, slope: float) -> Array:
     """x where it is positive, else slope * x. Raises ValueError for a negative slope."""
     if slope < 0:
-        raise ValueError(f"leaky_relu of slope {slope}: below 0 the gradient is not told by y")
-    return (reference if x.size < FEW else _chosen(x)).leaky_relu(x, slope)
+        raise ValueError(f"leaky_relu of slope {slope}: below 0 the sign of x is not that of y")
+    return (reference if x.size < MIN_SIZE else _chosen(x)).leaky_relu(x, slope)
 
 
 def leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
     """g, but slope * g where y, which has the sign of x, is not positive."""
-    return (reference if g.size < FEW else _chosen(g, y)).leaky_relu_grad(g, y, slope)
+    return (reference if g.size < MIN_SIZE else _chosen(g, y)).leaky_relu_grad(g, y, slope)
 
 
 def sigmoid(x: Array) -> Array:
@@ -52,7 +54,7 @@ def silu_grad(g: Array, x: Array) -> Array:
 
 
 def _chosen(*arrays: Array) -> ModuleType:
-    """The definition for what no kernel takes: integers, and the smallest and longest floats."""
+    """The definition for what no kernel takes: integers, float16 and long doubles."""
     for array in arrays:
         if array.dtype not in FLOATS:
             return reference

@@ -1,7 +1,7 @@
-"""Functions of each element on the CPU, by Numba. float64, for checking derivatives, is NumPy's.
+"""Functions of each element on the CPU, by Numba; for float64, to check derivatives, by NumPy.
 
-The cores share a large array as a convolution has them share its images: what the one core wrote
-the other is slow to read.
+Each core takes the same images of a large array as it does in a convolution: a core is slow to read
+what another core has just written.
 """
 
 import numpy as np
@@ -13,8 +13,9 @@ from kernels.pointwise import reference
 
 
 def add(x, y):
-    few = x.dtype != np.float32 or x.size < MIN_SHARED_SIZE
-    return reference.add(x, y) if few else _over(_add, x, y)
+    if x.dtype != np.float32 or x.size < MIN_SHARED_SIZE:
+        return reference.add(x, y)
+    return _over(_add, x, y)
 
 
 def leaky_relu(x, slope):
@@ -81,7 +82,7 @@ def _leaky_relu_grad(g, y, d, slope, start, stop):
 
 @njit_inlined
 def _logistic(x):
-    """As the reference has it: no exponent is ever positive."""
+    """As in the reference: no exponent is ever positive."""
     e = exp(-abs(x))
     return (e if x < float32(0) else float32(1)) / (float32(1) + e)
 

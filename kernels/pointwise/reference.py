@@ -18,7 +18,7 @@ def leaky_relu_grad(g, y, slope):
 def sigmoid(x):
     """As e^min(x, 0) / (1 + e^-|x|): no exponent is ever positive.
 
-    The zeros make floats of integers, which may have no sign.
+    The zeros turn integers, which may be unsigned, into floats.
     """
     return np.exp(np.minimum(x, 0.0)) / (1 + np.exp(0.0 - np.abs(x)))
 

@@ -1,9 +1,9 @@
 """Sampling a normal variable so that the sample has derivatives, with its KL divergence.
 
-The noise comes out of (seed, offset) and the element's place in the array, by a counter-based
-generator: the same on every implementation, whatever the shape and the number of threads, and
-made anew for the gradient instead of stored. Two samplings that shall be independent need
-different seeds or different offsets; a step counter makes a good offset.
+A counter-based generator computes the noise from (seed, offset) and the element's place in the
+array. It is the same for every implementation, shape and number of threads, and the gradient
+computes it a second time instead of storing it. Two samples are independent if their seeds or
+their offsets differ; a step counter is a good offset.
 """
 
 import operator
@@ -25,8 +25,8 @@ def reparameterize(
 
     mu and logvar are (..., D), of one dtype. z is (..., D) too, with eps as `normal` gives it for
     that shape; kl is (...), summed over the last axis (Kingma & Welling 2014, section 2.4 and
-    appendix B). Both are made in one pass over memory, into the C-contiguous arrays `out` if
-    they are given. Raises ValueError for shapes that do not fit and for a seed or offset that is
+    appendix B). Both are computed in one pass over memory, into the C-contiguous arrays `out` if
+    these are given. Raises ValueError for shapes that do not fit and for a seed or offset that is
     not in 0 <= . < 2^64, TypeError for dtypes that are not floats or not equal.
     """
     if mu.ndim == 0 or mu.shape != logvar.shape:
@@ -54,12 +54,12 @@ def reparameterize(
 def reparameterize_logvar_grad(
     g_z: Array, g_kl: Array, logvar: Array, seed: int, offset: int = 0
 ) -> Array:
-    """The gradient for logvar where z has g_z and kl has g_kl.
+    """The gradient for logvar, of a loss whose gradients for z and kl are g_z and g_kl.
 
     g_z sigma eps / 2 + g_kl (sigma^2 - 1) / 2, since dz/dlogvar = sigma eps / 2 and dkl/dlogvar =
     (sigma^2 - 1) / 2. (The gradient for mu is g_z + g_kl mu, and needs no noise.) g_z and logvar
-    are (..., D), g_kl is (...); `seed` and `offset` are those of the sampling, whose eps is made
-    again. Raises ValueError and TypeError as `reparameterize` does.
+    are (..., D), g_kl is (...); `seed` and `offset` are those of the sample, and give the same eps.
+    Raises ValueError and TypeError as `reparameterize` does.
     """
     if g_z.ndim == 0 or g_z.shape != logvar.shape or g_kl.shape != g_z.shape[:-1]:
         raise ValueError(
@@ -77,12 +77,12 @@ def normal(
     dtype: np.typing.DTypeLike | None = None,
     like: Array | None = None,
 ) -> Array:
-    """Draws of N(0, 1): element i of the flat array depends on (seed, offset, i) and nothing else.
+    """Samples of N(0, 1): element i of the flat array depends on (seed, offset, i) only.
 
     Box and Muller's transform of the words of Philox4x32-10, with the key `seed` and the counter
-    (i // 4, offset). float32 and float64 come of the same 32-bit words, so they agree to
-    float32's precision, and no draw is further than 6.77 from 0. The array is made where `like`
-    is and of its dtype, by default on the CPU in float32. Raises ValueError for a negative size
+    (i // 4, offset). float32 and float64 come from the same 32-bit words, so they agree to
+    float32's precision, and no sample is further than 6.77 from 0. The array is on the device of
+    `like` and of its dtype, by default on the CPU in float32. Raises ValueError for a negative size
     and for a seed or offset that is not in 0 <= . < 2^64, TypeError for another dtype.
     """
     shape = (operator.index(shape),) if not isinstance(shape, tuple) else shape

@@ -45,14 +45,14 @@ def _normal(eps, seed, offset, start, stop):
 
 @njit_elementwise
 def _fill(eps, first_block, seed, offset):
-    """The normals of as many blocks as begin in `eps`, whose length is a multiple of four."""
+    """Fill `eps`, whose length is a multiple of four, from block `first_block` on."""
     for i in range(len(eps) // 4):
         a, b, c, d = _philox(uint64(first_block) + uint64(i), offset, seed)
         eps[4 * i], eps[4 * i + 1] = _box_muller(a, b)
         eps[4 * i + 2], eps[4 * i + 3] = _box_muller(c, d)
 
 
-@njit(forceinline=True, fastmath={"reassoc"})  # in any order, and so by vectors
+@njit(forceinline=True, fastmath={"reassoc"})  # in any order, so that LLVM can use vectors
 def _sum(x):
     total = float32(0)
     for value in x:
@@ -75,8 +75,8 @@ def _sample(mu, logvar, eps, z, terms):
 def _forward(mu, logvar, seed, offset, z, kl, first_row, last_row):
     """Rows first_row to last_row of the flat arrays; there is at least one element.
 
-    Chunks lie at multiples of their length whatever the first row, so that the order of a sum
-    does not depend on the number of threads. kl holds zeros.
+    Chunks begin at multiples of CHUNK, whatever the first row is, so that the order of a sum does
+    not depend on the number of threads. kl holds zeros.
     """
     columns = len(mu) // len(kl)
     first, last = first_row * columns, last_row * columns

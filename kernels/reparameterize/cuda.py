@@ -1,10 +1,10 @@
 """Sampling from N(mu, sigma^2) on a GPU, in Numba-CUDA.
 
-A thread makes four neighbouring elements, those of one Philox block, with 128-bit loads and
-stores. A row, which is one sum of the KL divergence, has `lanes` threads, a power of two; a
-thread block has as many rows as fit. Where a Philox block lies across the end of a row, each of
-the two rows makes it and keeps its own elements: the sums then need no atomics, and always add
-in the same order.
+A thread computes four neighbouring elements, those of one Philox block, with 128-bit loads and
+stores. A row, which is one sum of the KL divergence, has `lanes` threads, a power of two; a thread
+block has as many rows as fit. Where a Philox block lies across the end of a row, each of the two
+rows computes it and keeps its own elements: the sums then need no atomics, and their order is
+always the same.
 """
 
 import math
@@ -24,7 +24,7 @@ _philox = cuda.jit(device=True)(philox)
 _remainder = cuda.jit(device=True, fastmath=True)(remainder)
 
 
-@cuda.jit(device=True)  # not fastmath, whose log is wrong where u is near 1 and the log near 0
+@cuda.jit(device=True)  # without fastmath, whose log is wrong near 0, where u is near 1
 def _log_uniform(word):
     return math.log((float32(uint32(word)) + float32(0.5)) * float32(2.0**-32))
 
@@ -44,7 +44,7 @@ def _normals(block, seed, offset):
 
 @cuda.jit(device=True)
 def _load(array, i, first, last, whole):
-    """array[i : i + 4], with zeros for what is not in first <= . < last. `whole`: all of it is."""
+    """array[i : i + 4], with zeros outside of first <= . < last. `whole`: all four are inside."""
     if whole:
         return load4(array, i)
     return (
@@ -72,7 +72,7 @@ def _store(array, i, first, last, whole, values):
 
 @cuda.jit(device=True, fastmath=True)
 def _sample(mu, logvar, eps):
-    """z, and twice the KL divergence: 0 where mu and logvar are, as beyond the ends of a row."""
+    """z, and twice the KL divergence, which is 0 for mu = logvar = 0, as outside of the row."""
     sigma = math.exp(float32(0.5) * logvar)
     if math.fabs(logvar) < NEAR_0:
         excess = logvar * logvar * _remainder(logvar)
@@ -169,7 +169,7 @@ def _flat(array: Array) -> Array:
 
 
 def _aligned(*arrays: Array) -> bool:
-    """Whether all begin at a multiple of 16 bytes, as fresh arrays do and slices need not."""
+    """Whether all begin at a multiple of 16 bytes: new arrays do, slices may not."""
     addresses = (a.ctypes.data if namespace(a) is np else a.data.ptr for a in arrays)
     return all(address % 16 == 0 for address in addresses)
 

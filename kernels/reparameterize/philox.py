@@ -1,8 +1,8 @@
-"""Philox4x32-10, the counter-based random number generator that every implementation shares.
+"""Philox4x32-10, the counter-based random number generator of all implementations.
 
 Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC11), section 3.
-A block of four random words is a function of its counter and a key, and of nothing else: any
-thread can make any block at any time, and noise need not be stored to be had again.
+A block of four random words is a function of its counter and a key only: any thread can compute
+any block at any time, and noise can be computed a second time instead of being stored.
 """
 
 import numpy as np
@@ -16,9 +16,9 @@ WEYL = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)  # the golden ratio and sqrt
 def philox(block, offset, seed):
     """The four words, below 2^32, whose counter is (block, offset) and whose key is `seed`.
 
-    All three are uint64, the low word of each before its high one, and so are the results: a
-    word has 64 bits, where the product of two fits. Written like this it takes NumPy's arrays
-    as it stands, and Numba compiles it for scalars, for the CPU and for CUDA.
+    All three are uint64, which are two words each, the low one first. The results are uint64 too,
+    since the product of two words needs 64 bits. This one function takes NumPy's arrays, and Numba
+    compiles it for scalars, for the CPU and for CUDA.
     """
     c0, c1, c2, c3 = block & LOW, block >> WORD, offset & LOW, offset >> WORD
     k0, k1 = seed & LOW, seed >> WORD

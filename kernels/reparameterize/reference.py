@@ -3,10 +3,10 @@
     z = mu + sigma eps        with sigma = e^(logvar / 2) and eps from N(0, 1)
     kl = sum over the last axis of (mu^2 + sigma^2 - 1 - logvar) / 2
 
-(Kingma & Welling 2014, section 2.4 and appendix B). The noise is Philox's, by Box and Muller's
-transform of its words: two words a and b make the point of the plane at the angle 2 pi b / 2^32
-and the distance sqrt(-2 ln u) with u = (a + 1/2) / 2^32, whose two coordinates are independent
-and normal ("A note on the generation of random normal deviates", 1958).
+(Kingma & Welling 2014, section 2.4 and appendix B). The noise comes from Philox's words, by Box and
+Muller's transform: two words a and b give the point of the plane at the angle 2 pi b / 2^32 and the
+distance sqrt(-2 ln u) with u = (a + 1/2) / 2^32. Its two coordinates are independent and normal ("A
+note on the generation of random normal deviates", 1958).
 """
 
 import math
@@ -18,7 +18,7 @@ from kernels.reparameterize.philox import philox
 
 
 def normal(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dtype) -> np.ndarray:
-    """eps: element i, counted along the flat array, is number i % 4 of the four of block i // 4."""
+    """eps: element i of the flat array is number i % 4 of the four of block i // 4."""
     count = math.prod(shape)
     blocks = np.arange(-(-count // 4), dtype=np.uint64)
     words = philox(blocks, np.uint64(offset), np.uint64(seed))
@@ -52,9 +52,9 @@ def reparameterize_logvar_grad(
 
 
 def excess(v: np.ndarray) -> np.ndarray:
-    """e^v - 1 - v, which is never negative: near 0, where the difference cancels, by its series.
+    """e^v - 1 - v, which is never negative. Near 0 the differences cancel: there by its series.
 
-    For |v| < 1/2 there follow 1e-17 of the sum after v^15 / 15!.
+    For |v| < 1/2 the terms after v^15 / 15! are 1e-17 of the sum.
     """
     small, series = np.clip(v, -0.5, 0.5), 0.0
     for n in range(15, 1, -1):

@@ -166,4 +166,4 @@ def test_the_room_for_a_block_holds_its_rows_wherever_it_begins(
         return image * rows_of_image + pixel // out_width * stride
 
     rows = row(start + pixels - 1) + reach + 1 - row(start)
-    assert rows <= cuda.most_rows(pixels, out_height, out_width, stride, reach)
+    assert rows <= cuda.max_rows(pixels, out_height, out_width, stride, reach)

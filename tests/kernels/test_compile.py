@@ -1,4 +1,4 @@
-"""The compiled kernels on disk: whatever has become of them, the result is right."""
+"""The compiled kernels on disk: whatever happens to the files, the result is right."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ def triple(x):
 
 @pytest.fixture
 def call(monkeypatch, tmp_path, capsys):
-    """Call a function as a new process does; whether its code was on disk, and what is said."""
+    """Call a function as a new process does: whether its code was on disk, and the message."""
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
 
     def call(function=double):
@@ -57,24 +57,24 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-def test_what_is_damaged_is_compiled_anew_and_said_once(call, file, damage, tmp_path):
+def test_a_damaged_file_is_replaced_with_one_message(call, file, damage, tmp_path):
     file.write_bytes(damage(file.read_bytes()))
-    said = f"chainrule: the kernels' cache: {file} is damaged: compiled again\n"
-    assert call() == (False, said)
+    message = f"chainrule: the kernels' cache: {file} is damaged: compiled again\n"
+    assert call() == (False, message)
     assert call() == (True, "")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [file]
 
 
-def test_the_file_of_another_kernel_is_not_taken(call, file, tmp_path):
+def test_the_file_of_another_kernel_is_not_used(call, file, tmp_path):
     call(triple)
     (other,) = set(tmp_path.rglob("*.nbc")) - {file}
     other.write_bytes(file.read_bytes())
-    hit, said = call(triple)
-    assert not hit and "is damaged" in said
+    hit, message = call(triple)
+    assert not hit and "is damaged" in message
 
 
 @pytest.mark.parametrize("version", ["sys.version", "np.__version__", "numba.__version__"])
-def test_what_another_version_made_is_compiled_anew(call, file, version, monkeypatch):
+def test_the_file_of_another_version_is_replaced(call, file, version, monkeypatch):
     content = file.read_bytes()
     with monkeypatch.context() as patch:
         patch.setattr(f"kernels.cpu.compile.{version}", "0")
@@ -83,7 +83,7 @@ def test_what_another_version_made_is_compiled_anew(call, file, version, monkeyp
     assert call() == (False, "")
 
 
-def test_what_another_source_made_is_compiled_anew(call, file, monkeypatch, tmp_path):
+def test_the_file_of_another_source_is_replaced(call, file, monkeypatch, tmp_path):
     """Kernels use functions of each other's files."""
     (tmp_path / "other.py").write_text("changed = True")
     monkeypatch.setattr(module, "PACKAGE", tmp_path)
@@ -91,7 +91,7 @@ def test_what_another_source_made_is_compiled_anew(call, file, monkeypatch, tmp_
     assert call() == (True, "")
 
 
-def test_what_another_user_made_is_not_believed(call, file, monkeypatch):
+def test_the_file_of_another_user_is_not_used(call, file, monkeypatch):
     if not hasattr(os, "getuid"):
         return
     me = os.getuid()
@@ -108,8 +108,8 @@ def test_what_another_user_made_is_not_believed(call, file, monkeypatch):
 def test_a_file_that_cannot_be_read_or_replaced(call, file):
     file.unlink()
     file.mkdir()
-    hit, said = call()
-    assert not hit and "Is a directory" in said and said.count("\n") == 1
+    hit, message = call()
+    assert not hit and "Is a directory" in message and message.count("\n") == 1
 
 
 PROGRAM = """
@@ -126,21 +126,21 @@ def start(cache, before="", **environment):
     return subprocess.Popen([sys.executable, "-c", before + PROGRAM], env=environment, **pipes)
 
 
-def said(process):
-    """What a process says that runs a kernel right."""
+def messages(process):
+    """Those of a process, whose kernel gave the right result."""
     out, error = process.communicate()
     assert (process.returncode, out) == (0, "0.0\n"), error
     return error
 
 
 def test_two_processes_at_once_and_a_third_that_finds_flipped_bits(tmp_path):
-    assert [said(process) for process in [start(tmp_path), start(tmp_path)]] == ["", ""]
+    assert [messages(process) for process in [start(tmp_path), start(tmp_path)]] == ["", ""]
     (file,) = tmp_path.rglob("*.nbc")
     content = bytearray(file.read_bytes())
     for place in range(1000, len(content), 100):
         content[place] ^= 0xFF
     file.write_bytes(content)
-    assert said(start(tmp_path)).endswith("is damaged: compiled again\n")
+    assert messages(start(tmp_path)).endswith("is damaged: compiled again\n")
 
 
 FULL = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
@@ -157,16 +157,16 @@ open(folder, "w").close()
     ids=["full", "gone"],
 )
 def test_what_cannot_be_written(tmp_path, before, reason):
-    """A disk on which no file may have more than 100 bytes, and a folder that is none any more."""
+    """A disk that takes no file of more than 100 bytes, and a file in place of the folder."""
     (folder := tmp_path / "cache").mkdir()
-    error = said(start(folder, before))
+    error = messages(start(folder, before))
     assert reason in error and error.count("\n") == 1
     assert not [path for path in folder.rglob("*") if path.is_file()]
 
 
 def test_no_folder_at_all():
     nowhere = {"NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator"}
-    error = said(start("/dev/null/cache", **nowhere))
+    error = messages(start("/dev/null/cache", **nowhere))
     assert "NUMBA_CACHE_DIR names one" in error and error.count("\n") == 1
 
 
@@ -184,4 +184,4 @@ else:
 
 def test_without_a_compiler_the_definitions_run(tmp_path):
     """NUMBA_DISABLE_JIT is for debugging, and the kernels have parts that are no Python."""
-    assert said(start(tmp_path, CONVOLUTION, NUMBA_DISABLE_JIT="1")) == ""
+    assert messages(start(tmp_path, CONVOLUTION, NUMBA_DISABLE_JIT="1")) == ""

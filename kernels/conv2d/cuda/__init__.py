@@ -1,14 +1,17 @@
 """Convolution on CUDA, and the gradient of its input: two uses of one kernel, `implicit_gemm.py`.
 
-A convolution is a single phase: all of its outputs see the same taps, each at a constant distance.
+`ladder.py` is the way to that kernel, for reading; `run.py` runs a rung of it. `weight_grad.py` is
+the third reading of the convolution, with a kernel of its own.
+
+A convolution is a single phase: all of its outputs read the same taps, each at a constant distance.
 The gradient of the input is one convolution or several. From
 
     dx[c, h] = sum over o, a with h = i s + a d - p for some i of  w[o, c, a] g[o, i]
 
-(rows only), an h = s u + r has i = u + (r + p - a d) / s, for the taps a that make this whole. So
-the h of one residue r see the same taps, each at a constant distance: a dense convolution of g, of
-stride 1, which yields every s-th row of dx. With both axes there are as many of these phases as
-residues, all in one launch.
+(rows only), an h = s u + r has i = u + (r + p - a d) / s, for the taps a that make this an integer.
+So all h of one residue r read the same taps, each at a constant distance: this is a dense
+convolution of g, of stride 1, which yields every s-th row of dx. With both axes there is such a
+phase for each pair of residues, and one launch does all of them.
 """
 
 from collections.abc import Sequence

@@ -4,8 +4,11 @@
 
 is a product of an (O, taps C) and a (taps C, pixels) matrix. The second is many times as large as
 x; here its entries are picked from x as they are copied to shared memory (Chetlur et al. 2014,
-"cuDNN: Efficient Primitives for Deep Learning", section 3.1). This is the last rung of `ladder.py`,
-which comes here step by step. `cuda.py` makes of it a convolution and the gradient of its input.
+"cuDNN: Efficient Primitives for Deep Learning", section 3.1). `__init__.py` makes a convolution and
+the gradient of its input from this.
+
+This is not for reading aloud. It is the last rung of `ladder.py`, whose first four lead to it: read
+those, and here `multiply` and the loop `while turn < end`.
 """
 
 from functools import cache
@@ -23,7 +26,7 @@ from kernels.cuda import (
     store4,
     wait_group,
 )
-from kernels.cuda.launch import ALIGNED, MAX_SIZE, jit_for, launch, on_device_of
+from kernels.cuda.launch import ALIGNED, MAX_SIZE, jit_for, launch, on_device_of, unrolled
 from kernels.dispatch import Array, namespace
 
 Size = tuple[int, int]
@@ -46,8 +49,8 @@ class Phase(NamedTuple):
 class Tile(NamedTuple):
     """What a block computes: `channels` x `pixels` of the output, 8 x 8 for each thread.
 
-    Each step of the reduction takes `depth` input channels of one tap. `stages` steps have room
-    in shared memory: one is multiplied while the next ones arrive.
+    Each step of the reduction takes `depth` input channels of one tap. Shared memory has room for
+    `stages` steps: one is multiplied while the next ones arrive.
     """
 
     channels: int
@@ -61,28 +64,29 @@ class Tile(NamedTuple):
 
 
 TILES = (Tile(128, 128, 16, 3), Tile(64, 128, 16, 3), Tile(32, 64, 16, 2))
-"""The first of those that pad the channels least. A static shared memory of 48 KB holds each, and
-as many of their blocks as THREADS_IN_FLIGHT has room for fit the 228 KB of an H100."""
+"""Of these the one is used that pads the channels least, and of several such the first. Each fits a
+static shared memory of 48 KB, and the blocks of THREADS_IN_FLIGHT threads fit the 228 KB of an
+H100."""
 
 MULTIPROCESSORS = 132
 """Of an H100 or H200. A constant, so that the result has the same bits on every device."""
 
 THREADS_IN_FLIGHT = 512
-"""For each multiprocessor: what its 65,536 registers allow at up to 128 for each thread."""
+"""Threads of a multiprocessor: its 65,536 registers are up to 128 for each of so many."""
 
 NOWHERE = -(2**30)
-"""A row above every image, whatever is added to it."""
+"""A row that stays above every image, whatever shift is added to it."""
 
 PARTIAL_STEPS = 4
-"""To write a partial sum and read it again takes about the time of so many steps."""
+"""Writing a partial sum and reading it again takes about the time of so many steps."""
 
 
 def convolve_phases(
     x: Array, weights: Array, size: Size, phases: tuple[Phase, ...], in_step: Size, out_step: Size
 ) -> Array:
-    """(N, C, H, W) and (KH KW, C, O) to (N, O, *size): each of the phases, which make up all of y.
+    """(N, C, H, W) and (KH KW, C, O) to (N, O, *size), phase by phase; together they are all of y.
 
-    `in_step` and `out_step` are how far apart the outputs of a phase see x, and lie in y.
+    Neighbouring outputs of a phase lie `out_step` apart in y, and their windows `in_step` in x.
     """
     xp = namespace(x)
     channels, produced = weights.shape[1:]
@@ -134,10 +138,10 @@ def convolve_phases(
 
 @cache
 def tables(phases: tuple[Phase, ...]) -> tuple[tuple[int, ...], ...]:
-    """What the kernel reads of the phases.
+    """The phases as three tables, which the kernel reads.
 
-    The taps in the order of the phases; their shifts; and six numbers of each phase: first row and
-    column, rows, columns, the place of its first tap among all, and how many it has.
+    The taps in the order of the phases; their shifts; and six numbers for each phase: first row and
+    column, rows, columns, the index of its first tap among all taps, and how many taps it has.
     """
     taps = [tap for phase in phases for tap in phase.taps]
     firsts = np.cumsum([0] + [len(phase.taps) for phase in phases])
@@ -155,9 +159,9 @@ def round_up(n: int, multiple: int) -> int:
 
 @cache
 def best_split(tiles: int, steps: int, tile: Tile) -> int:
-    """Among how many blocks to share the reduction of a tile: a small map has too few tiles.
+    """The number of blocks that share the reduction of a tile: a small map has too few tiles.
 
-    It takes the time of the steps of a block times the rounds in which all blocks are done.
+    The time that is minimised is that of a block's steps, times the rounds that all blocks take.
     """
     at_once = MULTIPROCESSORS * (THREADS_IN_FLIGHT // tile.threads)
 
@@ -186,11 +190,11 @@ def implicit_gemm_kernel(tile: Tile):
     weight_stage, window_stage = depth * channels, depth * pixels
     weight_size, window_size = stages * weight_stage, stages * window_stage
 
-    # A thread copies fours of weights, down a column, every `weight_rows`-th of them.
+    # A thread copies fours of weights: of one column, every `weight_rows`-th row.
     weight_fours = channels // 4
     weight_rows = threads // weight_fours
     weight_copies = depth // weight_rows
-    # And it copies windows: of `lane_pixels` pixels, every `window_rows`-th input channel.
+    # And it copies windows: for `lane_pixels` pixels, every `window_rows`-th input channel.
     window_lanes = min(threads, pixels)
     lane_pixels = pixels // window_lanes
     window_rows = threads // window_lanes
@@ -214,20 +218,58 @@ def implicit_gemm_kernel(tile: Tile):
             for j in range(8):
                 total[i, j] += a[i] * b[j]
 
-    def twice(multiply, rows):
-        """`multiply` for as many rows again: the compiler does not unroll a loop this long."""
+    multiply_step = unrolled(multiply, depth, channels, pixels)
 
-        @cuda.jit(device=True)
-        def both(weight_tile, window_tile, a_at, b_at, a, b, total):
-            multiply(weight_tile, window_tile, a_at, b_at, a, b, total)
-            a_at, b_at = a_at + rows * channels, b_at + rows * pixels
-            multiply(weight_tile, window_tile, a_at, b_at, a, b, total)
+    @cuda.jit(device=True)
+    def copy_weights(weights, of, pitch, weight_tile, to):
+        """Start this thread's copies of weights for a step."""
+        for n in range(weight_copies):
+            copy16_async(
+                weight_tile,
+                uint32(to + n * weight_rows * channels),
+                weights,
+                uint32(of + n * weight_rows * pitch),
+                True,
+            )
 
-        return both
+    @cuda.jit(device=True)
+    def copy_windows(
+        x, x_shape, first, window_row, shifts, shift, row, column, corner, window_tile, to
+    ):
+        """Start this thread's copies of windows for a step, of the channels from `first` on."""
+        _, in_channels, height, width = x_shape
+        in_plane = int32(height * width)
+        shift_row, shift_column = shifts[shift], shifts[uint32(shift + 1)]
+        for q in range(lane_pixels):
+            at_row, at_column = int32(row[q] + shift_row), int32(column[q] + shift_column)
+            of = int32(corner[q] + first * in_plane)
+            left = int32(0)  # channels from this one on, if the window is inside the image
+            if uint32(at_row) < uint32(height) and uint32(at_column) < uint32(width):
+                of = int32(of + at_row * width + at_column)
+                left = int32(in_channels - first - int32(window_row))
+            for n in range(window_copies):
+                copy4_async(
+                    window_tile,
+                    uint32(to + n * window_rows * pixels + q * window_lanes),
+                    x,
+                    int32(of + n * window_rows * in_plane),
+                    n * window_rows < left,
+                )
 
-    rows = 1
-    while rows < depth:
-        multiply, rows = twice(multiply, rows), 2 * rows
+    @cuda.jit(device=True)
+    def store_fours(total, y, part, my_channel, my_pixel, out_channels, out_plane, phase_pixels):
+        """Store four neighbouring pixels of one image at once."""
+        channels_left = int32(out_channels - int32(my_channel))
+        for p in range(0, 8, 4):
+            pixel = uint32(my_pixel + p // 4 * half_pixels)
+            image = divide(pixel, out_plane)
+            to = uint32(part + image * (out_channels - 1) * out_plane + pixel)
+            to = uint32(to + my_channel * out_plane)
+            for c in range(8):
+                skip = c // 4 * half_channels + c % 4
+                if pixel < phase_pixels and skip < channels_left:
+                    values = total[c, p], total[c, p + 1], total[c, p + 2], total[c, p + 3]
+                    store4(y, uint32(to + skip * out_plane), *values)
 
     @jit_for(threads, THREADS_IN_FLIGHT // max(32, threads))  # a warp's registers, at least
     def implicit_gemm(
@@ -267,12 +309,12 @@ def implicit_gemm_kernel(tile: Tile):
 
         thread = uint32(cuda.threadIdx.x)
 
-        # Where this thread copies from: weights ...
+        # Where this thread copies weights from and to.
         four = uint32(thread % uint32(weight_fours) * 4)
         weight_row = uint32(thread // uint32(weight_fours))
         weight_to = uint32(weight_row * channels + four)
         weight_of = uint32(weight_row * uint32(padded[1]) + first_channel + four)
-        # ... and windows. A pixel past the last sees nothing but rows above the image.
+        # And windows. For a pixel past the last, every row of the window is above the image.
         lane = uint32(thread % uint32(window_lanes))
         window_row = uint32(thread // uint32(window_lanes))
         window_to = uint32(window_row * pixels + lane)
@@ -293,44 +335,26 @@ def implicit_gemm_kernel(tile: Tile):
         my_channel = uint32((warp // uint32(warps_across) * down + lane // uint32(across)) * 4)
         my_pixel = uint32((warp % uint32(warps_across) * across + lane % uint32(across)) * 4)
 
-        # Each turn copies the step that is `ahead` of the one it multiplies.
+        # Each turn copies the step that is `ahead` of the one that it multiplies.
         arriving, ready = uint32(0), uint32(stages - ahead)
         turn = int32(step - ahead)
         while turn < end:
-            # The oldest step has arrived, for this thread; after the barrier, for all threads,
-            # which also have done with the stage that is written next.
+            # After the wait, this thread's copies for the oldest step have arrived; after the
+            # barrier, those of all threads, and the stage that is written next has been read.
             wait_group(pending)
             cuda.syncthreads()
             if turn + ahead < end:
                 of = uint32((first_tap + tap) * padded[0] + chunk * depth) * uint32(padded[1])
                 of = uint32(of + weight_of)
                 to = uint32(arriving * weight_stage + weight_to)
-                for n in range(weight_copies):
-                    copy16_async(
-                        weight_tile,
-                        uint32(to + n * weight_rows * channels),
-                        weights,
-                        uint32(of + n * weight_rows * padded[1]),
-                        True,
-                    )
+                copy_weights(weights, of, padded[1], weight_tile, to)
                 shift = uint32(2 * (first_tap + tap))
-                shift_row, shift_column = shifts[shift], shifts[uint32(shift + 1)]
                 to = uint32(arriving * window_stage + window_to)
-                for q in range(lane_pixels):
-                    at_row, at_column = int32(row[q] + shift_row), int32(column[q] + shift_column)
-                    of = int32(corner[q] + chunk * depth * in_plane)
-                    left = int32(0)  # channels from this one on, if the window is inside
-                    if uint32(at_row) < uint32(height) and uint32(at_column) < uint32(width):
-                        of = int32(of + at_row * width + at_column)
-                        left = int32(in_channels - chunk * depth - int32(window_row))
-                    for n in range(window_copies):
-                        copy4_async(
-                            window_tile,
-                            uint32(to + n * window_rows * pixels + q * window_lanes),
-                            x,
-                            int32(of + n * window_rows * in_plane),
-                            n * window_rows < left,
-                        )
+                first = int32(chunk * depth)
+                copy_windows(
+                    x, x_shape, first, window_row, shifts, shift, row, column, corner,
+                    window_tile, to,
+                )  # fmt: skip
                 tap = int32(tap + 1)
                 if tap == taps:
                     tap, chunk = int32(0), int32(chunk + 1)
@@ -340,28 +364,19 @@ def implicit_gemm_kernel(tile: Tile):
             if turn >= step:
                 a_at = int64(ready * weight_stage + my_channel)
                 b_at = int64(ready * window_stage + my_pixel)
-                multiply(weight_tile, window_tile, a_at, b_at, a, b, total)
+                multiply_step(weight_tile, window_tile, a_at, b_at, a, b, total)
             ready = uint32(ready + 1) if ready < uint32(ahead) else uint32(0)
             turn = int32(turn + 1)
 
-        # Neighbouring pixels are neighbours in memory if there is one phase, and each four of them
-        # is of one image if the size of images divides by four: then it is stored at once.
+        # With one phase, neighbouring pixels are neighbours in memory. If four divides the size of
+        # an image too, each four of them belongs to one image, and is stored at once.
         first_row, first_column = phases[numbers], phases[uint32(numbers + 1)]
         part = uint32(uint32(split) * uint32(images * out_channels) * out_plane)
         my_channel = uint32(first_channel + my_channel)
         my_pixel = uint32(first_pixel + my_pixel)
         channels_left = int32(out_channels - int32(my_channel))
         if phase_plane == out_plane and out_plane % uint32(4) == uint32(0):
-            for p in range(0, 8, 4):
-                pixel = uint32(my_pixel + p // 4 * half_pixels)
-                image = divide(pixel, out_plane)
-                to = uint32(part + image * (out_channels - 1) * out_plane + pixel)
-                to = uint32(to + my_channel * out_plane)
-                for c in range(8):
-                    skip = c // 4 * half_channels + c % 4
-                    if pixel < phase_pixels and skip < channels_left:
-                        values = total[c, p], total[c, p + 1], total[c, p + 2], total[c, p + 3]
-                        store4(y, uint32(to + skip * out_plane), *values)
+            store_fours(total, y, part, my_channel, my_pixel, out_channels, out_plane, phase_pixels)
         else:
             for p in range(8):
                 pixel = uint32(my_pixel + p // 4 * half_pixels + p % 4)

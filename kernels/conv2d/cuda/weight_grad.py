@@ -3,10 +3,10 @@
     dW[o, c, a, b] = sum over n, i, j of g[n, o, i, j] x[n, c, i s + a d - p, j s + b d - p]
 
 is a product of an (O, pixels) and a (pixels, C taps) matrix. The second is never stored: its
-entries are picked from x as they are copied to shared memory (implicit GEMM). The result is
-small and the reduction, over all N OH OW pixels, is long. So the pixels are split among blocks,
-each of which leaves a partial sum in a workspace, and a second kernel adds these, always in the
-same order: the same input gives the same bits, which atomic additions would not.
+entries are picked from x as they are copied to shared memory (implicit GEMM). The result is small,
+and the reduction is long: over all N OH OW pixels. So the pixels are split among blocks, each of
+which stores a partial sum, and a second kernel adds these, always in the same order: the same input
+gives the same bits, which atomic additions would not.
 
 Only live taps have columns. The gradient of a dead tap is zero and costs nothing.
 """
@@ -18,20 +18,20 @@ import numpy as np
 from numba import cuda, float32, int32, int64, uint32
 
 from kernels.cuda import commit_group, copy4_async, load4, store4, wait_group
-from kernels.cuda.launch import ALIGNED, jit_for, launch, on_device_of
+from kernels.cuda.launch import ALIGNED, jit_for, launch, on_device_of, unrolled
 from kernels.dispatch import Array, namespace
 
 STAGES, PENDING = 3, 1
-"""Steps of the reduction in shared memory, and how many of them may still be under way when one
-is multiplied: that one has arrived, one is being copied, one is about to be."""
+"""Steps of the reduction that shared memory has room for, and how many of them may still be on
+their way while one is multiplied: that one has arrived, one is being copied, one comes next."""
 
 MULTIPROCESSORS, BLOCKS = 132, 8
-"""Of an H100 or H200, and the blocks that the registers of each allow: as many blocks as that share
-the pixels. Constants, so that the order of the sum, and with it every bit of the result, is the
-same on every device."""
+"""Of an H100 or H200, and the blocks that the registers of each have room for: the pixels are split
+among as many blocks. Constants, so that the order of the sum, and with it every bit of the result,
+is the same on every device."""
 
-FEWEST_STEPS = 16
-"""Of a block, or else the partial sums would cost more than the product."""
+MIN_STEPS = 16
+"""Of a block: with fewer, the partial sums cost more than the product."""
 
 COLUMNS, SHARES = 32, 8
 """The block of the second kernel."""
@@ -60,7 +60,7 @@ def conv2d_weight_grad(
     row_tiles, column_tiles = -(-rows // tile[0]), -(-columns // tile[1])
     pixels = max(1, len(x) * g.shape[2] * g.shape[3])
     steps = -(-pixels // pixels_of_step(tile[2]))
-    splits = min(MULTIPROCESSORS * BLOCKS // (row_tiles * column_tiles), steps // FEWEST_STEPS)
+    splits = min(MULTIPROCESSORS * BLOCKS // (row_tiles * column_tiles), steps // MIN_STEPS)
     steps_of_block = -(-steps // max(1, splits))
     splits = -(-steps // steps_of_block)
 
@@ -104,8 +104,8 @@ def partial_sums_kernel(rows: int, columns: int, side: int):
     """
     depth = pixels_of_step(side)
     # A thread copies one pixel of each step, for every `lines`-th row and column. The rows of the
-    # shared arrays are 4 longer than they need be: a warp copies 8 pixels x 4 lines, and so writes
-    # to 32 banks.
+    # shared arrays have 4 more elements than are used: a warp copies 8 pixels x 4 lines, and with
+    # these it writes to 32 different banks.
     lines = side**2 // depth
     g_copies, x_copies = rows // lines, columns // lines
     g_pitch, x_pitch = rows + 4, columns + 4
@@ -132,21 +132,7 @@ def partial_sums_kernel(rows: int, columns: int, side: int):
             for j in range(thread_columns):
                 total[i, j] += g_values[i] * x_values[j]
 
-    def twice(multiply, pixels):
-        """`multiply` for twice as many: the compiler does not unroll a loop of this length."""
-        g_next, x_next = pixels * g_pitch, pixels * x_pitch
-
-        @cuda.jit(device=True)
-        def both(g_tile, x_tile, g_start, x_start, g_values, x_values, total):
-            multiply(g_tile, x_tile, g_start, x_start, g_values, x_values, total)
-            g_start, x_start = g_start + g_next, x_start + x_next
-            multiply(g_tile, x_tile, g_start, x_start, g_values, x_values, total)
-
-        return both
-
-    pixels = 1
-    while pixels < depth:
-        multiply, pixels = twice(multiply, pixels), 2 * pixels
+    multiply_step = unrolled(multiply, depth, g_pitch, x_pitch)
 
     @jit_for(side**2, BLOCKS)
     def partial_sums(
@@ -170,7 +156,7 @@ def partial_sums_kernel(rows: int, columns: int, side: int):
         first_column = uint32(cuda.blockIdx.x * columns)
         split = uint32(cuda.blockIdx.z)
 
-        # The columns to copy: where their taps are, seen from the corner of a window.
+        # The columns to copy: where their taps are, counted from the corner of a window.
         for copy in range(x_copies):
             column = uint32(first_column + line + copy * lines)
             channel = uint32(column // uint32(taps.size))
@@ -193,8 +179,8 @@ def partial_sums_kernel(rows: int, columns: int, side: int):
         my_row = uint32(4 * (thread // uint32(side)))
         my_column = uint32(4 * (thread % uint32(side)))
 
-        # Each turn copies this step and multiplies the one of STAGES - 1 turns ago. The barrier
-        # shows the copies of all threads to each, and tells that the stage to write has been read.
+        # Each turn copies this step and multiplies the one of STAGES - 1 turns ago. After the
+        # barrier the copies of all threads have arrived, and the stage to write has been read.
         for step in range(steps + STAGES - 1):
             wait_group(PENDING)
             cuda.syncthreads()
@@ -227,7 +213,7 @@ def partial_sums_kernel(rows: int, columns: int, side: int):
                 stage = uint32(uint32(step + 1) % uint32(STAGES))
                 g_start = int64(stage * g_stage + my_row)
                 x_start = int64(stage * x_stage + my_column)
-                multiply(g_tile, x_tile, g_start, x_start, g_values, x_values, total)
+                multiply_step(g_tile, x_tile, g_start, x_start, g_values, x_values, total)
 
         all_columns = uint32(cuda.gridDim.x * columns)
         row = uint32((split * cuda.gridDim.y) * rows + first_row + my_row)
