@@ -32,10 +32,9 @@ def drawing(case: tuple[str, int], function: str, known: int) -> Callable[[], ob
 
 MODULE = "models.autoregressive.pixelcnn"
 CONTESTANTS = {
-    "pieces": Contestant(MODULE, partial(drawing, function="draw", known=0)),
+    "pieces": Contestant(MODULE, partial(drawing, function="sample", known=0)),
     "definition": Contestant(
-        MODULE,
-        partial(drawing, function="draw_by_definition", known=SIZE - 1),
+        MODULE, partial(drawing, function="sample_by_definition", known=SIZE - 1)
     ),
 }
 

@@ -12,12 +12,16 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from autograd import Array, Rng, Tensor, Values, namespace, nn, no_grad, optim
-from models.data import Dataset, Labels
+from kernels import normal
+from models.data import Dataset, Labels, Shape
 from models.errors import UsageError
 from models.settings import CommonSettings
 
+Loss = tuple[Tensor, dict[str, float]]
+"""A loss, and its parts by name."""
 Numbers = dict[str, np.ndarray]
 """Numbers of each image, by name: (N,) each, or (N, dimensions)."""
+Optimizers = Mapping[str, optim.Optimizer]
 
 
 class Model(nn.Module):
@@ -31,10 +35,9 @@ class Model(nn.Module):
     defaults: ClassVar[Mapping[str, Any]] = {}  # the settings known to work on a data set
     likelihood: ClassVar[str] = ""  # "exact" or "bound" if `evaluate` has "nll"
     takes_points: ClassVar[bool] = False
+    optimizer_type: ClassVar[type] = optim.Adam
 
-    def __init__(
-        self, settings: Any, shape: tuple[int, ...], levels: int, rng: Rng, classes: int = 0
-    ):
+    def __init__(self, settings: Any, shape: Shape, levels: int, rng: Rng, classes: int = 0):
         self.settings, self.shape, self.levels, self.classes = settings, shape, levels, classes
 
     @classmethod
@@ -67,9 +70,7 @@ class Model(nn.Module):
     def images_per_step(self) -> int:
         return self.settings.batch
 
-    def loss(
-        self, x: Any, rng: Rng, epoch: float = math.inf, labels: Labels = None
-    ) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, x: Any, rng: Rng, epoch: float = math.inf, labels: Labels = None) -> Loss:
         """The loss of a batch (N, pixels), a mean over it, and its named parts, in nats.
 
         `epoch` counts the epochs trained so far and may be fractional.
@@ -80,15 +81,10 @@ class Model(nn.Module):
         """By name, for a training of so many steps."""
         s = self.settings
         schedule = optim.cosine_schedule(s.learning_rate, s.final_learning_rate, steps)
-        return {"adam": optim.Adam(self.parameters(), schedule)}
+        return {"adam": self.optimizer_type(self.parameters(), schedule)}
 
     def update(
-        self,
-        x: Any,
-        rng: Rng,
-        epoch: float,
-        labels: Labels,
-        optimizers: Mapping[str, optim.Optimizer],
+        self, x: Any, rng: Rng, epoch: float, labels: Labels, optimizers: Optimizers
     ) -> dict[str, float]:
         """One step of training on a batch; returns the loss and its parts."""
         loss, parts = self.loss(x, rng, epoch, labels)
@@ -98,9 +94,7 @@ class Model(nn.Module):
             optimizer.step()
         return {"loss": loss.item(), **parts}
 
-    def evaluate(
-        self, x: Array, rng: Rng, labels: Labels = None, thorough: bool = False
-    ) -> Numbers:
+    def evaluate(self, x: Any, rng: Rng, labels: Labels = None, thorough: bool = False) -> Numbers:
         """Numbers of each of the images (N, pixels); by default the loss of the batch.
 
         A model with a likelihood, or a bound, has "nll" in nats. It is called after each epoch,
@@ -162,8 +156,21 @@ class Model(nn.Module):
         """`values` as float32, on the model's device."""
         return self.xp.asarray(values, dtype=np.float32)
 
+    def normal(self, rng: Rng, shape: Shape) -> Array:
+        """Samples of N(0, 1), made on the model's device."""
+        return normal(shape, random_seed(rng), like=self._first_array)
+
     @property
     def xp(self) -> Any:
         """NumPy, or CuPy if the model is on a GPU."""
+        return namespace(self._first_array)
+
+    @property
+    def _first_array(self) -> Array:
         _, tensor = next(self.named_tensors())
-        return namespace(tensor.data)
+        return tensor.data
+
+
+def random_seed(rng: Rng) -> int:
+    """A seed for the kernels that make their own noise."""
+    return int(rng.integers(2**64, dtype=np.uint64))

@@ -21,7 +21,7 @@ MAX_SETTING = 1e9
 
 
 class Declaration(NamedTuple):
-    """What is said of a setting beside its default.
+    """The declaration of a setting, beside its default.
 
     A number, or each of several, is from `least` to `most`; a word is one of `choices`. Settings of
     `sampling` have no part in training, and `chainrule sample` takes them too.
@@ -71,7 +71,7 @@ class CommonSettings:
 
 
 def declarations(settings_type: type[CommonSettings]) -> dict[str, Declaration]:
-    """What is said of each setting, by name: the family's own first, then the common ones."""
+    """The declaration of each setting, by name: the family's own first, then the common ones."""
     common = {f.name: f.metadata for f in dataclasses.fields(CommonSettings)}
     fields = sorted(dataclasses.fields(settings_type), key=lambda f: f.name in common)
     return {f.name: Declaration(**{**common.get(f.name, {}), **f.metadata}) for f in fields}

@@ -16,7 +16,6 @@ A Wasserstein GAN has a critic instead, whose scores are no probabilities and wh
 differ by at most the Lipschitz constant times the distance of data and samples.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,8 +25,8 @@ from models.adversarial.cures import feature_matching, gradient_penalty, unrolle
 from models.adversarial.gan_settings import DEFAULTS, Settings
 from models.adversarial.losses import LOSSES
 from models.adversarial.networks import Discriminator, Generator, evaluating
-from models.data import Labels
-from models.model import Model, Numbers
+from models.data import Labels, Shape
+from models.model import Loss, Model, Numbers, Optimizers
 
 
 class GAN(Model):
@@ -36,9 +35,7 @@ class GAN(Model):
     settings_type, defaults = Settings, DEFAULTS
     takes_points = True
 
-    def __init__(
-        self, settings: Settings, shape: tuple[int, ...], levels: int, rng: Rng, classes: int = 0
-    ):
+    def __init__(self, settings: Settings, shape: Shape, levels: int, rng: Rng, classes: int = 0):
         super().__init__(settings, shape, levels, rng, classes)
         s = settings
         self.generator = Generator(s.network, s.latent, s.hidden, shape, classes, rng)
@@ -50,9 +47,7 @@ class GAN(Model):
     def images_per_step(self) -> int:
         return self.settings.batch * self.settings.critic_steps
 
-    def discriminator_loss(
-        self, real: Any, fake: Any, classes: Any, rng: Rng
-    ) -> tuple[Tensor, dict[str, float]]:
+    def discriminator_loss(self, real: Any, fake: Any, classes: Any, rng: Rng) -> Loss:
         """What D minimises for data and samples (N, pixels), in G's units; and its parts."""
         s, pair = self.settings, LOSSES[self.settings.loss]
         on_real, on_fake = self.discriminator(real, classes), self.discriminator(fake, classes)
@@ -97,12 +92,7 @@ class GAN(Model):
         return made
 
     def update(
-        self,
-        x: Any,
-        rng: Rng,
-        epoch: float,
-        labels: Labels,
-        optimizers: Mapping[str, optim.Optimizer],
+        self, x: Any, rng: Rng, epoch: float, labels: Labels, optimizers: Optimizers
     ) -> dict[str, float]:
         """`critic_steps` steps of D, each on its own minibatch, then one of G (algorithm 1)."""
         s = self.settings
@@ -137,9 +127,7 @@ class GAN(Model):
         return None if found is None else self.array(np.eye(self.classes)[found])
 
     @no_grad()
-    def evaluate(
-        self, x: Array, rng: Rng, labels: Labels = None, thorough: bool = False
-    ) -> Numbers:
+    def evaluate(self, x: Any, rng: Rng, labels: Labels = None, thorough: bool = False) -> Numbers:
         """Of each image and one sample: D's outputs, and both losses, without any smoothing."""
         pair, classes = LOSSES[self.settings.loss], self._one_hot(len(x), labels)
         with evaluating(self):

@@ -23,7 +23,7 @@ def cross_entropy(
     """-log D(x) and -log(1 - D(G(z))), the terms of (a), eq. 1, with the sign changed.
 
     A real target a < 1 and a fake target b > 0 move D's optimum from p / (p + q) to
-    (a p + b q) / (p + q). With b > 0, D of a sample far from the data is drawn to b and G learns
+    (a p + b q) / (p + q). With b > 0, D of a sample far from the data tends to b and G learns
     little there, so smooth the one side only (Salimans et al. 2016, section 3.4).
     """
     return bce_with_logits(real, real_target), bce_with_logits(fake, fake_target)

@@ -15,6 +15,7 @@ from typing import Any
 from autograd import Rng, Tensor, concatenate, flatten, leaky_relu, namespace, nn, relu, tanh
 from autograd.tensor import array_of
 from models.adversarial.cures import MinibatchDiscrimination, SpectralNorm
+from models.data import Shape
 from models.errors import UsageError
 
 
@@ -25,13 +26,7 @@ class Generator(nn.Module):
     """
 
     def __init__(
-        self,
-        network: str,
-        latent: int,
-        hidden: tuple[int, ...],
-        shape: tuple[int, ...],
-        classes: int,
-        rng: Rng,
+        self, network: str, latent: int, hidden: Sequence[int], shape: Shape, classes: int, rng: Rng
     ):
         inputs = latent + classes
         if network == "dcgan":
@@ -60,8 +55,8 @@ class Discriminator(nn.Module):
     def __init__(
         self,
         network: str,
-        hidden: tuple[int, ...],
-        shape: tuple[int, ...],
+        hidden: Sequence[int],
+        shape: Shape,
         classes: int,
         rng: Rng,
         spectral_norm: bool = False,
@@ -118,7 +113,7 @@ def evaluating(*modules: nn.Module) -> Iterator[None]:
             module.train(training)
 
 
-def _perceptron(widths: tuple[int, ...], rng: Rng) -> list[Callable]:
+def _perceptron(widths: Sequence[int], rng: Rng) -> list[Callable]:
     """Linear layers between these widths, each followed by a leaky ReLU."""
     steps: list[Callable] = []
     for inputs, outputs in itertools.pairwise(widths):
@@ -126,7 +121,7 @@ def _perceptron(widths: tuple[int, ...], rng: Rng) -> list[Callable]:
     return steps
 
 
-def _image(shape: tuple[int, ...], hidden: tuple[int, ...]) -> tuple[int, int]:
+def _image(shape: Shape, hidden: Sequence[int]) -> tuple[int, int]:
     """The shape, if it is of an image that can be halved for each of the hidden layers."""
     if len(shape) != 2:
         raise UsageError("network=dcgan is for images: choose network=mlp for points of the plane")
@@ -140,7 +135,7 @@ def _image(shape: tuple[int, ...], hidden: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _downwards(
-    hidden: tuple[int, ...], image: tuple[int, int], classes: int, rng: Rng
+    hidden: Sequence[int], image: tuple[int, int], classes: int, rng: Rng
 ) -> tuple[list[Callable], int]:
     """Strided convolutions instead of pooling (Radford et al. 2016), and how many features."""
     steps: list[Callable] = []
@@ -152,7 +147,7 @@ def _downwards(
 
 
 def _upwards(
-    inputs: int, hidden: tuple[int, ...], image: tuple[int, int], rng: Rng
+    inputs: int, hidden: Sequence[int], image: tuple[int, int], rng: Rng
 ) -> list[Callable]:
     """Their mirror image: transposed convolutions, batch normalisation and ReLU."""
     *sizes, smallest = _sizes(image, hidden)
@@ -170,7 +165,7 @@ def _upwards(
     return [*steps, tanh, flatten]
 
 
-def _sizes(image: tuple[int, int], hidden: tuple[int, ...]) -> list[tuple[int, int]]:
+def _sizes(image: tuple[int, int], hidden: Sequence[int]) -> list[tuple[int, int]]:
     """The image's, and that after each halving."""
     return [(image[0] >> i, image[1] >> i) for i in range(len(hidden) + 1)]
 

@@ -8,7 +8,7 @@
 - contractive: it is |dz/dx|_F^2, so its gradient is of second order (Rifai et al. 2011, eq. 3);
 - masked: patches of x are hidden and restored from the others (He et al. 2022).
 
-None of them is a generative model: z is a function of x, and nothing says which z are likely. A
+None of them is a generative model: z is a function of x, and no distribution of z is learnt. A
 Gaussian fitted to the training codes stands in for that in `sample`, and its pictures show what a
 VAE is for. The decoder's weights are the encoder's transposed, as in Vincent and Rifai. Otherwise z
 could shrink and the decoder grow, which lowers either penalty and changes nothing.
@@ -23,9 +23,9 @@ import numpy as np
 from autograd import Array, Rng, Tensor, abs, grad, nn, no_grad, to_device
 from models.autoencoders.autoencoder_settings import DEFAULTS, KINDS, Settings
 from models.autoencoders.networks import ACTIVATIONS
-from models.data import Dataset, Labels
+from models.data import Dataset, Labels, Shape
 from models.errors import UsageError
-from models.model import Model, Numbers
+from models.model import Loss, Model, Numbers
 
 HIDDEN_PIXEL = 0.5  # the value of a hidden pixel: neither ink nor paper
 MAX_EXAMPLES = 10_000  # training images, for the codes' Gaussian and for PCA
@@ -37,9 +37,7 @@ class Autoencoder(Model):
     settings_type, defaults = Settings, DEFAULTS
     train_images: np.ndarray | None = None  # (N, pixels), for the codes' Gaussian and for PCA
 
-    def __init__(
-        self, settings: Settings, shape: tuple[int, ...], levels: int, rng: Rng, classes: int = 0
-    ):
+    def __init__(self, settings: Settings, shape: Shape, levels: int, rng: Rng, classes: int = 0):
         super().__init__(settings, shape, levels, rng, classes)
         widths = (math.prod(shape), *settings.hidden, settings.latent)
         self.encoder = [nn.Linear(*pair, rng) for pair in itertools.pairwise(widths)]
@@ -104,16 +102,14 @@ class Autoencoder(Model):
         if not 0 < hidden < rows * columns:
             raise UsageError(
                 f"patch={self.settings.patch}, mask_ratio={self.settings.mask_ratio:g}: hides "
-                f"{hidden} of {rows * columns} patches; some must be hidden and some be seen"
+                f"{hidden} of {rows * columns} patches; some must be hidden and some must not"
             )
         return rows, columns, hidden
 
-    def loss(
-        self, x: Any, rng: Rng, epoch: float = math.inf, labels: Labels = None
-    ) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, x: Any, rng: Rng, epoch: float = math.inf, labels: Labels = None) -> Loss:
         """Squared error, summed over pixels, + weight * penalty: mean over the batch; its parts.
 
-        `masked` sums over the hidden pixels only: what is seen could just be copied.
+        `masked` sums over the hidden pixels only: the others could just be copied.
         """
         given, counts = self.corrupt(x, rng)
         z = self.encode(given)
@@ -146,9 +142,7 @@ class Autoencoder(Model):
         """What the decoder makes of images (N, pixels), whole or corrupted."""
         return self.decode(self.encode(given)).data
 
-    def evaluate(
-        self, x: Array, rng: Rng, labels: Labels = None, thorough: bool = False
-    ) -> Numbers:
+    def evaluate(self, x: Any, rng: Rng, labels: Labels = None, thorough: bool = False) -> Numbers:
         """Squared errors, summed over the pixels of each image, (N,).
 
         `squared_error` is of whole images, so that kinds compare; of a masked one, whose loss has

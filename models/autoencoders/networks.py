@@ -14,7 +14,7 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def perceptron(widths: tuple[int, ...], activation: str, rng: Rng) -> nn.Sequential:
+def perceptron(widths: Sequence[int], activation: str, rng: Rng) -> nn.Sequential:
     """Linear layers between these widths, each followed by the activation."""
     steps: list[Callable] = []
     for inputs, outputs in itertools.pairwise(widths):

@@ -15,24 +15,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from autograd import (
-    Array,
-    Rng,
-    Tensor,
-    bce_with_logits,
-    exp,
-    log,
-    logsumexp,
-    nn,
-    no_grad,
-    reparameterize,
-    sigmoid,
-)
-from kernels import normal
+from autograd import Array, Rng, Tensor, nn, no_grad
+from autograd.ops import bce_with_logits, exp, log, logsumexp, reparameterize, sigmoid
 from models.autoencoders.networks import perceptron
 from models.autoencoders.vae_settings import DEFAULTS, Settings
-from models.data import Dataset, Labels
-from models.model import Model, Numbers
+from models.data import Dataset, Labels, Shape
+from models.model import Loss, Model, Numbers, random_seed
 
 IMPORTANCE_SAMPLES = 128
 IMPORTANCE_SAMPLES_PER_BATCH = 16
@@ -44,14 +32,7 @@ class VAE(Model):
     settings_type, defaults = Settings, DEFAULTS
     likelihood = "bound"
 
-    def __init__(
-        self,
-        settings: Settings,
-        shape: tuple[int, ...],
-        levels: int,
-        rng: Rng,
-        classes: int = 0,
-    ):
+    def __init__(self, settings: Settings, shape: Shape, levels: int, rng: Rng, classes: int = 0):
         super().__init__(settings, shape, levels, rng, classes)
         s, pixels = settings, math.prod(shape)
         self.encoder = perceptron((pixels, *s.hidden), s.activation, rng)
@@ -112,16 +93,14 @@ class VAE(Model):
     def terms(self, x: Any, rng: Rng) -> tuple[Tensor, Tensor]:
         """The reconstruction, with one sample of z, and the KL: (N,) each, in nats."""
         mu, logvar = self.encode(x)
-        z, kl = reparameterize(mu, logvar, seed=_seed(rng))
+        z, kl = reparameterize(mu, logvar, seed=random_seed(rng))
         return self.reconstruction(x, z), kl
 
     def beta_at(self, epoch: float) -> float:
         s = self.settings
         return s.beta * (min(epoch / s.anneal_epochs, 1.0) if s.anneal_epochs else 1.0)
 
-    def loss(
-        self, x: Any, rng: Rng, epoch: float = math.inf, labels: Labels = None
-    ) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, x: Any, rng: Rng, epoch: float = math.inf, labels: Labels = None) -> Loss:
         """reconstruction + beta KL, nats per image, mean over the batch; and its parts.
 
         With beta = 1 this is -ELBO. Annealing lets beta grow with the epoch.
@@ -139,9 +118,7 @@ class VAE(Model):
         reconstruction, kl = (np.mean([t.numpy() for t in terms], 0) for terms in zip(*repeated))
         return {"negative_elbo": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
 
-    def evaluate(
-        self, x: Array, rng: Rng, labels: Labels = None, thorough: bool = False
-    ) -> Numbers:
+    def evaluate(self, x: Any, rng: Rng, labels: Labels = None, thorough: bool = False) -> Numbers:
         """The bound; if `thorough` over 10 samples of z an image, beside a closer one, "nll", and
         the KL of each dimension of z, (N, latent).
         """
@@ -169,7 +146,7 @@ class VAE(Model):
         log_sum = np.full(len(x), -np.inf)
         for done in range(0, samples, IMPORTANCE_SAMPLES_PER_BATCH):
             count = min(IMPORTANCE_SAMPLES_PER_BATCH, samples - done)
-            eps = self._normal(rng, (count, *mu.shape))
+            eps = self.normal(rng, (count, *mu.shape))
             z = mu + exp(logvar / 2) * eps
             # log p(z) - log q(z|x): the constants cancel, and (z - mu) / sigma is eps.
             log_ratio = 0.5 * (eps * eps + logvar - z * z).sum(axis=-1)
@@ -188,7 +165,7 @@ class VAE(Model):
     def sample_means(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:
         """The means of p(x|z) for z ~ N(0, I), (n, height, width)."""
         self.classes_of(n, labels)
-        return self.images(self._normal(rng, (n, self.settings.latent)))
+        return self.images(self.normal(rng, (n, self.settings.latent)))
 
     @no_grad()
     def sample(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:
@@ -198,11 +175,3 @@ class VAE(Model):
             return (rng.random(means.shape) < means).astype(np.float32)
         sigma = (self.scale * exp(self.log_sigma)).numpy().reshape(self.shape)
         return (means + sigma * rng.standard_normal(means.shape)).clip(0, 1).astype(np.float32)
-
-    def _normal(self, rng: Rng, shape: tuple[int, ...]) -> Array:
-        """Samples of N(0, 1), made on the model's device."""
-        return normal(shape, _seed(rng), like=self.output.bias.data)
-
-
-def _seed(rng: Rng) -> int:
-    return int(rng.integers(2**64, dtype=np.uint64))

@@ -35,12 +35,7 @@ class Settings(CommonSettings):
 
 DEFAULTS = {
     "digits": Settings(
-        hidden=(64, 128),
-        latent=8,
-        pixels="fixed",
-        batch=100,
-        final_learning_rate=1e-5,
-        epochs=300,
+        hidden=(64, 128), latent=8, pixels="fixed", batch=100, final_learning_rate=1e-5, epochs=300
     ),
     "binarized-mnist": Settings(
         hidden=(200, 200),

@@ -1,13 +1,13 @@
 """The networks of a PixelCNN: convolutions that look only at what comes before a pixel.
 
 An image (N, 1, height, width) in [0, 1] becomes the logits (N, outputs, height, width) of each
-pixel given those before it. Each network has two parts, so that drawing may run the first for a
-row and the second for a pixel (`models.autoregressive.raster`):
+pixel given those before it. Each network has two parts, so that the sampler may run the first for
+a row and the second for a pixel (`models.autoregressive.raster`):
 
     above     what depends on no pixel of the row itself, a list with an entry for each layer
     across    the logits, from that and from what is to the left
 
-and both are told how to compute a masked convolution: on whole images, or at one place.
+Both take a function that computes a masked convolution: on whole images, or at one place.
 
 (a) van den Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel Recurrent Neural Networks".
 (b) van den Oord et al. 2016, "Conditional Image Generation with PixelCNN Decoders".
@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Tensor, embedding, nn, relu, sigmoid, tanh
+from autograd import Rng, Tensor, embedding, nn, relu, sigmoid, tanh
+from models.data import Labels
 
 
 class Masked(nn.Conv2d):
@@ -30,7 +31,7 @@ class Masked(nn.Conv2d):
         outputs: int,
         kernel_size: tuple[int, int],
         mask: Any,
-        rng: np.random.Generator,
+        rng: Rng,
         classes: int,
     ):
         height, width = kernel_size
@@ -38,13 +39,13 @@ class Masked(nn.Conv2d):
         super().__init__(inputs, outputs, kernel_size, rng, padding=padding, mask=mask)
         self.class_bias = nn.parameter(np.zeros((classes, outputs))) if classes else None
 
-    def forward(self, x: Any, labels: np.ndarray | None = None) -> Tensor:
+    def forward(self, x: Any, labels: Labels = None) -> Tensor:
         y = super().forward(x)
         if self.class_bias is None:
             return y
         return y + embedding(self.class_bias, labels).reshape(-1, y.shape[1], 1, 1)
 
-    def bias_of(self, labels: np.ndarray | None) -> Tensor:
+    def bias_of(self, labels: Labels) -> Tensor:
         """(N, outputs), or (1, outputs) without classes."""
         bias = self.bias.reshape(1, -1)
         return bias if self.class_bias is None else bias + embedding(self.class_bias, labels)
@@ -56,7 +57,7 @@ Convolve = Callable[[Masked, Any], Any]
 class Block(nn.Module):
     """A residual block (a, figure 5): 1x1 to half of the features, 3x3 with mask B, 1x1 back."""
 
-    def __init__(self, channels: int, rng: np.random.Generator, classes: int):
+    def __init__(self, channels: int, rng: Rng, classes: int):
         self.down = nn.Conv2d(channels, channels // 2, 1, rng)
         self.masked = Masked(channels // 2, channels // 2, (3, 3), "B", rng, classes)
         self.up = nn.Conv2d(channels // 2, channels, 1, rng)
@@ -69,17 +70,11 @@ class Plain(nn.Module):
     """One stack: a convolution with mask A, residual blocks, and two 1x1 (a, table 1).
 
     Mask B looks right only in the row above, so a stack that looks one pixel further to the right
-    looks one row further up: the pixels beyond that diagonal stay unseen, however many layers.
+    looks one row further up: the pixels beyond that diagonal never count, however many the layers.
     """
 
     def __init__(
-        self,
-        first: int,
-        channels: int,
-        blocks: int,
-        outputs: int,
-        rng: np.random.Generator,
-        classes: int,
+        self, first: int, channels: int, blocks: int, outputs: int, rng: Rng, classes: int
     ):
         self.first = Masked(1, channels, (first, first), "A", rng, classes)
         self.blocks = [Block(channels, rng, classes) for _ in range(blocks)]
@@ -108,15 +103,7 @@ def gate(h: Tensor) -> Tensor:
 class GatedLayer(nn.Module):
     """What one layer of both stacks is made of (b, figure 2)."""
 
-    def __init__(
-        self,
-        inputs: int,
-        channels: int,
-        size: int,
-        mask: str,
-        rng: np.random.Generator,
-        classes: int,
-    ):
+    def __init__(self, inputs: int, channels: int, size: int, mask: str, rng: Rng, classes: int):
         # With mask A the vertical stack sees the rows above its own. What comes of that is known
         # before the row is, so layers with mask B may use it in their whole row, left and right.
         rows = np.zeros((size, size))
@@ -131,13 +118,7 @@ class Gated(nn.Module):
     """A vertical stack, which sees all rows above, and a horizontal one, which sees the row (b)."""
 
     def __init__(
-        self,
-        first: int,
-        channels: int,
-        blocks: int,
-        outputs: int,
-        rng: np.random.Generator,
-        classes: int,
+        self, first: int, channels: int, blocks: int, outputs: int, rng: Rng, classes: int
     ):
         half = channels // 2  # of them come out of a gate
         later = [GatedLayer(half, channels, 3, "B", rng, classes) for _ in range(blocks)]
@@ -165,7 +146,7 @@ class Gated(nn.Module):
         return self.last(h)
 
 
-def _pixelwise(channels: int, outputs: int, rng: np.random.Generator) -> nn.Sequential:
+def _pixelwise(channels: int, outputs: int, rng: Rng) -> nn.Sequential:
     """From the features of a pixel to its logits."""
     hidden, output = nn.Conv2d(channels, channels, 1, rng), nn.Conv2d(channels, outputs, 1, rng)
     return nn.Sequential(relu, hidden, relu, output)

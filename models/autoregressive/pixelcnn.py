@@ -3,7 +3,7 @@
     log p(x) = sum_i log p(x_i | x_1, ..., x_{i-1})                                       (eq. 1)
 
 One network gives all the conditionals of an image at once, because its convolutions are masked
-(`models.autoregressive.networks`): what it says at a pixel depends on the pixels before that one
+(`models.autoregressive.networks`): its logits for a pixel depend on the pixels before that one
 and on no other. So log p(x) is exact and costs one pass. Sampling an image takes as many steps as
 it has pixels, each of which needs the last (`models.autoregressive.raster` makes them short).
 
@@ -16,24 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from autograd import (
-    Array,
-    Rng,
-    Tensor,
-    bce_with_logits,
-    grad,
-    log_softmax,
-    no_grad,
-    sigmoid,
-    softmax,
-    to_device,
-)
+from autograd import Array, Rng, Tensor, grad, no_grad, to_device
+from autograd.ops import bce_with_logits, log_softmax, sigmoid, softmax
 from models.autoregressive import raster
 from models.autoregressive.networks import NETWORKS, Masked
 from models.autoregressive.pixelcnn_settings import DEFAULTS, Settings
-from models.data import Labels
+from models.data import Labels, Shape
 from models.errors import UsageError
-from models.model import Model, Numbers
+from models.model import Loss, Model, Numbers
 
 IMAGES_PER_BATCH = 50  # whose log p is computed at a time
 SAMPLES_PER_BATCH = 250
@@ -49,9 +39,7 @@ class PixelCNN(Model):
     settings_type, defaults = Settings, DEFAULTS
     likelihood = "exact"
 
-    def __init__(
-        self, settings: Settings, shape: tuple[int, ...], levels: int, rng: Rng, classes: int = 0
-    ):
+    def __init__(self, settings: Settings, shape: Shape, levels: int, rng: Rng, classes: int = 0):
         levels = levels if settings.pixels == "grey" else 2
         super().__init__(settings, shape, levels, rng, classes)
         outputs = 1 if levels == 2 else levels
@@ -105,15 +93,11 @@ class PixelCNN(Model):
         log_p = [self.log_likelihood(x[c], labels if labels is None else labels[c]) for c in chunks]
         return np.concatenate([np.zeros(0, np.float32), *(chunk.numpy() for chunk in log_p)])
 
-    def loss(
-        self, x: Any, rng: Rng, epoch: float = math.inf, labels: Labels = None
-    ) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, x: Any, rng: Rng, epoch: float = math.inf, labels: Labels = None) -> Loss:
         """-log p(x) in nats per image, mean over the batch; it has no parts."""
         return -self.log_likelihood(x, labels).mean(), {}
 
-    def evaluate(
-        self, x: Array, rng: Rng, labels: Labels = None, thorough: bool = False
-    ) -> Numbers:
+    def evaluate(self, x: Any, rng: Rng, labels: Labels = None, thorough: bool = False) -> Numbers:
         return {"nll": -self.log_prob(x, labels)}
 
     def choose(self, logits: Array, u: Array) -> Array:
@@ -127,11 +111,7 @@ class PixelCNN(Model):
         return self.complete(np.zeros((n, *self.shape)), 0, rng, labels)
 
     def complete(
-        self,
-        images: np.ndarray,
-        known: int,
-        rng: Rng,
-        labels: Labels = None,
+        self, images: np.ndarray, known: int, rng: Rng, labels: Labels = None
     ) -> np.ndarray:
         """Images (n, height, width) in [0, 1]: the first `known` rows as given, the others sampled.
 
@@ -158,7 +138,7 @@ class PixelCNN(Model):
     def dependence(self, images: np.ndarray, row: int, column: int) -> np.ndarray:
         """|d logits at (row, column) / d pixel|, mean over images (n, height, width).
 
-        Of a softmax it is the sum of the logits: all that matters here is which pixels are seen.
+        Of a softmax it is the sum of the logits: what matters is only which pixels it depends on.
         """
         x = Tensor(self.array(images)[:, None], requires_grad=True)
         labels = self.classes_of(len(images), None)

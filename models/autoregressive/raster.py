@@ -39,8 +39,8 @@ def sample(model: Any, images: Array, known: int, u: Array, labels: Any) -> None
 
 
 @no_grad()
-def draw_by_definition(model: Any, images: Array, known: int, u: Array, labels: Any) -> None:
-    """As `draw`, by a pass over the whole images for each pixel."""
+def sample_by_definition(model: Any, images: Array, known: int, u: Array, labels: Any) -> None:
+    """As `sample`, by a pass over the whole images for each pixel."""
     _, height, width = images.shape
     for row in range(known, height):
         for column in range(width):
@@ -67,7 +67,7 @@ class Raster:
         self.prepared: dict[Any, Any] = {}
 
     def piece(self, row: int, start: int, stop: int) -> Array:
-        """That piece of the images, (1, 1, n, columns): a view, to be drawn on."""
+        """That piece of the images, (1, 1, n, columns): a view, to be written to."""
         self.row, self.columns = row, slice(start, stop)
         return self.images[None, None, :, row, start:stop]
 
@@ -80,8 +80,8 @@ class Raster:
         if layer not in self.prepared:
             self.prepared[layer] = self._prepare(layer, namespace(h))
         rows, columns, weight, bias = self.prepared[layer]
-        seen = fed[:, rows + self.row, columns[self.columns]]  # (n, columns, taps, features)
-        windows = seen.reshape(*seen.shape[:2], -1).transpose(2, 0, 1)[None]
+        inputs = fed[:, rows + self.row, columns[self.columns]]  # (n, columns, taps, features)
+        windows = inputs.reshape(*inputs.shape[:2], -1).transpose(2, 0, 1)[None]
         return conv2d(windows, weight) + bias
 
     def _prepare(self, layer: Any, xp: Any) -> tuple[Array, Array, Array, Array]:

@@ -19,6 +19,8 @@ import numpy as np
 from autograd import Rng
 from models.errors import UsageError
 
+Shape = tuple[int, ...]
+
 Labels = np.ndarray | None
 """Classes of N images, integers (N,); None for images without classes."""
 
@@ -101,7 +103,7 @@ class Dataset:
         )
 
     @property
-    def image_shape(self) -> tuple[int, ...]:
+    def image_shape(self) -> Shape:
         return self.train.shape[1:]
 
     @property

@@ -17,14 +17,13 @@ better pictures. Pixels are in [-1, 1] in here.
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
 
 from autograd import Array, Rng, Tensor, no_grad, optim, to_device
-from kernels import normal
-from models.data import Dataset, Labels
+from models.data import Dataset, Labels, Shape
 from models.diffusion.ddpm_settings import DEFAULTS, Settings
 from models.diffusion.gaussian_diffusion import (
     GaussianDiffusion,
@@ -35,7 +34,7 @@ from models.diffusion.gaussian_diffusion import (
 )
 from models.diffusion.networks import CHANNELS, MLP, UNet, with_angles
 from models.errors import UsageError
-from models.model import Model, Numbers
+from models.model import Loss, Model, Numbers, Optimizers
 
 SAMPLES_PER_BATCH = 500
 TERMS_PER_EPOCH = 8  # of the bound, an image, after each epoch
@@ -50,10 +49,9 @@ class DDPM(Model):
     settings_type, defaults = Settings, DEFAULTS
     likelihood = "bound"
     takes_points = True
+    optimizer_type = optim.AdamW
 
-    def __init__(
-        self, settings: Settings, shape: tuple[int, ...], levels: int, rng: Rng, classes: int = 0
-    ):
+    def __init__(self, settings: Settings, shape: Shape, levels: int, rng: Rng, classes: int = 0):
         levels = levels if settings.pixels == "grey" else min(levels, 2)
         super().__init__(settings, shape, levels, rng, classes)
         s = settings
@@ -98,13 +96,7 @@ class DDPM(Model):
         )
         return self.network(with_angles(x_t, signal, noise, self.levels), t, labels)
 
-    def loss(
-        self,
-        x: Any,
-        rng: Rng,
-        epoch: float = math.inf,
-        labels: Labels = None,
-    ) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, x: Any, rng: Rng, epoch: float = math.inf, labels: Labels = None) -> Loss:
         """|target - network(x_t, t)|^2 (eq. 14), mean over the batch and the pixels.
 
         In units of the objective, so the three cannot be compared: of one error in eps,
@@ -112,12 +104,12 @@ class DDPM(Model):
         over the lesser half of the times, and over the greater.
         """
         n = len(x)
-        x_0 = self.standard(x)
+        x_0 = self.standardise(x)
         if labels is not None:
             self.classes_of(n, labels)
             labels = np.where(rng.random(n) < self.settings.drop, self.classes, labels)
         t = self._times(n, rng)
-        eps = self._normal(rng, x_0.shape)
+        eps = self.normal(rng, x_0.shape)
         x_t = self.diffusion.q_sample(x_0, eps, t)
         target = self.diffusion.target(self.settings.objective, x_0, eps, t)
         error = ((self.predict(x_t, t, labels) - target) ** 2).mean(axis=1)
@@ -131,18 +123,8 @@ class DDPM(Model):
         T = self.settings.T
         return 1 + (rng.integers(T) + np.arange(n) * T // n) % T
 
-    def optimizers(self, steps: int) -> dict[str, optim.Optimizer]:
-        s = self.settings
-        schedule = optim.cosine_schedule(s.learning_rate, s.final_learning_rate, steps)
-        return {"adam": optim.AdamW(self.parameters(), schedule)}
-
     def update(
-        self,
-        x: Any,
-        rng: Rng,
-        epoch: float,
-        labels: Labels,
-        optimizers: Mapping[str, optim.Optimizer],
+        self, x: Any, rng: Rng, epoch: float, labels: Labels, optimizers: Optimizers
     ) -> dict[str, float]:
         """A step with the gradient clipped at norm 1, and one of the average of the weights."""
         loss, parts = self.loss(x, rng, epoch, labels)
@@ -171,25 +153,18 @@ class DDPM(Model):
         now, then = np.full(n, t), np.full(n, s)
         x_0 = self.denoise(x_t, now, labels, settings.guidance)
         eta = settings.eta if settings.sampler == "ddim" else 1.0
-        mean, variance = self._posterior(x_0, x_t, now, then, eta)
+        mean, variance = self.diffusion.posterior_mean(x_0, x_t, now, then, eta)
         if settings.sampler == "ddpm":
             variance = self.diffusion.variance(settings.variance, now, then)
         if s == 0 or not variance.any():
             return mean
-        return mean + coefficient(variance**0.5, mean) * self._normal(rng, x_t.shape)
-
-    def _posterior(
-        self, x_0: Array, x_t: Array, t: np.ndarray, s: np.ndarray, eta: float = 1.0
-    ) -> tuple[Array, np.ndarray]:
-        """The mean of q(x_s | x_t, x_0), and its variance (N,)."""
-        on_x_0, on_x_t, variance = self.diffusion.posterior(t, s, eta)
-        return coefficient(on_x_0, x_0) * x_0 + coefficient(on_x_t, x_t) * x_t, variance
+        return mean + coefficient(variance**0.5, mean) * self.normal(rng, x_t.shape)
 
     def chain(self, n: int, rng: Rng, labels: Labels) -> Iterator[tuple[int, Array]]:
         """(T, x_T), ..., (0, x_0), as the sampler visits them; x (n, pixels)."""
         s = self.settings
         times = np.linspace(s.T, 0, (s.sampling_steps or s.T) + 1).round().astype(int).tolist()
-        x = self._normal(rng, (n, math.prod(self.shape)))
+        x = self.normal(rng, (n, math.prod(self.shape)))
         yield s.T, x
         for now, then in itertools.pairwise(times):
             x = self.step(x, now, then, rng, labels)
@@ -216,16 +191,16 @@ class DDPM(Model):
 
         KL = |mu_q - mu|^2 / 2 sigma^2 + D/2 (r - 1 - log r),  r = beta tilde / sigma^2    (eq. 8)
         """
-        x_t = self.diffusion.q_sample(x_0, self._normal(rng, x_0.shape), t)
+        x_t = self.diffusion.q_sample(x_0, self.normal(rng, x_0.shape), t)
         predicted = self.denoise(x_t, t, labels)
-        mean, _ = self._posterior(predicted, x_t, t, t - 1)
+        mean, _ = self.diffusion.posterior_mean(predicted, x_t, t, t - 1)
         sigma2 = self.diffusion.variance(self.settings.variance, t, t - 1)
         if (t == 1).all():
             x_0, mean = (to_device(a, "cpu").astype(np.float64) for a in (x_0, mean))
             decoder = -log_mass(x_0, mean, np.sqrt(sigma2)[:, None], self.levels).sum(1)
-            # Of points it is a density, of which the units are the data's.
+            # For points it is a density, in units of the data.
             return decoder if self.levels else decoder + x_0.shape[1] * math.log(self.scale.item())
-        target, variance = self._posterior(x_0, x_t, t, t - 1)
+        target, variance = self.diffusion.posterior_mean(x_0, x_t, t, t - 1)
         squares = to_device(((target - mean) ** 2).sum(axis=1), "cpu")
         r = variance / sigma2
         return squares / (2 * sigma2) + x_0.shape[1] / 2 * (r - 1 - np.log(r))
@@ -234,18 +209,16 @@ class DDPM(Model):
     def bound(self, x: Array, rng: Rng, labels: Labels, terms: int = 0) -> Numbers:
         """The bound on -log p(x) and its three parts, nats for each image (N, pixels); eq. 5.
 
-        The steps are all of t = 2 ... T; or, unbiased, `terms` of them an image, each drawn from
-        a share of the times and standing for all of it. The shares grow with t, since most nats
-        are where there is little noise. Without guidance.
+        The steps are all of t = 2 ... T; or, unbiased, `terms` of them an image. Each is then
+        sampled from a stratum of the times and stands for all of it. The strata grow with t, since
+        most nats are where there is little noise. Without guidance.
         """
         n, count = len(x), self.settings.T - 1
-        x_0 = self.standard(x)
-        draws = min(terms, count) or count
-        edges = np.geomspace(2, self.settings.T + 1, draws + 1).round().astype(int)
-        edges = np.maximum(edges, 2 + np.arange(draws + 1))  # no share is empty
-        abar, noise = self.diffusion.alpha_bar[-1], self.diffusion.noise[-1]
-        squares = to_device((x_0 * x_0).sum(axis=1), "cpu").astype(np.float64)
-        prior = 0.5 * (abar * squares - x_0.shape[1] * (abar + math.log(noise)))
+        strata = min(terms, count) or count
+        edges = np.geomspace(2, self.settings.T + 1, strata + 1).round().astype(int)
+        edges = np.maximum(edges, 2 + np.arange(strata + 1))  # no stratum is empty
+        x_0 = self.standardise(x)
+        prior = self.diffusion.prior_kl(x_0)
         steps = np.zeros(n)
         with self.ema.applied():
             decoder = self.step_terms(x_0, np.full(n, 1), rng, labels)
@@ -254,18 +227,11 @@ class DDPM(Model):
                 steps += self.step_terms(x_0, t, rng, labels) * (stop - start)
         return {"nll": prior + steps + decoder, "prior": prior, "steps": steps, "decoder": decoder}
 
-    def evaluate(
-        self, x: Array, rng: Rng, labels: Labels = None, thorough: bool = False
-    ) -> Numbers:
+    def evaluate(self, x: Any, rng: Rng, labels: Labels = None, thorough: bool = False) -> Numbers:
         terms = self.settings.bound_terms if thorough else TERMS_PER_EPOCH
         return self.bound(x, rng, labels, terms)
 
-    def standard(self, x: Any) -> Array:
+    def standardise(self, x: Any) -> Array:
         """(N, pixels) of data as x_0, in the units of the diffusion."""
         self.check_pixels(x)
         return (self.array(x) - self.center.data) / self.scale.data
-
-    def _normal(self, rng: Rng, shape: tuple[int, ...]) -> Array:
-        """Draws of N(0, 1), made where the model is."""
-        seed = int(rng.integers(2**64, dtype=np.uint64))
-        return normal(shape, seed, like=self.center.data)

@@ -87,7 +87,7 @@ def _bound_by_time(model: DDPM, data: Dataset, test: Array, rng: Rng, title: str
     """Left, the terms of the bound by t; right, how much signal and noise x_t has."""
     d = model.diffusion
     times = np.unique(np.geomspace(1, d.steps, BOUND_TIMES).round().astype(int))
-    x_0, n = model.standard(test), len(test)
+    x_0, n = model.standardise(test), len(test)
     labels = data.test_labels[:n] if model.classes and data.test_labels is not None else None
     with model.ema.applied():
         terms = [model.step_terms(x_0, np.full(n, t), rng, labels).mean() for t in times]

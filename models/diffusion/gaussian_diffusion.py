@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import log_ndtr
 
-from autograd import namespace
+from autograd import namespace, to_device
 from autograd.tensor import array_of
 from models.errors import Caution, UsageError
 
@@ -116,6 +116,19 @@ class GaussianDiffusion:
         on_x_t = np.sqrt((self.noise[s] - variance) / self.noise[t])
         on_x_0 = np.sqrt(self.alpha_bar[s]) - np.sqrt(self.alpha_bar[t]) * on_x_t
         return Posterior(on_x_0, on_x_t, variance)
+
+    def posterior_mean(
+        self, x_0: Any, x_t: Any, t: np.ndarray, s: np.ndarray, eta: float = 1.0
+    ) -> tuple[Any, np.ndarray]:
+        """The mean of q(x_s|x_t, x_0), and its variance (N,)."""
+        on_x_0, on_x_t, variance = self.posterior(t, s, eta)
+        return coefficient(on_x_0, x_0) * x_0 + coefficient(on_x_t, x_t) * x_t, variance
+
+    def prior_kl(self, x_0: Any) -> np.ndarray:
+        """L_T = KL(q(x_T|x_0) || N(0, I)) in nats, (N,)."""
+        squares = to_device((x_0 * x_0).sum(axis=1), "cpu").astype(np.float64)
+        abar, noise = self.alpha_bar[-1], self.noise[-1]
+        return 0.5 * (abar * squares - x_0.shape[1] * (abar + math.log(noise)))
 
     def variance(self, kind: str, t: np.ndarray, s: np.ndarray) -> np.ndarray:
         """sigma^2 of p(x_s|x_t), (N,): one of the two of Ho et al. 2020, section 3.2.

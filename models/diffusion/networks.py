@@ -1,7 +1,7 @@
-"""The networks of a diffusion model: what was mixed into x_t, told from x_t and t.
+"""The networks of a diffusion model: they predict the noise in x_t from x_t and t.
 
 Both take features (N, channels, pixels) of x_t, times t (N,) of 1 ... T and labels (N,) or None,
-and give (N, pixels). Their last layer starts at 0, so that an untrained network says 0.
+and give (N, pixels). Their last layer starts at 0, so an untrained network predicts 0.
 """
 
 import math
@@ -9,22 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from autograd import (
-    Array,
-    Tensor,
-    concatenate,
-    gelu,
-    matmul,
-    namespace,
-    nn,
-    silu,
-    softmax,
-    upsample_nearest,
-)
+from autograd import Array, Rng, Tensor, namespace, nn
+from autograd.ops import concatenate, gelu, matmul, silu, softmax, upsample_nearest
+from models.data import Labels, Shape
 from models.errors import UsageError
 
 GROUPS = 4  # of GroupNorm
-
 CHANNELS = 5  # of an image with its angles
 
 
@@ -60,20 +50,18 @@ def sinusoids(steps: int, features: int) -> np.ndarray:
 
 
 class Conditioning(nn.Module):
-    """What the blocks are told beside the image: t, and the class; (N, features).
+    """The embedding of the time, and of the class, (N, features): an input of every block.
 
     The entry after the last class is the null class, that of a label which was dropped.
     """
 
-    def __init__(
-        self, steps: int, frequencies: int, features: int, classes: int, rng: np.random.Generator
-    ):
+    def __init__(self, steps: int, frequencies: int, features: int, classes: int, rng: Rng):
         self.sinusoids = Tensor(sinusoids(steps, frequencies))
         self.hidden = nn.Linear(frequencies, features, rng)
         self.output = nn.Linear(features, features, rng)
         self.label = nn.Embedding(classes + 1, features, rng) if classes else None
 
-    def forward(self, t: np.ndarray, labels: np.ndarray | None) -> Tensor:
+    def forward(self, t: np.ndarray, labels: Labels) -> Tensor:
         asarray = namespace(self.sinusoids.data).asarray
         h = self.output(silu(self.hidden(self.sinusoids[asarray(t)])))
         if self.label is not None:
@@ -82,48 +70,48 @@ class Conditioning(nn.Module):
 
 
 class MLP(nn.Module):
-    """Residual layers h + gelu(W h + what t says): for points, and for images of few pixels."""
+    """Residual layers h + gelu(W h + an embedding of t): for points and small images."""
 
     def __init__(
         self,
         channels: int,
-        shape: tuple[int, ...],
+        shape: Shape,
         steps: int,
         width: int,
         depth: int,
         classes: int,
-        rng: np.random.Generator,
+        rng: Rng,
     ):
         pixels = math.prod(shape)
         self.conditioning = Conditioning(steps, width, width, classes, rng)
         self.input = nn.Linear(channels * pixels, width, rng)
         self.times = [nn.Linear(width, width, rng) for _ in range(depth)]
         self.layers = [nn.Linear(width, width, rng) for _ in range(depth)]
-        self.output = silent(nn.Linear(width, pixels, rng))
+        self.output = zero_initialised(nn.Linear(width, pixels, rng))
 
-    def forward(self, x: Any, t: np.ndarray, labels: np.ndarray | None = None) -> Tensor:
-        said = self.conditioning(t, labels)
+    def forward(self, x: Any, t: np.ndarray, labels: Labels = None) -> Tensor:
+        embedding = self.conditioning(t, labels)
         h = self.input(x.reshape(len(x), -1))
         for time, layer in zip(self.times, self.layers):
-            h = h + gelu(layer(h) + time(said))
+            h = h + gelu(layer(h) + time(embedding))
         return self.output(h)
 
 
 class ResidualBlock(nn.Module):
     """(N, inputs, H, W) to (N, outputs, H, W): twice GroupNorm, SiLU, 3 x 3; t is added between."""
 
-    def __init__(self, inputs: int, outputs: int, features: int, rng: np.random.Generator):
+    def __init__(self, inputs: int, outputs: int, features: int, rng: Rng):
         self.norms = [nn.GroupNorm(GROUPS, inputs), nn.GroupNorm(GROUPS, outputs)]
         self.convs = [
             nn.Conv2d(inputs, outputs, 3, rng, padding=1),
-            silent(nn.Conv2d(outputs, outputs, 3, rng, padding=1)),
+            zero_initialised(nn.Conv2d(outputs, outputs, 3, rng, padding=1)),
         ]
         self.time = nn.Linear(features, outputs, rng)
         self.skip = nn.Conv2d(inputs, outputs, 1, rng) if inputs != outputs else None
 
-    def forward(self, x: Any, said: Any) -> Tensor:
+    def forward(self, x: Any, embedding: Any) -> Tensor:
         h = self.convs[0](silu(self.norms[0](x)))
-        h = h + self.time(said).reshape(len(h), -1, 1, 1)
+        h = h + self.time(embedding).reshape(len(h), -1, 1, 1)
         h = self.convs[1](silu(self.norms[1](h)))
         return h + (x if self.skip is None else self.skip(x))
 
@@ -131,10 +119,10 @@ class ResidualBlock(nn.Module):
 class Attention(nn.Module):
     """x + softmax(Q K^T / sqrt(C)) V over all positions, one head (Vaswani et al. 2017, eq. 1)."""
 
-    def __init__(self, channels: int, rng: np.random.Generator):
+    def __init__(self, channels: int, rng: Rng):
         self.norm = nn.GroupNorm(GROUPS, channels)
         self.query, self.key, self.value = (nn.Linear(channels, channels, rng) for _ in range(3))
-        self.output = silent(nn.Linear(channels, channels, rng))
+        self.output = zero_initialised(nn.Linear(channels, channels, rng))
 
     def forward(self, x: Any) -> Tensor:
         n, channels, height, width = x.shape
@@ -155,12 +143,12 @@ class UNet(nn.Module):
     def __init__(
         self,
         channels: int,
-        shape: tuple[int, ...],
+        shape: Shape,
         steps: int,
         width: int,
         resolutions: int,
         classes: int,
-        rng: np.random.Generator,
+        rng: Rng,
     ):
         if any(side % 2 ** (resolutions - 1) for side in shape):
             raise UsageError(
@@ -182,23 +170,23 @@ class UNet(nn.Module):
         self.double = [nn.Conv2d(2 * w, w, 1, rng) for w in finer]
         self.up = [block(2 * w, w) for w in finer]
         self.norm = nn.GroupNorm(GROUPS, width)
-        self.output = silent(nn.Conv2d(width, 1, 3, rng, padding=1))
+        self.output = zero_initialised(nn.Conv2d(width, 1, 3, rng, padding=1))
 
-    def forward(self, x: Any, t: np.ndarray, labels: np.ndarray | None = None) -> Tensor:
-        said = self.conditioning(t, labels)
+    def forward(self, x: Any, t: np.ndarray, labels: Labels = None) -> Tensor:
+        embedding = self.conditioning(t, labels)
         h = self.input(x.reshape(*x.shape[:2], *self.shape))
         kept = []
         for down, halve in zip(self.down, self.halve):
-            h = down(h, said)
+            h = down(h, embedding)
             kept.append(h)
             h = halve(h)
-        h = self.middle[1](self.attention(self.middle[0](h, said)), said)
+        h = self.middle[1](self.attention(self.middle[0](h, embedding)), embedding)
         for up, double, skip in zip(self.up[::-1], self.double[::-1], kept[::-1]):
-            h = up(concatenate([upsample_nearest(double(h), 2), skip], axis=1), said)
+            h = up(concatenate([upsample_nearest(double(h), 2), skip], axis=1), embedding)
         return self.output(silu(self.norm(h))).reshape(len(x), -1)
 
 
-def silent(layer: Any) -> Any:
+def zero_initialised(layer: Any) -> Any:
     """A layer whose weights and biases start at 0."""
     for parameter in layer.parameters().values():
         parameter.data[...] = 0

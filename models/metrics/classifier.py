@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from autograd import Rng, Tensor, log_softmax, nn, no_grad, optim, relu, softmax
-from models.data import Dataset, load
+from models.data import Dataset, Shape, load
 from models.errors import Failure
 from models.files import read_arrays, write_arrays
 from models.progress import bar
@@ -30,7 +30,7 @@ LABELLED = {"binarized-mnist": "mnist"}  # data without labels: the same images 
 class Classifier(nn.Module):
     """Two convolutions, a layer of FEATURES, and the logits of the classes."""
 
-    def __init__(self, shape: tuple[int, ...], classes: int, seed: int):
+    def __init__(self, shape: Shape, classes: int, seed: int):
         rng = np.random.default_rng(seed)
         self.shape, self.seed, self.accuracy = shape, seed, math.nan
         stride = 1 if max(shape) <= 8 else 2

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from autograd import Rng, Tensor, bce_with_logits, log_softmax, logsumexp, nn, no_grad, sigmoid
-from models.data import Labels
-from models.model import Model, Numbers
+from models.data import Labels, Shape
+from models.model import Loss, Model, Numbers
 from models.settings import CommonSettings, setting
 
 
@@ -26,9 +26,7 @@ class BernoulliMixture(Model):
     settings_type = Settings
     likelihood = "exact"
 
-    def __init__(
-        self, settings: Settings, shape: tuple[int, ...], levels: int, rng: Rng, classes: int = 0
-    ):
+    def __init__(self, settings: Settings, shape: Shape, levels: int, rng: Rng, classes: int = 0):
         super().__init__(settings, shape, levels, rng, classes)
         self.weight = nn.parameter(np.zeros(settings.components))  # logits of pi
         self.mean = nn.parameter(0.5 * rng.standard_normal((settings.components, math.prod(shape))))
@@ -39,9 +37,7 @@ class BernoulliMixture(Model):
         log_p = -bce_with_logits(self.mean, x[:, None]).sum(axis=-1)  # log p(x|k), (N, components)
         return logsumexp(log_softmax(self.weight) + log_p, axis=1)
 
-    def loss(
-        self, x: Any, rng: Rng, epoch: float = math.inf, labels: Labels = None
-    ) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, x: Any, rng: Rng, epoch: float = math.inf, labels: Labels = None) -> Loss:
         return -self.log_likelihood(x).mean(), {}
 
     @no_grad()

@@ -185,7 +185,7 @@ def test_pictures_are_drawn_when_asked_or_when_they_cost_little(
     tmp_path, monkeypatch, pictures, cost, times
 ):
     drawn = []
-    monkeypatch.setattr(Run, "draw", lambda self: drawn.append(self.step) or [])
+    monkeypatch.setattr(Run, "make_pictures", lambda self: drawn.append(self.step) or [])
     monkeypatch.setattr("models.training.run.DRAWING", cost)
     assert train(tmp_path / "run", "--epochs", "7", *pictures) == 0
     assert len(drawn) == times
@@ -200,7 +200,7 @@ def test_pictures_never_take_longer_than_training(tmp_path, monkeypatch):
         took.append(sum(1 for _ in zip(range(5), clock)))
         return []
 
-    monkeypatch.setattr(Run, "draw", draw)
+    monkeypatch.setattr(Run, "make_pictures", draw)
     monkeypatch.setattr("models.training.run.time.perf_counter", lambda: next(clock))
     assert train(tmp_path / "run", "--epochs", "30") == 0
     total = next(clock)

@@ -319,10 +319,7 @@ def test_each_player_has_its_steps():
     model = make(critic_steps=3)
     optimizers = model.optimizers(10)
     steps(model, optimizers, range(2))
-    assert {name: o.steps for name, o in optimizers.items()} == {
-        "discriminator": 6,
-        "generator": 2,
-    }
+    assert {name: o.steps for name, o in optimizers.items()} == {"discriminator": 6, "generator": 2}
     assert model.images_per_step == 12
     rates = [o.schedule(n) for o, n in zip(optimizers.values(), (30, 10))]
     assert rates == pytest.approx([model.settings.final_learning_rate] * 2)

@@ -179,7 +179,7 @@ def sampled_both_ways(model, known, start, labels, seed):
     """By pieces and by the definition, from the same noise."""
     found = start.copy(), start.copy()
     u = np.random.default_rng(seed).random(start.shape, np.float32)
-    for draw, canvas in zip((raster.draw, raster.draw_by_definition), found):
+    for draw, canvas in zip((raster.sample, raster.sample_by_definition), found):
         draw(model, canvas, known, u, labels)
     return found
 

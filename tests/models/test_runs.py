@@ -123,15 +123,7 @@ def test_two_that_start_at_once_are_one_run(tmp_path):
         "models.training.run.claim", 1, signal.SIGSTOP, *COMMAND, "1", "--out", str(directory)
     )
     os.waitpid(second.pid, os.WUNTRACED)
-    first = start(
-        SAVE,
-        1,
-        signal.SIGSTOP,
-        *COMMAND,
-        "1",
-        "--out",
-        str(directory),
-    )
+    first = start(SAVE, 1, signal.SIGSTOP, *COMMAND, "1", "--out", str(directory))
     os.waitpid(first.pid, os.WUNTRACED)
     second.send_signal(signal.SIGCONT)
     assert second.wait() == 1
@@ -220,7 +212,7 @@ def test_a_step_too_large_is_told_and_what_is_saved_is_finite(
     name, rate, tmp_path, capsys, monkeypatch
 ):
     """Whatever the loss says: of some it stays finite while the moments are infinite."""
-    monkeypatch.setattr(Run, "draw", lambda run: [])
+    monkeypatch.setattr(Run, "make_pictures", lambda run: [])
     directory = tmp_path / "run"
     options = [*SMALL[name], f"learning_rate={rate}", f"final_learning_rate={rate}"]
     options = [word for option in options for word in ("--set", option)]

@@ -118,10 +118,7 @@ def v_is_the_velocity(formula: Formula = lambda x_0, eps: SIGNAL * eps - NOISE *
     },
 )
 def eps_v_and_x_0_are_one_another(
-    formula: Formula = lambda x_t, eps, v: [
-        (x_t - NOISE * eps) / SIGNAL,
-        SIGNAL * x_t - NOISE * v,
-    ],
+    formula: Formula = lambda x_t, eps, v: [(x_t - NOISE * eps) / SIGNAL, SIGNAL * x_t - NOISE * v],
 ) -> Routes:
     """From a prediction of eps, v or x_0, the other two follow."""
     x_0, eps, t = np.array([0.5, -1.0]), np.array([0.3, 1.2]), np.array([T, T])

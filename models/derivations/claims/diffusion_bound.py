@@ -116,7 +116,7 @@ def step_term(formula: Formula = _error_weight) -> Routes:
 @claim(
     r"L_{t-1} = \frac{1}{2} (\frac{\mathrm{SNR}_{t-1}}{\mathrm{SNR}_t} - 1) "
     r"\|\epsilon - \hat\epsilon\|^2, \quad \mathrm{SNR}_t = \frac{\bar\alpha_t}{1 - \bar\alpha_t}",
-    source="Kingma et al. 2021, Variational Diffusion Models; Ho et al. 2020, eq. 12",
+    source="Kingma et al. 2021, Variational GaussianDiffusion Models; Ho et al. 2020, eq. 12",
     given="sigma_t^2 of the posterior; the weights at t = 2, 10, 100, 500 and 1000",
     tolerance=1e-9,
     because="1 - abar_t is exact; the quotient of two SNRs loses 2 of 16 digits",

@@ -239,10 +239,7 @@ def _(axes: Axes) -> None:
     because="finite differences of a quadrature: the rounding is 1e-12 over a step of 1e-4",
     mistakes={
         "KL alone": lambda kl, reverse, js: [kl, 2 * js],
-        "KL(p || q), as in maximum likelihood": lambda kl, reverse, js: [
-            reverse - 2 * js,
-            2 * js,
-        ],
+        "KL(p || q), as in maximum likelihood": lambda kl, reverse, js: [reverse - 2 * js, 2 * js],
         "the wrong sign of JS": lambda kl, reverse, js: [kl + 2 * js, 2 * js],
         "JS without the factor 2": lambda kl, reverse, js: [kl - js, js],
     },

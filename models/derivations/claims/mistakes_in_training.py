@@ -98,9 +98,7 @@ def gan_losses_at_equilibrium(formula: Formula = lambda: [np.log(4), np.log(2)])
     },
     relation="<=",
 )
-def reconstruction_errors_are_small(
-    formula: Formula = lambda x: ((x - 0.5) ** 2).mean(),
-) -> Routes:
+def reconstruction_errors_are_small(formula: Formula = lambda x: ((x - 0.5) ** 2).mean()) -> Routes:
     """A mean squared error of pixels in [0, 1] above 1/4 is worse than grey everywhere."""
     x = load_digits().data / 16
     mean = x.mean(axis=0)
@@ -211,9 +209,7 @@ def sgd_is_not_monotonic(formula: float = 0.5) -> Routes:
         "the radius instead of its square": lambda eta, t: (1 + eta**2) ** (t / 2),
     },
 )
-def adversarial_training_may_diverge(
-    formula: Formula = lambda eta, t: (1 + eta**2) ** t,
-) -> Routes:
+def adversarial_training_may_diverge(formula: Formula = lambda eta, t: (1 + eta**2) ** t) -> Routes:
     """Gradient steps of two players can move in a spiral away from their equilibrium."""
     eta, steps = 0.1, 100
     yield "closed form", formula(eta, steps)
