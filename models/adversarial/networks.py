@@ -8,7 +8,7 @@ then (Gulrajani et al. 2017, section 4).
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 

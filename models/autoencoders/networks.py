@@ -1,7 +1,7 @@
 """Perceptrons, and the activations between their layers."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from autograd import Rng, nn, relu, sigmoid, tanh
