@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: demo test test-ptx test-gpu lint
+.PHONY: demo test test-ptx test-gpu lint docs imports
 
 demo: $(BIN)/chainrule
 	$(BIN)/chainrule train vae gan pixelcnn ddpm --out $(DEMO)
@@ -30,6 +30,18 @@ lint: $(BIN)/chainrule
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The API reference, a page a module, from the docstrings: open api/index.html. A package lists its
+# own modules again, which is the only warning that is no error.
+docs: $(BIN)/chainrule
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,docs]'
+	$(BIN)/python -W error -W "ignore:The module specification" -m pdoc --output-directory api \
+		$$(find autograd kernels models -name '*.py' ! -name '__main__.py' \
+		| sed 's#/__init__##; s#\.py$$##; s#/#.#g' | sort)
+
+# The drawing of the imports in CONTRIBUTING.md.
+imports: $(BIN)/chainrule
+	$(BIN)/python -m tests.imports
 
 $(BIN)/chainrule: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv

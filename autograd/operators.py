@@ -68,6 +68,14 @@ def _reshape(x: Tensor, *shape: Any) -> Tensor:
     return ops.reshape(x, shape=shape[0] if len(shape) == 1 else shape)
 
 
+def _squeeze(x: Tensor, axis: Axis = None) -> Tensor:
+    return ops.squeeze(x, axis=axis)
+
+
+def _astype(x: Tensor, dtype: Any) -> Tensor:
+    return ops.astype(x, dtype=dtype)
+
+
 METHODS: dict[str, Any] = {
     "__neg__": lambda x: ops.neg(x),
     "__abs__": lambda x: ops.abs(x),
@@ -76,8 +84,8 @@ METHODS: dict[str, Any] = {
     "T": property(_transpose),
     "transpose": _transpose,
     "reshape": _reshape,
-    "squeeze": lambda x, axis=None: ops.squeeze(x, axis=axis),
-    "astype": lambda x, dtype: ops.astype(x, dtype=dtype),
+    "squeeze": _squeeze,
+    "astype": _astype,
     "sum": _reduction(ops.sum),
     "mean": _reduction(ops.mean),
     "max": _reduction(ops.max),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from autograd.array import DEVICES
+from models import __version__
 from models.cli.assignments import settings_help, whole_number
 from models.data import DATASETS
 from models.errors import UsageError
@@ -46,6 +47,7 @@ def parser() -> Parser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"chainrule {__version__}")
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND", parser_class=Parser
     )
