@@ -52,8 +52,8 @@ class Route(NamedTuple):
 class Verdict:
     """The values of all routes, and whether they agree.
 
-    `difference` is the largest difference relative to what is allowed there, which is `allowed`.
-    `accepted` names the mistakes with which the routes agree as well: the claim does not test them.
+    Of all numbers, `difference` and `allowed` are those of the one with the largest quotient.
+    `accepted` names the mistakes with which the routes agree too, so that the claim tests nothing.
     """
 
     claim: "Claim"
