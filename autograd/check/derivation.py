@@ -6,16 +6,15 @@ raises a DerivationError: "argument w[0]: you derived 2, finite differences say 
 the gradient." Function and gradient are plain NumPy and use nothing of the engine.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from autograd.check import diagnosis
-from autograd.check.pair import Pair, input_names
-
-POINTS_NEARBY = 3  # a guess has to fit at these too
+from autograd.check.evidence import evidence
+from autograd.check.pair import Function, Pair, Point, input_names
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,8 @@ class DerivationError(AssertionError):
 
 
 def derivation(
-    f: Callable[..., Any],
-    df: Callable[..., Any],
+    f: Function,
+    df: Function,
     *inputs: Any,
     constants: Collection[str] = (),
     step: float = 1e-4,
@@ -132,22 +131,8 @@ def _wrong(
 
 
 @np.errstate(all="ignore")
-def _suggestions(
-    pair: Pair, point: Sequence[Any], derived: Sequence[str], wrong: Sequence[str]
-) -> dict[str, str]:
-    """What would explain the errors, here and at points nearby. (One point fits many guesses.)"""
-    if not wrong:
-        return {}
-    rng = np.random.default_rng(0)
-
-    def near(name: str, x: Any) -> Any:
-        if name not in derived:
-            return x
-        return np.asarray(x + 0.1 * (np.abs(x) + 0.1) * rng.uniform(-1, 1, x.shape))
-
-    points = [list(point)]
-    points += [[near(n, x) for n, x in zip(pair.names, point)] for _ in range(POINTS_NEARBY)]
+def _suggestions(pair: Pair, point: Point, derived: list[str], wrong: list[str]) -> dict[str, str]:
     try:
-        return diagnosis.explain(pair, points, derived, wrong)
+        return diagnosis.explain(evidence(pair, point, derived), wrong) if wrong else {}
     except Exception:  # a failed guess must not hide the verdict
         return {}

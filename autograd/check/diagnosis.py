@@ -7,43 +7,27 @@ true gradients at several points, since at a single one too many patterns fit.
 import ast
 import copy
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from autograd.check.changes import axis_subsets, reversed_index
-from autograd.check.fitting import Arrays, close, fit, number_text
-from autograd.check.known import Named, known_values
-from autograd.check.missing import by_what_is_missing
-from autograd.check.pair import Pair, Point
+from autograd.check.evidence import Arrays, Evidence, Named
+from autograd.check.missing import by_what_is_missing, close, fit, number_text
+from autograd.check.pair import Function, Pair
 from autograd.check.probe import parsed
 from autograd.check.search import repairs
 
 
-def explain(
-    pair: Pair, points: Sequence[Point], derived: Sequence[str], wrong: Sequence[str]
-) -> dict[str, str]:
+def explain(e: Evidence, wrong: Sequence[str]) -> dict[str, str]:
     """A sentence for each wrong argument whose error has a known pattern."""
-    truths = {name: [pair.differences(point, name) for point in points] for name in derived}
-    gradients = [pair.gradients(point) for point in points]
-    given = {name: [g[name] for g in gradients] for name in derived}
-    if not all(np.isfinite(g).all() for gs in [*truths.values(), *given.values()] for g in gs):
-        return {}
-    known = known_values(pair, points)
     texts = {
-        name: _as_a_whole(given[name], truths[name], dict(zip(pair.names, points[0])), known)
-        or _exchanged(name, given, truths)
-        or _by_terms(pair, points, derived, name, truths[name], known)
-        for name in wrong
+        name: _as_a_whole(e, name) or _exchanged(e, name) or _by_terms(e, name) for name in wrong
     }
     if unexplained := [name for name in wrong if not texts[name]]:
-        texts |= repairs(pair, points, known, given, truths, unexplained, set(derived) - set(wrong))
-    for name in wrong:
-        texts[name] = texts[name] or by_what_is_missing(
-            given[name], truths[name], points, pair.names, known
-        )
-    return texts
+        texts |= repairs(e, unexplained, e.truths.keys() - set(wrong))
+    return {name: text or by_what_is_missing(e, name) for name, text in texts.items()}
 
 
 def lines(pair: Pair, derived: Sequence[str]) -> dict[str, int]:
@@ -76,20 +60,20 @@ def _returned(
     return dict(zip(names if len(found) == len(names) else derived, found))
 
 
-def _as_a_whole(
-    given: Arrays, truths: Arrays, inputs: Mapping[str, Any], known: Sequence[Named]
-) -> str:
+def _as_a_whole(e: Evidence, name: str) -> str:
     """The sign, a constant factor, a transpose, a sum over a broadcast axis."""
-    for change, moved in _rearranged(given, truths[0].shape):
+    truths = e.truths[name]
+    for change, moved in _rearranged(e.given[name], truths[0].shape):
         factors = fit([moved], truths)
         if factors is not None and factors[0]:
-            factor = "" if close(factors[0], 1) else _factor(1 / factors[0], inputs, known)
+            factor = "" if close(factors[0], 1) else _factor(1 / factors[0], e)
             return _sentence(", and ".join(filter(None, [change, factor])))
     return ""
 
 
-def _exchanged(name: str, given: Mapping[str, Arrays], truths: Mapping[str, Arrays]) -> str:
+def _exchanged(e: Evidence, name: str) -> str:
     """The gradient of another argument in its place."""
+    given, truths = e.given, e.truths
     for other in truths:
         if other != name and given[other][0].shape == truths[name][0].shape:
             factors = fit([given[other]], truths[name])
@@ -101,37 +85,28 @@ def _exchanged(name: str, given: Mapping[str, Arrays], truths: Mapping[str, Arra
     return ""
 
 
-def _by_terms(
-    pair: Pair,
-    points: Sequence[Point],
-    derived: Sequence[str],
-    argument: str,
-    truths: Arrays,
-    known: Sequence[Named],
-) -> str:
+def _by_terms(e: Evidence, name: str) -> str:
     """Which of the terms that `df` adds up are right, by its source."""
-    terms = _terms(pair, derived, argument)
+    terms, truths = _terms(e.pair, list(e.truths), name), e.truths[name]
     if len(terms) < 2:
         return ""
     try:
         values = [
-            [np.broadcast_to(value(*copy.deepcopy(point)), truths[0].shape) for point in points]
+            [np.broadcast_to(value(*copy.deepcopy(point)), truths[0].shape) for point in e.points]
             for value in terms.values()
         ]
     except ValueError:  # terms of another shape
         return ""
     factors = fit(values, truths)
-    if factors is None:
-        return ""
-    wrong = [k for k, factor in enumerate(factors) if not close(factor, 1)]
-    if len(wrong) in (0, len(terms)):
+    wrong = [] if factors is None else [k for k, c in enumerate(factors) if not close(c, 1)]
+    if factors is None or len(wrong) in (0, len(terms)):
         return ""
     names = list(terms)
-    texts = [f"term {k + 1}, `{names[k]}`, {_of_a_term(factors[k], known)}" for k in wrong]
+    texts = [f"term {k + 1}, `{names[k]}`, {_of_a_term(factors[k], e.known)}" for k in wrong]
     return _sentence("right but for " + " and ".join(texts))
 
 
-def _terms(pair: Pair, derived: Sequence[str], argument: str) -> dict[str, Callable[..., Any]]:
+def _terms(pair: Pair, derived: Sequence[str], argument: str) -> dict[str, Function]:
     """The terms of the sum that `df` returns for an argument, as functions; none if it is no sum.
 
     Each is `df` itself with that term as what it returns.
@@ -145,7 +120,7 @@ def _terms(pair: Pair, derived: Sequence[str], argument: str) -> dict[str, Calla
     if not isinstance(last, ast.Return) or expression is None:
         return {}
     scope = dict(pair.df.__globals__) | dict(inspect.getclosurevars(pair.df).nonlocals)
-    terms: dict[str, Callable[..., Any]] = {}
+    terms: dict[str, Function] = {}
     for term in _summands(expression):
         last.value = term
         made: dict[str, Any] = {}
@@ -179,16 +154,16 @@ def _rearranged(given: Arrays, shape: tuple[int, ...]) -> list[tuple[str, Arrays
     return made
 
 
-def _factor(times: float, inputs: Mapping[str, Any], known: Sequence[Named]) -> str:
+def _factor(times: float, e: Evidence) -> str:
     """In words, that what was derived is so many times the gradient."""
     if close(times, -1):
         return "the sign is flipped"
     text = f"it is {number_text(times)} times the gradient"
-    for name, x in inputs.items():
+    for name, x in zip(e.pair.names, e.points[0]):
         for axis, length in enumerate(np.shape(x)):
             if length > 2 and (close(abs(times), length) or close(abs(1 / times), length)):
                 return f"{text}, and {length} is the length of {name} along axis {axis}"
-    return text + _known_as(times, known)
+    return text + _known_as(times, e.known)
 
 
 def _known_as(number: float, known: Sequence[Named]) -> str:

@@ -189,40 +189,30 @@ def _named(
     In each order only that output is differentiated further, so no weights are left.
     """
 
-    def numbers(chain: list[Weights], direction: np.ndarray) -> tuple[float, float, float]:
-        there = at._replace(outputs=_derivative(outputs, chain[:-1]))
-        derivative = float((there.gradient(chain[-1])[argument] * direction).sum())
-        difference, rounding = there.along(chain[-1], argument, direction)
+    def numbers(levels: list[Weights]) -> tuple[float, float, float]:
+        *orders, weights, (direction,) = levels
+        there = at._replace(outputs=_derivative(outputs, orders))
+        derivative = float((there.gradient(weights)[argument] * direction).sum())
+        difference, rounding = there.along(weights, argument, direction)
         off = abs(derivative - difference) / (rounding + abs(at.tolerance * difference) + TINY)
         return derivative, difference, float(np.nan_to_num(off, nan=np.inf))
 
-    def largest(places: list[_Place], off: Callable[[list[_Place]], float]) -> _Place:
+    levels, found = [*chain, [direction]], {}
+    for k in (len(chain), *range(len(chain))):
+        places = [place for place in _places(levels[k]) if place[-1]]
         while len(places) > 1:
-            middle = len(places) // 2
-            places = max(places[:middle], places[middle:], key=off)
-        return places[0]
-
-    def along(places: list[_Place]) -> float:
-        return numbers(chain, _filled([direction], places)[0])[-1]
-
-    _, index, _ = largest([p for p in _places([direction]) if p[-1]], along)
-    direction = _filled([direction], [(0, index, 1.0)])[0]
-
-    def only(chain: list[Weights], k: int, places: list[_Place]) -> list[Weights]:
-        return [*chain[:k], _filled(chain[k], places), *chain[k + 1 :]]
-
-    of = []
-    for k in range(len(chain)):
-
-        def alone(places: list[_Place], k: int = k, chain: list[Weights] = chain) -> float:
-            return numbers(only(chain, k, places), direction)[-1]
-
-        i, place, _ = largest(_places(chain[k]), alone)
-        chain = only(chain, k, [(i, place, 1.0)])
-        by = i % len(at.arrays)
-        of.append(f"output {place}" if k == 0 else f"the derivative by {by} at {place}")
-    derivative, difference, _ = numbers(chain, direction)
-    text = " of ".join(o for o in reversed(of) if o != "output ()")
+            halves = places[: len(places) // 2], places[len(places) // 2 :]
+            errors = [numbers(_only(levels, k, half))[-1] for half in halves]
+            places = halves[int(errors[1] > errors[0])]
+        i, index, _ = found[k] = places[0]
+        levels = _only(levels, k, [(i, index, 1.0)])
+    of = [f"output {found[0][1]}" if found[0][1] else ""]
+    for k in range(1, len(chain)):
+        i, index, _ = found[k]
+        of.append(f"the derivative by {i % len(at.arrays)} at {index}")
+    derivative, difference, _ = numbers(levels)
+    text = " of ".join(filter(None, reversed(of)))
+    index = found[len(chain)][1]
     return GradientError(len(chain), argument, index, derivative, difference, at.step, text)
 
 
@@ -233,6 +223,11 @@ def _places(arrays: Weights) -> list[_Place]:
     return [
         (i, index, float(x[index])) for i, x in enumerate(arrays) for index in np.ndindex(x.shape)
     ]
+
+
+def _only(levels: list[Weights], k: int, places: list[_Place]) -> list[Weights]:
+    """The levels, but the k-th with zeros except at these places."""
+    return [*levels[:k], _filled(levels[k], places), *levels[k + 1 :]]
 
 
 def _filled(like: Weights, places: list[_Place]) -> Weights:

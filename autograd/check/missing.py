@@ -1,30 +1,45 @@
-"""A gradient that lacks one term: which term it is, from the error."""
+"""The patterns of an error: exact fits by least squares, and the term that is missing."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 
-from autograd.check.fitting import EXACT, Arrays, close, fit, number_text
-from autograd.check.known import Named
-from autograd.check.pair import Point
+from autograd.check.evidence import Arrays, Evidence, Named
+
+EXACT = 1e-6  # how well a pattern has to fit, relative to the gradient
 
 
-def by_what_is_missing(
-    given: Arrays,
-    truths: Arrays,
-    points: Sequence[Point],
-    names: Sequence[str],
-    known: Sequence[Named],
-) -> str:
+def fit(columns: Sequence[Arrays], truths: Arrays) -> np.ndarray | None:
+    """The factors by which the columns add up to the truth, if they do."""
+    matrix = np.stack([np.concatenate([c.ravel() for c in column]) for column in columns], axis=1)
+    truth = np.concatenate([t.ravel() for t in truths])
+    factors, _, rank, _ = np.linalg.lstsq(matrix, truth, rcond=1e-8)
+    size = max(np.abs(truth).max(initial=0), np.abs(matrix).max(initial=0))
+    fits = np.abs(matrix @ factors - truth).max(initial=0) <= EXACT * size
+    return factors if fits and rank == len(columns) else None
+
+
+def number_text(value: float) -> str:
+    fraction = Fraction(value).limit_denominator(20)
+    return str(fraction) if close(float(fraction), value) else f"{value:.6g}"
+
+
+def close(a: float, b: float) -> bool:
+    return bool(abs(a - b) <= 1e-5 * max(1.0, abs(b)))
+
+
+def by_what_is_missing(e: Evidence, name: str) -> str:
     """A term that would make it right: a multiple of an input, or the same all along an axis."""
+    given, truths = e.given[name], e.truths[name]
     if given[0].shape != truths[0].shape:
         return ""
     errors = [truth - g for truth, g in zip(truths, given)]
     candidates = {"a constant": [np.ones_like(e) for e in errors]}
-    for i, name in enumerate(names):
-        if np.shape(points[0][i]) == errors[0].shape:
-            candidates[name] = [point[i] for point in points]
-            candidates[f"{name}^2"] = [point[i] ** 2 for point in points]
+    for i, name in enumerate(e.pair.names):
+        if np.shape(e.points[0][i]) == errors[0].shape:
+            candidates[name] = [point[i] for point in e.points]
+            candidates[f"{name}^2"] = [point[i] ** 2 for point in e.points]
     for what, values in candidates.items():
         factors = fit([values], errors)
         if factors is not None and not close(factors[0], 0):
@@ -36,7 +51,7 @@ def by_what_is_missing(
                 f"Right but for a second term, the same all along axis {axis}: what comes through "
                 "a mean or a sum over that axis is missing."
             )
-        if length > 3 and (text := _times_the_same_along(axis, errors, truths, known)):
+        if length > 3 and (text := _times_the_same_along(axis, errors, truths, e.known)):
             return text
     right = np.isclose(given[0], truths[0], rtol=1e-5, atol=EXACT)
     return f"{right.sum()} of {right.size} entries are right." if right.any() else ""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+Function = Callable[..., Any]
 Point = Sequence[Any]
 Gradients = dict[str, np.ndarray]
 
@@ -16,8 +17,8 @@ Gradients = dict[str, np.ndarray]
 class Pair:
     """`f` and `df` take the inputs `names`. df returns the gradients with respect to `free`."""
 
-    f: Callable[..., Any]
-    df: Callable[..., Any]
+    f: Function
+    df: Function
     names: list[str]
     free: list[str]
     step: float
@@ -121,7 +122,7 @@ class Pair:
         return ""
 
 
-def input_names(f: Callable[..., Any], count: int) -> list[str]:
+def input_names(f: Function, count: int) -> list[str]:
     try:
         parameters = list(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):  # a function of C without a signature

@@ -5,34 +5,28 @@ gives the true gradients at every point is taken for the mistake.
 """
 
 import time
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 
 import numpy as np
 
-from autograd.check.changes import Change, changes_with_known_values, small_changes
-from autograd.check.fitting import Arrays
-from autograd.check.jacobians import changes_of_jacobians
-from autograd.check.known import Named
-from autograd.check.pair import Pair, Point
+from autograd.check.changes import (
+    Change,
+    changes_of_jacobians,
+    changes_with_known_values,
+    small_changes,
+)
+from autograd.check.evidence import Evidence
 from autograd.check.probe import Probe
 
 SECONDS = 5.0  # of the processor, after which no further change is tried
 
 
-def repairs(
-    pair: Pair,
-    points: Sequence[Point],
-    known: Sequence[Named],
-    given: Mapping[str, Arrays],
-    truths: Mapping[str, Arrays],
-    wrong: Sequence[str],
-    sound: Set[str],
-) -> dict[str, str]:
+def repairs(e: Evidence, wrong: Sequence[str], sound: Set[str]) -> dict[str, str]:
     """For each wrong gradient, the change that makes it right and no sound one wrong, if any.
 
-    `given` has what df returns at each point, and `truths` has the true gradients. Of two changes
-    the one that repairs more gradients is taken, and then the later one in df.
+    Of two changes the one that repairs more gradients is taken, and then the later one in df.
     """
+    pair, points, given, truths = e.pair, e.points, e.given, e.truths
     try:
         probe = Probe(pair.df)
     except ValueError:
@@ -62,7 +56,7 @@ def repairs(
     deadline = time.process_time() + SECONDS
     for stage in (
         small_changes(probe, points, values[0]),
-        changes_with_known_values(probe, known, values[0]),
+        changes_with_known_values(probe, e.known, values[0]),
         changes_of_jacobians(pair.f, probe, points, values),
     ):
         best: dict[str, tuple] = {}

@@ -1,8 +1,12 @@
-"""The values that a derivation may lack: those that its file has a name or an expression for."""
+"""What a diagnosis starts from: gradients at several points, and values that may be missing.
+
+At a single point too many guesses fit.
+"""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +14,8 @@ import numpy as np
 from autograd.check.pair import Pair, Point
 from autograd.check.probe import Probe, is_number
 
+Arrays = Sequence[np.ndarray]
+POINTS_NEARBY = 3
 MAX_LETTERS = 40  # of an expression that a suggestion quotes
 
 
@@ -18,6 +24,39 @@ class Named(NamedTuple):
 
     text: str
     values: list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The gradients by df (`given`) and by differences (`truths`), by argument and point.
+
+    `known` are the values that may be missing in df.
+    """
+
+    pair: Pair
+    points: Sequence[Point]
+    given: Mapping[str, Arrays]
+    truths: Mapping[str, Arrays]
+    known: Sequence[Named]
+
+
+def evidence(pair: Pair, point: Point, derived: Sequence[str]) -> Evidence:
+    """At a point and at others nearby. Raises ValueError if a gradient is not finite."""
+    rng = np.random.default_rng(0)
+
+    def near(name: str, x: Any) -> Any:
+        if name not in derived:
+            return x
+        return np.asarray(x + 0.1 * (np.abs(x) + 0.1) * rng.uniform(-1, 1, x.shape))
+
+    nearby = [[near(n, x) for n, x in zip(pair.names, point)] for _ in range(POINTS_NEARBY)]
+    points = [list(point), *nearby]
+    truths = {name: [pair.differences(p, name) for p in points] for name in derived}
+    gradients = [pair.gradients(p) for p in points]
+    given = {name: [g[name] for g in gradients] for name in derived}
+    if not all(np.isfinite(g).all() for gs in [*truths.values(), *given.values()] for g in gs):
+        raise ValueError("a gradient is not finite")
+    return Evidence(pair, points, given, truths, known_values(pair, points))
 
 
 FORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
