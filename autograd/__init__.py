@@ -5,10 +5,10 @@
     x = Tensor([0.0, 1.0], requires_grad=True)
     grad(exp(-x * x).sum(), x)
 
-Read `primitive`, `tensor` and `sweep`, in that order: they are the engine. Beside them are its
-switches (`modes`), who wrote to which array (`memory`), where a node was made (`origin`) and the
-operators of a Tensor. `ops` holds every primitive with its derivative, `nn` and `optim` the layers
-and the optimisers, `check` the numerical check of any gradient.
+The engine is `array`, `tensor`, `primitive`, `ops` and `sweep`. Read them in this order, in which
+they import each other. Beside them are the switches (`modes`), the writes to arrays (`memory`), the
+source line of a node (`origin`), the search for a NaN (`nan`) and the methods of a Tensor
+(`operators`). `nn` and `optim` have layers and optimisers, `check` the numerical checks.
 """
 
 import builtins

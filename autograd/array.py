@@ -1,4 +1,4 @@
-"""NumPy or CuPy: which one owns an array, and how to move between them."""
+"""Arrays of NumPy and of CuPy: the first part of the engine, beneath `tensor`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 from kernels.dispatch import Array, namespace
 
 Rng = np.random.Generator
-"""A source of random numbers, seeded by whoever makes it."""
+"""A seeded source of random numbers."""
 
 Axis = int | tuple[int, ...] | None
 """The axes of a reduction; None is all of them."""
@@ -19,8 +19,8 @@ DEVICES = ("cpu", "cuda")
 def as_array(value: Any) -> Array:
     """`value` as a plain array: lists, numbers and NumPy's scalars become NumPy arrays.
 
-    Raises TypeError for what no derivative is defined for here: complex numbers, objects, text,
-    and masked arrays, which would lose their mask.
+    Raises TypeError for values without a derivative: complex numbers, objects and text; and for
+    masked arrays, which would lose their mask.
     """
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError("a masked array would lose its mask: give x.filled(0), and the mask apart")
@@ -34,7 +34,7 @@ def as_array(value: Any) -> Array:
     return value
 
 
-FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
+FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 """The dtypes that can have a gradient."""
 
 PLAIN = {np.ndarray, float, int, bool, type(None), np.float32, np.float64}
@@ -42,7 +42,7 @@ PLAIN = {np.ndarray, float, int, bool, type(None), np.float32, np.float64}
 
 
 def array_or_number(value: Any) -> Any:
-    """A number of NumPy's as it is; anything else as an array. (A number promotes no float32.)"""
+    """A NumPy scalar as it is, since it keeps float32 float32; any other value as an array."""
     is_number = isinstance(value, np.generic) and value.dtype.kind in "fiub"
     return value if is_number else as_array(value)
 

@@ -63,7 +63,7 @@ def grad(
         _tensor(found[node] if node in found else namespace(x.data).zeros_like(x.data))
         for x, node in zip(wanted, nodes)
     ]
-    arrays = memory.apart((g.data for g in gradients), array_of(seed))
+    arrays = memory.separate((g.data for g in gradients), array_of(seed))
     # A constant gradient is recorded too if asked: its own derivative is zero, and no error.
     gradients = [
         Tensor(array, requires_grad=create_graph and g.node is None, node=g.node)
@@ -76,7 +76,7 @@ def backward(output: Tensor, cotangent: Cotangent = None, retain_graph: bool = F
     """Add the gradient of `output` to the `grad` of every leaf that it depends on."""
     root, seed = _seed(output, cotangent, False)
     found = _sweep(root, seed, (), None, False, retain_graph)
-    for leaf, g in zip(found, memory.apart(found.values(), seed)):
+    for leaf, g in zip(found, memory.separate(found.values(), seed)):
         leaf.grad = Tensor(g if leaf.grad is None else leaf.grad.data + g)
 
 
@@ -117,12 +117,13 @@ def _sweep(root: Node, seed, wanted, path, create_graph: bool, retain_graph: boo
     while pending:
         node = heappop(pending)[1]
         g = cotangents.pop(node)  # complete: all uses of the node have been processed
-        if node.primitive is None or node in wanted:
+        primitive = node.primitive
+        if primitive is None or node in wanted:
             found[node] = g
-        if node.primitive is None:
+        if primitive is None:
             continue
         saved = _saved(node, create_graph, trusted_from)
-        for parent, rule in zip(node.parents, node.primitive.rules):
+        for parent, rule in zip(node.parents, primitive.rules):
             if parent is None or rule is None or (path is not None and parent not in path):
                 continue
             d = _as_input(rule(g, saved), parent, node)

@@ -11,12 +11,12 @@ from autograd.origin import caller, source_line
 
 
 class Node:
-    """How a value was made: the primitive, the nodes of its inputs, and what the rules keep.
+    """How a value was made: the primitive, the nodes of its inputs, and what the rules need.
 
-    A node knows its inputs and never its output, so a graph holds no reference cycle and goes
-    away by reference count. `order` counts creations: an input is older than what is made of it,
-    so descending order is a topological order, and the sweep needs no recursion. A leaf, which no
-    primitive made, has `primitive=None` and carries the gradient that `backward` accumulates.
+    A node refers to its inputs and never to its output. So a graph has no reference cycle, and is
+    freed by reference count. `order` numbers the nodes in order of creation, so an input has a
+    lower number than what is made of it. A leaf, which no primitive made, has `primitive=None`, and
+    its `grad` is the gradient that `backward` accumulates.
     """
 
     __slots__ = ("dtype", "grad", "order", "origin", "parents", "primitive", "saved", "shape")
@@ -42,14 +42,14 @@ MAX_PRINTED = 1000  # elements of an array that are printed
 class Tensor:
     """An array, and the node that made it (None where nothing is recorded).
 
-    `data` is a NumPy or CuPy array; only one of float32 or float64 can have a gradient. Operators
-    record; comparisons give plain boolean arrays, since they have no derivative. A copy is a new
-    leaf, without the gradient.
+    `data` is a NumPy or CuPy array. Only float32 and float64 can have a gradient. `requires_grad`
+    is True for a leaf made with it, and for every value that is made of one and recorded. A copy is
+    a new leaf, without the gradient.
     """
 
     __slots__ = ("_data", "node")
-    __array_priority__ = 1000  # so that `array * tensor` comes to Tensor.__rmul__
-    __hash__ = object.__hash__  # identity, though == compares the elements
+    __array_priority__ = 1000  # so that `array * tensor` calls Tensor.__rmul__
+    __hash__ = object.__hash__  # by identity, although == compares the elements
 
     def __init_subclass__(cls) -> None:
         raise TypeError("Tensor has no subclasses, since operations give Tensors: keep one inside")
@@ -71,7 +71,7 @@ class Tensor:
 
     @data.setter
     def data(self, value: Any) -> None:
-        """Gradients follow it in dtype. Raises ValueError for another shape, if it records."""
+        """Gradients take its dtype. Raises ValueError for another shape, if this Tensor records."""
         value = as_array(value)
         if self.node is not None:
             if value.shape != self.shape or value.dtype not in FLOATS:
@@ -104,7 +104,7 @@ class Tensor:
 
     @property
     def grad(self) -> "Tensor | None":
-        """What `backward` has accumulated in this leaf; it keeps that of leaves only."""
+        """The gradient that `backward` has accumulated. Only leaves keep theirs."""
         if self.node and self.node.primitive:
             raise RuntimeError(f"no gradient is kept of {self.node}: grad(loss, x) gives it")
         return self.node.grad if self.node else None
@@ -118,7 +118,7 @@ class Tensor:
         self.node.grad = value if value is None or isinstance(value, Tensor) else Tensor(value)
 
     def detach(self) -> "Tensor":
-        """The same data with no history: a constant to whatever uses it."""
+        """The same data without a history: a constant."""
         return Tensor(self.data)
 
     def to(self, device: str) -> "Tensor":
@@ -165,7 +165,7 @@ class Tensor:
         raise TypeError(f"np.{function.__name__} takes arrays: give it x.numpy()")
 
     def _unrecorded(self) -> Array:
-        """The data, for NumPy and for plain numbers, which know nothing of gradients."""
+        """The data, for conversion to NumPy or to a number, which would lose the gradient."""
         if self.requires_grad:
             raise TypeError(
                 f"a plain number or array made of {self.node}, would lose its gradient: use the "
@@ -211,7 +211,7 @@ class Tensor:
 
 
 Values = Array | Tensor
-"""An array or a Tensor: most functions take either, and return the like."""
+"""An array or a Tensor: most functions take both, and return a Tensor if one is among them."""
 
 
 def array_of(value: Any) -> Any:
