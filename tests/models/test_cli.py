@@ -17,7 +17,7 @@ from models.cli import main
 from models.data import DATASETS, Dataset
 from models.errors import Failure
 from models.files import read_arrays, replacing, write_arrays
-from models.training.run import Run
+from models.training.run import PictureSchedule, Run
 
 TINY = ["--set", "hidden=8", "--set", "latent=3", "--set", "batch=500"]
 PICTURES = {"reconstructions", "samples", "interpolations", "latent_plane", "curves"}
@@ -61,11 +61,11 @@ def test_a_run_leaves_its_numbers_settings_and_pictures(run):
     assert {"python", "numpy", "numba", "chainrule"} <= set(config["versions"])
 
 
-def test_the_report_says_nats_binarisation_and_baseline(tmp_path, capsys):
+def test_the_report_has_nats_the_form_of_the_pixels_and_the_baseline(tmp_path, capsys):
     assert train(tmp_path / "run", "--steps", "2") == 0
     out = capsys.readouterr().out
     assert out.startswith("vae on digits, fixed binarisation (pixel > 1/2)\n")
-    assert "test -ELBO, nats per image, " in out
+    assert "test -ELBO, nats per image " in out
     assert "fixed binarisation (pixel > 1/2): mean over 297 test images\n" in out
     assert re.search(r"factorised model +24\.01   the baseline", out)
     assert str(tmp_path / "run" / "samples.png") in out
@@ -89,7 +89,7 @@ def test_the_demo_reaches_its_bound(tmp_path, capsys):
         ["--set", "hidden=8,7,6"],
     ],
 )
-def test_other_settings_train_evaluate_and_draw(tmp_path, options, capsys):
+def test_other_settings_train_and_evaluate(tmp_path, options, capsys):
     assert train(tmp_path / "run", "--steps", "2", *options) == 0
     capsys.readouterr()
     assert main(["evaluate", str(tmp_path / "run"), "--json"]) == 0
@@ -181,26 +181,31 @@ def test_a_limit_beyond_the_data_is_refused(tmp_path, capsys):
         ([], 60, 1),
     ],
 )
-def test_pictures_are_drawn_when_asked_or_when_they_cost_little(
+def test_pictures_are_made_when_asked_for_or_when_they_cost_little(
     tmp_path, monkeypatch, pictures, cost, times
 ):
-    drawn = []
-    monkeypatch.setattr(Run, "make_pictures", lambda self: drawn.append(self.step) or [])
-    monkeypatch.setattr("models.training.run.DRAWING", cost)
+    class Schedule(PictureSchedule):
+        def __init__(self, when):
+            super().__init__(when)
+            self.expected = cost
+
+    steps = []
+    monkeypatch.setattr(Run, "make_pictures", lambda self: steps.append(self.step) or [])
+    monkeypatch.setattr("models.training.run.PictureSchedule", Schedule)
     assert train(tmp_path / "run", "--epochs", "7", *pictures) == 0
-    assert len(drawn) == times
-    assert drawn[-1:] == [21][:times]
+    assert len(steps) == times
+    assert steps[-1:] == [21][:times]
 
 
 def test_pictures_never_take_longer_than_training(tmp_path, monkeypatch):
     clock = iter(range(10**6))  # each look at it is a second later
     took = []
 
-    def draw(self):
+    def make_pictures(self):
         took.append(sum(1 for _ in zip(range(5), clock)))
         return []
 
-    monkeypatch.setattr(Run, "make_pictures", draw)
+    monkeypatch.setattr(Run, "make_pictures", make_pictures)
     monkeypatch.setattr("models.training.run.time.perf_counter", lambda: next(clock))
     assert train(tmp_path / "run", "--epochs", "30") == 0
     total = next(clock)
@@ -255,7 +260,7 @@ def test_evaluate_prints_json_or_a_table(run, capsys):
     assert result["nll"] <= result["negative_elbo"]
     assert 0 < result["intervals"]["nll"] < 5
     assert result["train_seconds"] > 0
-    assert result["shown"] == "fixed binarisation (pixel > 1/2)"
+    assert result["pixel_form"] == "fixed binarisation (pixel > 1/2)"
     assert main(["evaluate", str(run)]) == 0
     assert "128 importance samples" in capsys.readouterr().out
 
@@ -283,7 +288,7 @@ def test_help_is_for_a_newcomer(capsys):
         (["train"], 2, "required: MODEL"),
         (["train", "rbm"], 2, "unknown model 'rbm': choose one of vae, gan, pixelcnn, ddpm"),
         (["train", "vae", "--data", "ring"], 2, "vae is for images, and ring has points"),
-        (["train", "vae", "gan", "--resume", "/x"], 2, "--resume goes on with one run"),
+        (["train", "vae", "gan", "--resume", "/x"], 2, "--resume continues one run"),
         (["train", "gan", "vae", "--set", "beta=2"], 2, "--set beta=2: not KEY=VALUE with a KEY"),
         (["compare", "/nowhere"], 2, "/nowhere is not a run"),
         (["compare", "/nowhere", "--out", "x.pdf"], 2, "name it something.html"),
@@ -291,6 +296,7 @@ def test_help_is_for_a_newcomer(capsys):
         (["train", "vae", "--data", "cifar"], 2, "unknown data set 'cifar': choose one of digits"),
         (["train", "vae", "--set", "depth=3"], 2, "not KEY=VALUE with a KEY of hidden, latent"),
         (["train", "vae", "--set", "latent"], 2, "not KEY=VALUE"),
+        (["train", "vae", "--set", "binarisation=fixed"], 2, "binarisation is now called pixels"),
         (["train", "vae", "--set", "latent=many"], 2, "'many' is not a whole number"),
         (["train", "vae", "--set", "hidden=8,x"], 2, "'8,x' is not whole numbers"),
         (["train", "vae", "--set", "beta=-1"], 2, "beta=-1.0: must be 0 to 1e+09"),

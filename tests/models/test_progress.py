@@ -65,11 +65,11 @@ def test_the_command_line_names_what_it_waits_for(impatient, tmp_path, capsys):
         "step/s",
         "vae: test:",
         "/297 [",
-        "vae: drawing pictures",
+        "vae: making pictures",
     ):
         assert what in error
     assert main(["sample", run, "-n", "4"]) == 0
-    assert "vae: drawing 4 samples" in capsys.readouterr().err
+    assert "vae: making 4 samples" in capsys.readouterr().err
 
 
 def test_the_classifier_is_trained_in_view(impatient, capsys, monkeypatch):

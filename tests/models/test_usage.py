@@ -96,7 +96,7 @@ def test_no_command_line_ends_in_a_traceback(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([*TRAIN, "--data-dir", "/x"], "--data-dir /x: digits has no files to read there; say"),
+        ([*TRAIN, "--data-dir", "/x"], "--data-dir /x: digits is not read from files; name"),
         (["train", "vae", "gan", "vae"], "vae is named twice"),
         ([*TRAIN, "--epochs", ARABIC], f"{ARABIC!r} is not a whole number from 1 to 1e+09"),
         ([*TRAIN, "--seed", DIGITS_20], f"{DIGITS_20!r} is not a whole number from 0 to 1.84"),
