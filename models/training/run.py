@@ -36,6 +36,7 @@ from models.training.locks import LOCK, claim, refuse_unless_free, release
 from models.training.log import METRICS, drop_after, read_metrics
 
 TESTS_PRINTED = 6  # of all epochs
+FIRST_PICTURES_SECONDS = 5.0  # expected, until pictures have been made
 TEST_BATCH = 500  # images
 CHECKPOINT, CURVES = "checkpoint.safetensors", "curves"
 _WEIGHTS, _ORDER, _BATCH, _TEST, _PICTURE = range(5)  # what the randomness is for
@@ -50,7 +51,7 @@ class PictureSchedule:
     def __init__(self, when: str | int):
         self.when = when
         self.started = time.perf_counter()
-        self.expected = 5.0  # seconds for all pictures, until the first are made
+        self.expected = FIRST_PICTURES_SECONDS
         self.spent = 0.0
 
     def due(self, epoch: int, printed: bool) -> bool:

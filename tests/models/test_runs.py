@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from models.data import load
 from models.diffusion import ddpm
 from models.errors import Failure, UsageError
 from models.families import FAMILIES
+from models.settings import RENAMED
 from models.training.locks import LOCK, claim, refuse_unless_free, release
 from models.training.run import Run
 
@@ -76,7 +78,7 @@ def left(directory):
         ("1", "pathlib.Path.replace", 1, "the same command"),  # config.json is not whole
         ("1", SAVE, 1, "--resume"),  # there is none yet
         ("3", SAVE, 3, "--resume"),  # it is behind the metrics
-        ("1", "models.pictures.images.save", 3, "--resume"),  # two of five are drawn
+        ("1", "models.pictures.save", 3, "--resume"),  # two of five are drawn
     ],
 )
 def test_a_killed_run_is_taken_up_as_if_nothing_had_happened(
@@ -299,3 +301,35 @@ def test_a_folder_of_data_that_is_gone_does_not_matter_to_digits(tmp_path, monke
     assert main(["evaluate", str(directory)]) == 0
     monkeypatch.delenv("CHAINRULE_DATA")
     assert main(["train", "vae", "--resume", str(directory), "--epochs", "5"]) == 0
+
+
+# Runs of version 0.1.0, whose settings had other names
+
+OLD_RUNS = Path(__file__).parent / "runs_of_0.1.0"
+OLD_NUMBERS = json.loads((OLD_RUNS / "expected.json").read_text())
+"""What 0.1.0 found for each run after its two epochs, and after two more."""
+
+
+@pytest.mark.parametrize("family", OLD_NUMBERS)
+def test_an_old_run_opens_evaluates_and_goes_on_as_it_would_have(family, tmp_path, capsys):
+    directory = shutil.copytree(OLD_RUNS / family, tmp_path / family)
+    for stage, words in (
+        ("evaluated", []),
+        ("resumed", ["train", family, "--resume", str(directory), "--epochs", "4"]),
+    ):
+        if words:
+            assert main([*words, "--pictures", "no"]) == 0
+        capsys.readouterr()
+        assert main(["evaluate", str(directory), "--json"]) == 0
+        numbers = json.loads(capsys.readouterr().out)
+        for name, value in OLD_NUMBERS[family][stage].items():
+            assert numbers[name] == pytest.approx(value, rel=1e-4), (stage, name)
+    assert main(["sample", str(directory), "-n", "2"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("family", "old"), [("vae", "binarisation"), ("pixelcnn", "first"), ("autoencoder", "masked")]
+)
+def test_a_setting_by_its_old_name_is_told_the_new_one(family, old, capsys):
+    assert main(["train", family, "--set", f"{old}=1"]) == 2
+    assert f"{old} is now called {RENAMED[old]}" in capsys.readouterr().err
