@@ -1,7 +1,7 @@
-"""Convolution and its two gradients, float32, at the shapes of the models or your own.
+"""Convolution and its two gradients, float32, at the shapes of the models or at your own.
 
-`--kernel FILE` has a convolution of your own compete: a Python file with functions like those of
-kernels/conv2d/reference.py (or masked_conv2d/reference.py), as many of the three as it has.
+`--kernel FILE` times a convolution of your own too: a Python file with one, two or three of the
+functions of kernels/conv2d/reference.py (or of masked_conv2d/reference.py).
 """
 
 from collections.abc import Callable, Sequence
@@ -43,7 +43,7 @@ class Case:
 
     @property
     def kind(self) -> str:
-        """What is summed up in the table: all passes, channels and sizes of a kernel."""
+        """The cases of one kind are summed in the table: all passes, channels and sizes."""
         images = (
             " of images" if self.kernel_size == 3 and min(self.inputs, self.outputs) <= 3 else ""
         )

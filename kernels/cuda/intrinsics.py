@@ -3,6 +3,10 @@
 Wide loads and stores, and asynchronous copies from global to shared memory (NVIDIA, "Parallel
 Thread Execution ISA", sections ld, st and cp.async). Each intrinsic types its arguments, and
 generates LLVM code for them. `simulator.py` has each in plain Python: read it first.
+
+Arrays are flat float32 arrays, and an index counts elements. Index with `uint32`, or with a sum of
+it and constants: for a signed index Numba adds a check for negative ones, and does not see that two
+loads are neighbours.
 """
 
 from llvmlite import ir
@@ -10,9 +14,11 @@ from llvmlite import ir
 try:
     from numba.cuda import cgutils, types
     from numba.cuda.extending import intrinsic
-except ImportError:  # without numba-cuda this file can be imported, but `launch` refuses to run
+except ImportError:  # in the simulator; else `launch` refuses to start a kernel
     from numba.core import cgutils, types
     from numba.extending import intrinsic
+
+from kernels.cuda.launch import SIMULATED
 
 _FLOAT, _INT32, _INT64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 _FLOAT4 = ir.VectorType(_FLOAT, 4)
@@ -133,3 +139,7 @@ def wait_group(typing_context, pending):
         return _statement(context, builder, text)
 
     return types.void(pending), generate
+
+
+if SIMULATED:
+    from kernels.cuda.simulator import *  # noqa: F403

@@ -15,7 +15,7 @@ from numba import cuda, float32, int32, int64, uint32
 
 from kernels.conv2d import cuda as dense
 from kernels.conv2d.reference import output_size
-from kernels.cuda import commit_group, copy4_async, load4, wait_group
+from kernels.cuda.intrinsics import commit_group, copy4_async, load4, wait_group
 from kernels.cuda.launch import ALIGNED, jit_for, launch, on_device_of
 from kernels.dispatch import Array, namespace
 

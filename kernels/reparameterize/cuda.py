@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numba import cuda, float32, int32, uint32, uint64
 
-from kernels.cuda import load4, store4
+from kernels.cuda.intrinsics import load4, store4
 from kernels.cuda.launch import SIMULATED, launch
 from kernels.dispatch import Array, namespace
 from kernels.reparameterize.philox import philox

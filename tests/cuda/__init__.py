@@ -1,6 +1,6 @@
-"""What runs on a GPU, or else in Numba's simulator: NUMBA_ENABLE_CUDASIM=1, in its own process.
+"""Tests on a GPU, or else in Numba's simulator: NUMBA_ENABLE_CUDASIM=1, in its own process.
 
-A module here begins with `needs_cuda()`, before it imports an implementation.
+A module here calls `needs_cuda()` first, before it imports an implementation.
 """
 
 import os

@@ -14,7 +14,7 @@ from kernels.conv2d.cuda import implicit_gemm, ladder  # noqa: E402
 from kernels.cuda.launch import launch  # noqa: E402
 
 SMALL = implicit_gemm.Tile(16, 16, 8, 3)
-"""4 threads: the same kernel, for the simulator."""
+"""A tile of 4 threads, for the simulator."""
 
 RUNGS = ladder.LADDER | {
     "shared tile": partial(ladder.shared_tile, side=4),
@@ -88,7 +88,7 @@ def test_the_gradient_of_the_input(geometry, small_tile):
     assert_close(dx, reference.conv2d_input_grad(g, w, x.shape[2:], *options))
 
 
-LARGE = [] if SIMULATED else [
+MODEL_SHAPES = [] if SIMULATED else [
     ((16, 128, 7, 7), 128, (3, 3), (1, 1), (1, 1), (1, 1)),
     ((16, 64, 28, 28), 128, (3, 3), (1, 1), (1, 1), (1, 1)),
     ((16, 64, 28, 28), 32, (3, 3), (2, 2), (1, 1), (1, 1)),
@@ -96,9 +96,9 @@ LARGE = [] if SIMULATED else [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("geometry", LARGE, ids=str)
+@pytest.mark.parametrize("geometry", MODEL_SHAPES, ids=str)
 def test_the_shapes_of_the_models(geometry):
-    """Tiles as they are chosen, with reductions of many steps: too much for the simulator."""
+    """The tiles that the kernel chooses, and many steps: too slow for the simulator."""
     x, w, g, options = problem(*geometry)
     w /= 8  # so that the sums are of size one
     check(on_device(x), on_device(w), on_device(g), options)
@@ -141,7 +141,7 @@ def test_dead_taps_may_hold_anything(taps, stride, small_tile):
     [(GEOMETRIES[0], 2), (GEOMETRIES[1], 3), (GEOMETRIES[2], 2), (GEOMETRIES[5], 3)],
 )
 def test_the_reduction_is_shared_among_blocks(geometry, splits, small_tile, monkeypatch):
-    """More of them than steps, in the last case."""
+    """In the last case there are more blocks than steps."""
     monkeypatch.setattr(implicit_gemm, "best_split", lambda tiles, steps, tile: splits)
     x, w, g, options = problem(*geometry)
     check(on_device(x), on_device(w), on_device(g), options)
@@ -163,7 +163,7 @@ def test_an_empty_batch():
         assert run(on_device(x), on_device(w), *options).shape == g.shape
 
 
-def test_what_is_too_large_for_a_launch_is_refused():
+def test_a_launch_refuses_a_grid_or_an_array_that_is_too_large():
     _, w, g, _ = problem((1, 1, 300, 300), 1, (1, 1), (256, 256), (0, 0), (1, 1))
     with pytest.raises(ValueError, match=r"a grid of .* blocks is more than"):
         cuda.conv2d_input_grad(on_device(g), on_device(w), (300, 300), (256, 256), (0, 0), (1, 1))

@@ -13,7 +13,7 @@ from kernels.conv2d.reference import output_size  # noqa: E402
 from kernels.masked_conv2d import cuda, live_taps, reference  # noqa: E402
 
 BLOCK = (4, 2, 4, 2)
-"""A block of the direct kernel for the simulator: 8 threads, with 8 pixels of 8 channels."""
+"""A small block of the direct kernel, for the simulator: 8 threads, 8 pixels, 8 channels."""
 
 CROSS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]])
 
@@ -61,13 +61,13 @@ def assert_close(got, expected):
 
 @pytest.fixture
 def direct_only(monkeypatch):
-    """Let a test fail that leaves the direct kernel."""
+    """A test fails if it leaves the direct kernel."""
     monkeypatch.setattr(cuda, "dense", None)
 
 
 @pytest.fixture(params=[0, 1, 132])
 def multiprocessors(request, monkeypatch):
-    """How far the channels are shared among blocks: a block has all, several, or one of them."""
+    """How the channels are split among blocks: a block has all, several, or one of them."""
     monkeypatch.setattr(cuda, "MULTIPROCESSORS", request.param)
 
 

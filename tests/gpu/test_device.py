@@ -1,4 +1,4 @@
-"""What tests/autograd/test_device.py asks of a pretend GPU, asked of a real one."""
+"""The tests of tests/autograd/test_device.py, on a real GPU instead of a pretended one."""
 
 import importlib
 

@@ -44,7 +44,7 @@ def three(x, w, g, stride=1, padding=0, dilation=1, mask=None):
     )
 
 
-def drawn(batch, channels, outputs, size, kernel_size, mask=None, **options):
+def problem(batch, channels, outputs, size, kernel_size, mask=None, **options):
     """x, w and g of a convolution."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((batch, channels, *size))
@@ -100,7 +100,7 @@ CPU_CASES: dict[str, tuple[tuple, dict]] = {
 @pytest.mark.parametrize("case", CPU_CASES)
 def test_the_cpu_agrees_with_the_definition(case, dtype):
     shapes, options = CPU_CASES[case]
-    arrays = [array.astype(dtype) for array in drawn(*shapes, **options)]
+    arrays = [array.astype(dtype) for array in problem(*shapes, **options)]
     with kernels.use("reference"):
         expected = three(*arrays, **options)
     tolerance = 1e-12 if dtype == np.float64 else 2e-4
@@ -117,7 +117,7 @@ def scattered(x):
 @pytest.mark.parametrize("mask", [None, "B"])
 @pytest.mark.parametrize("implementation", ["reference", "cpu"])
 def test_a_bias_is_added_to_each_channel(implementation, mask):
-    x, w, _ = drawn(2, 3, 4, (6, 5), (3, 3))
+    x, w, _ = problem(2, 3, 4, (6, 5), (3, 3))
     b = np.arange(4.0)
     run = partial(kernels.conv2d, mask=mask)
     with kernels.use(implementation):
@@ -130,7 +130,7 @@ def test_a_bias_is_added_to_each_channel(implementation, mask):
 @pytest.mark.parametrize("mask", [None, "B"])
 @pytest.mark.parametrize("implementation", ["reference", "cpu"])
 def test_any_memory_layout(implementation, mask):
-    arrays = drawn(2, 3, 4, (6, 5), (3, 3))
+    arrays = problem(2, 3, 4, (6, 5), (3, 3))
     with kernels.use(implementation):
         for mine, other in zip(
             three(*map(scattered, arrays), mask=mask), three(*arrays, mask=mask)
@@ -153,10 +153,10 @@ convolutions = st.fixed_dictionaries(
 )
 
 
-def drawn_if_possible(options):
+def problem_if_possible(options):
     shapes = [options.pop(k) for k in ("batch", "channels", "outputs", "size", "kernel_size")]
     try:
-        return drawn(*shapes, **options)
+        return problem(*shapes, **options)
     except ValueError:  # no window fits
         assume(False)
 
@@ -164,7 +164,7 @@ def drawn_if_possible(options):
 @given(convolutions, st.sampled_from([np.float32, np.float64]), st.data())
 @settings(max_examples=60, deadline=None)
 def test_no_bit_depends_on_cores_memory_or_the_rest_of_the_batch(options, dtype, data):
-    arrays = [array.astype(dtype) for array in drawn_if_possible(options)]
+    arrays = [array.astype(dtype) for array in problem_if_possible(options)]
     x, w, g = arrays
     whole = three(x, w, g, **options)
     shifted = [np.empty(a.size + 3, dtype)[3:].reshape(a.shape) for a in arrays]
@@ -182,7 +182,7 @@ def test_no_bit_depends_on_cores_memory_or_the_rest_of_the_batch(options, dtype,
 
 
 def test_no_bit_of_a_weight_gradient_of_many_images_depends_on_the_cores(monkeypatch):
-    x, _, g = (a.astype("f") for a in drawn(70, 3, 5, (28, 28), (3, 3), padding=1))
+    x, _, g = (a.astype("f") for a in problem(70, 3, 5, (28, 28), (3, 3), padding=1))
     found = []
     for cores in (1, 2, 3, 5):
         monkeypatch.setattr("kernels.cpu.threads.CORES", cores)
@@ -195,7 +195,7 @@ def test_no_bit_of_a_weight_gradient_of_many_images_depends_on_the_cores(monkeyp
 @settings(max_examples=150, deadline=None)
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_what_is_not_finite_reaches_what_sees_it_and_nothing_else(options, value, which, data):
-    arrays = drawn_if_possible(options)
+    arrays = problem_if_possible(options)
     places = range(arrays[which].size)
     arrays[which].flat[data.draw(st.sampled_from(places))] = value
     found = three(*arrays, **options)
@@ -210,8 +210,8 @@ def test_what_is_not_finite_reaches_what_sees_it_and_nothing_else(options, value
 
 @pytest.mark.parametrize("implementation", ["reference", "cpu"])
 @pytest.mark.parametrize("mask", ["A", "B", np.eye(3)])
-def test_dead_taps_are_not_looked_at(mask, implementation):
-    x, w, g = drawn(2, 3, 4, (6, 5), (3, 3))
+def test_dead_taps_are_not_used(mask, implementation):
+    x, w, g = problem(2, 3, 4, (6, 5), (3, 3))
     live = np.isin(np.arange(9), live_taps(mask, (3, 3))).reshape(3, 3)
     w[..., ~live] = np.nan
     with kernels.use(implementation):
@@ -221,15 +221,15 @@ def test_dead_taps_are_not_looked_at(mask, implementation):
 
 
 def test_a_pixel_that_only_dead_taps_see_changes_nothing():
-    x, w, g = drawn(1, 2, 3, (5, 5), (3, 3))
+    x, w, g = problem(1, 2, 3, (5, 5), (3, 3))
     spoilt = x.copy()
     spoilt[0, :, 4, 4] = np.nan  # in raster order the last pixel, of which mask A sees none
     for mine, other in zip(three(spoilt, w, g, mask="A"), three(x, w, g, mask="A")):
         np.testing.assert_array_equal(mine, other)
 
 
-def test_the_wider_dtype_wins():
-    x, w, g = drawn(1, 2, 3, (4, 4), (3, 3))
+def test_the_result_has_the_wider_dtype():
+    x, w, g = problem(1, 2, 3, (4, 4), (3, 3))
     for mine, other in zip(three(x, w.astype("f"), g), three(x, w.astype("f").astype("d"), g)):
         assert mine.dtype == np.float64
         np.testing.assert_array_equal(mine, other)

@@ -21,7 +21,7 @@ X = np.zeros((1, 1, 2, 2), np.float32)
 
 @pytest.fixture
 def on_device(monkeypatch):
-    """X on a pretend device, with modules that stand for those that need a real one."""
+    """X on a pretended device, with an empty module in place of the CUDA implementation."""
     monkeypatch.setitem(sys.modules, "cupy", device)
     monkeypatch.setitem(sys.modules, "kernels.conv2d.cuda", ModuleType("kernels.conv2d.cuda"))
     return device.asarray(X)
@@ -39,7 +39,7 @@ def chosen():
     return implementation("conv2d", X).__name__
 
 
-def test_what_a_thread_uses_no_other_does():
+def test_a_thread_chooses_for_itself_only():
     """Also where the blocks of two threads overlap and the first ends first."""
     with ThreadPoolExecutor(1) as other:
         enter, leave = (
@@ -56,7 +56,7 @@ def test_what_a_thread_uses_no_other_does():
         other.submit(leave, theirs).result()
 
 
-def test_ones_own_convolution_takes_the_place_of_one_kernel():
+def test_your_own_convolution_replaces_one_kernel():
     calls = []
 
     def own(x, w, stride, padding, dilation, b=None):
@@ -92,13 +92,14 @@ def test_what_no_implementation_takes_is_refused(on_device):
 
 
 def test_a_rung_of_the_ladder_runs_without_a_gpu_and_its_loads_are_counted():
-    """Neighbouring threads of the naive one take neighbouring images, each in its own sector."""
+    """Neighbouring threads of the naive rung read neighbouring images, each its own sector."""
     sectors = []
     for rung in ("1", "2"):
         program = [sys.executable, "-m", "kernels.conv2d.cuda.ladder", rung, "--size", "5"]
         done = subprocess.run(program, capture_output=True, text=True, check=True)
         counts = re.findall(r"([\d,]+) (multiply-adds|elements|sectors)", done.stdout)
         numbers = {what: int(number.replace(",", "")) for number, what in counts}
+        assert "Why it helps:" in done.stdout
         error = float(re.search(r"largest error ([\d.e-]+)", done.stdout)[1])
         assert error < 1e-5
         assert numbers["multiply-adds"] == 32 * 4 * 9 * 9
@@ -134,7 +135,7 @@ child.kill()
 
 @pytest.mark.parametrize("layer", ["default", "workqueue"])
 def test_the_first_call_may_come_from_several_threads_and_the_next_from_a_child(layer):
-    """By OpenMP, and by what Numba has where that is missing."""
+    """With OpenMP, and with Numba's own threads, where OpenMP is missing."""
     environment = os.environ | {"NUMBA_THREADING_LAYER": layer}
     program = [sys.executable, "-c", PROGRAM]
     done = subprocess.run(program, capture_output=True, text=True, env=environment)

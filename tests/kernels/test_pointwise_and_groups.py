@@ -23,7 +23,7 @@ SHAPES = {
 
 @pytest.fixture(autouse=True)
 def three_cores(monkeypatch):
-    """The kernels have one until there is a convolution."""
+    """The kernels have one core until there is a convolution."""
     monkeypatch.setattr("kernels.cpu.threads.CORES", 3)
 
 
@@ -121,7 +121,7 @@ def test_a_value_depends_on_neither_size_nor_place_nor_cores(name, size, first, 
 
 
 def bits(array):
-    """As integers, with the sign of a zero; one NaN is as good as another."""
+    """As integers, so that -0 is not 0; all NaN are equal."""
     return np.where(np.isnan(array), np.float32(np.nan), array).view(np.int32)
 
 
@@ -156,7 +156,7 @@ def test_the_smallest_sigmoids_are_not_cut():
 
 @pytest.mark.parametrize("size", [3, 300])
 @pytest.mark.parametrize("dtype", [np.int64, np.float16, np.longdouble, ">f4", ">f8"])
-def test_numbers_that_no_kernel_takes_have_the_definition(dtype, size):
+def test_dtypes_that_no_kernel_takes_use_the_definition(dtype, size):
     x = np.resize(np.arange(-4, 5), (size, 1, 1)).astype(dtype)
     for f in POINTWISE.values():
         with use("reference"):
@@ -164,7 +164,7 @@ def test_numbers_that_no_kernel_takes_have_the_definition(dtype, size):
         np.testing.assert_allclose(f(x, x).astype(np.float64), expected, rtol=2e-3, atol=1e-3)
 
 
-def test_what_is_not_two_images_of_one_kind_is_added_as_numpy_adds_it():
+def test_other_than_two_images_of_one_kind_are_added_as_numpy_adds_them():
     x = np.ones((2, 3, 4), np.float32)
     for y in (1.0, x[:1], x.astype(np.float64), x[0, 0]):
         assert kernels.add(x, y).dtype == (x + y).dtype

@@ -46,8 +46,8 @@ def layouts(draw, shape):
     return make
 
 
-# The vectors "philox4x32 10" of the file kat_vectors of Random123, the authors' own library:
-# counter and key, and the four words.
+# "philox4x32 10" in the file kat_vectors of Random123, the library of the authors: counter, key,
+# and the four words.
 KNOWN_ANSWERS = [
     ("00000000 00000000 00000000 00000000", "00000000 00000000",
      "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
@@ -201,7 +201,7 @@ def test_the_kl_of_a_collapsed_posterior_does_not_cancel(spread, name, dtype):
 
 
 def test_noise_has_the_dtype_of_what_it_is_like():
-    """And float64's is no float32's, cast."""
+    """And that of float64 is not that of float32 in another dtype."""
     eps = normal(1000, 3, like=np.zeros(0))
     assert normal(1000, 3).dtype == normal(1000, 3, like=np.zeros(0, "f")).dtype == np.float32
     np.testing.assert_array_equal(eps, normal(1000, 3, dtype=np.float64))
@@ -234,33 +234,33 @@ N = 10**6
 
 
 @pytest.fixture(scope="module")
-def draws():
+def samples():
     return normal(N, seed=2024, offset=7).astype(np.float64)
 
 
-# The standard errors of the sample's moments, for normals: a test fails by chance with a
-# probability of 6e-5, and does not, for the seeds are fixed.
+# Power, its mean, and the variance of that power, for N(0, 1). Four standard errors are exceeded by
+# chance with a probability of 6e-5; the seeds are fixed, so a test that passes goes on passing.
 MOMENTS = [(1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96), (6, 15, 10170)]
 
 
 @pytest.mark.parametrize(("power", "expected", "variance"), MOMENTS)
-def test_moments(draws, power, expected, variance):
+def test_moments(samples, power, expected, variance):
     """E x^k, whose estimate has the variance (E x^2k - (E x^k)^2) / N."""
-    assert abs((draws**power).mean() - expected) < 4 * math.sqrt(variance / N)
+    assert abs((samples**power).mean() - expected) < 4 * math.sqrt(variance / N)
 
 
-def test_the_distribution_by_chi_square(draws):
+def test_the_distribution_by_chi_square(samples):
     """200 bins of equal probability: chi-square has mean 199 and variance 2 * 199."""
     bins = 200
     edges = [NormalDist().inv_cdf(i / bins) for i in range(1, bins)]
-    counts = np.bincount(np.searchsorted(edges, draws), minlength=bins)
+    counts = np.bincount(np.searchsorted(edges, samples), minlength=bins)
     chi_square = ((counts - N / bins) ** 2 / (N / bins)).sum()
     assert abs(chi_square - (bins - 1)) < 4 * math.sqrt(2 * (bins - 1))
 
 
-def test_the_tails_are_not_cut(draws):
+def test_the_tails_are_not_cut(samples):
     """P(|x| > 4) = 6.33e-5, so of a million 63 +- 8."""
-    assert abs((np.abs(draws) > 4).sum() - 63.3) < 4 * math.sqrt(63.3)
+    assert abs((np.abs(samples) > 4).sum() - 63.3) < 4 * math.sqrt(63.3)
 
 
 PAIRS = [
@@ -277,9 +277,9 @@ PAIRS = [
 
 
 @pytest.mark.parametrize("pair", [p for _, p in PAIRS], ids=[what for what, _ in PAIRS])
-def test_no_correlation_of_values_nor_of_squares(draws, pair):
+def test_no_correlation_of_values_nor_of_squares(samples, pair):
     """The correlation of n independent pairs has the standard error 1 / sqrt(n)."""
-    x, y = pair(draws)
+    x, y = pair(samples)
     for function in (np.asarray, np.square):
         assert abs(np.corrcoef(function(x), function(y))[0, 1]) < 4 / math.sqrt(len(x))
 
@@ -289,7 +289,7 @@ K = np.zeros(2, np.float32)
 
 
 @pytest.mark.parametrize(
-    ("call", "error", "says"),
+    ("call", "error", "message"),
     [
         (lambda: reparameterize(F, F[:, :2], 0), ValueError, r"\(2, 3\) and logvar \(2, 2\)"),
         (lambda: reparameterize(F[0, 0, ...], F[0, 0, ...], 0), ValueError, r"mu \(\)"),
@@ -314,12 +314,12 @@ K = np.zeros(2, np.float32)
         (lambda: normal(3, 0, offset=2**64), ValueError, "offset"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_refused_and_named(call, error, says):
-    with pytest.raises(error, match=says):
+def test_what_cannot_be_is_refused_and_named(call, error, message):
+    with pytest.raises(error, match=message):
         call()
 
 
 def test_kernels_compile_where_there_is_no_place_for_a_cache():
     scope: dict = {}
-    exec("def double(x): return x + x", scope)  # of no file, so Numba finds no place either
+    exec("def double(x): return x + x", scope)  # not from a file, so there is no cache folder
     assert vector_math.njit_elementwise(scope["double"])(2.0) == 4.0

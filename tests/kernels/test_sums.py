@@ -23,7 +23,7 @@ LAYOUTS = {
 
 
 def numbers(*shape):
-    """Positive, and of one size, so that every error of a sum counts."""
+    """Positive and of similar size, so that no errors of a sum cancel."""
     rng = np.random.default_rng(0)
     return rng.uniform(0.1, 0.11, shape).astype(np.float32)
 
@@ -56,12 +56,12 @@ def test_every_length(rows, order):
 
 
 def test_the_parts_of_an_equal_sum_are_equal():
-    """Equal numbers are worst: all roundings are to one side."""
+    """Equal numbers are the worst case: all are rounded in the same direction."""
     for value in np.float32([0.1, 1 / 3, 1e-6, 7.7]):
         assert_precise(kernels.total(np.full((10**6, 2), value), 0), np.full((10**6, 2), value), 0)
 
 
-def test_what_is_no_float_and_what_is_empty():
+def test_other_dtypes_and_empty_arrays():
     flags = np.ones((300, 2), bool)
     np.testing.assert_array_equal(kernels.total(flags, 0), [300, 300])
     assert kernels.total(np.zeros((0, 300), np.float32), 0).tolist() == [0] * 300
@@ -84,7 +84,7 @@ def test_what_is_no_float_and_what_is_empty():
     ],
     ids=["mean", "mean in the middle", "linear", "conv2d", "the same elements, often"],
 )
-def test_the_gradient_of_what_many_rows_have_in_common(f):
+def test_the_gradient_of_a_value_that_many_rows_use(f):
     b = Tensor(np.ones(2, np.float32), requires_grad=True)
     g = grad(f(b), b)
     assert g.dtype == np.float32
@@ -92,7 +92,7 @@ def test_the_gradient_of_what_many_rows_have_in_common(f):
 
 
 @pytest.mark.parametrize("name", ["logsumexp", "norm", "mean", "var"])
-def test_what_is_made_of_sums(name):
+def test_functions_that_contain_sums(name):
     f, x = getattr(ag, name), numbers(LONG, 3)
     np.testing.assert_allclose(f(x, axis=0), f(x.astype(np.float64), axis=0), rtol=1e-6)
 

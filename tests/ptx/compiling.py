@@ -57,7 +57,7 @@ class Report:
 
 
 @contextmanager
-def _pretending(cc: tuple[int, int]) -> Iterator[None]:
+def _pretended_device(cc: tuple[int, int]) -> Iterator[None]:
     """Numba asks the current device for its architecture when a kernel calls a device function."""
     device = SimpleNamespace(compute_capability=cc)
     with mock.patch("numba.cuda.dispatcher.get_current_device", lambda: device):
@@ -68,7 +68,7 @@ def _pretending(cc: tuple[int, int]) -> Iterator[None]:
 def compiled(kernel: Any, signature: tuple, cc: tuple[int, int]) -> Report:
     """The kernel (of `cuda.jit`) for arguments of these Numba types, on this architecture."""
     options = {name: kernel.targetoptions[name] for name in ("fastmath", "launch_bounds")}
-    with _pretending(cc):
+    with _pretended_device(cc):
         text, _ = cuda.compile_ptx(kernel.py_func, signature, cc=cc, **options)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "kernel.ptx"

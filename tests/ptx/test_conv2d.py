@@ -1,4 +1,4 @@
-"""What the compilers make of the convolution kernels: what is lost here is speed, not rightness."""
+"""What the compilers make of the convolution kernels: a failure costs speed, not correctness."""
 
 from dataclasses import dataclass
 

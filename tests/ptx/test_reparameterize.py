@@ -1,4 +1,4 @@
-"""What the compilers make of the sampling kernels: what is lost here is speed, not rightness."""
+"""What the compilers make of the sampling kernels: a failure costs speed, not correctness."""
 
 import numpy as np
 import pytest

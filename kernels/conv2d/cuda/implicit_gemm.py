@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import cuda, float32, int32, int64, uint32
 
-from kernels.cuda import (
+from kernels.cuda.intrinsics import (
     commit_group,
     copy4_async,
     copy16_async,
@@ -111,28 +111,11 @@ def convolve_phases(
         implicit_gemm_kernel(tile),
         (channel_tiles * max(pixel_tiles), 1, len(phases) * splits),
         tile.threads,
-        xp.ascontiguousarray(x).reshape(-1),
-        packed.reshape(-1),
-        partial.reshape(-1),
-        shifts,
-        numbers,
-        x.shape,
-        y.shape,
-        padded,
-        in_step,
-        out_step,
-        splits,
+        *(xp.ascontiguousarray(x).reshape(-1), packed.reshape(-1), partial.reshape(-1)),
+        *(shifts, numbers, x.shape, y.shape, padded, in_step, out_step, splits),
     )
     if splits > 1:
-        threads = 256
-        launch(
-            add_partial_sums,
-            -(-y.size // threads),
-            threads,
-            partial.reshape(-1),
-            y.reshape(-1),
-            splits,
-        )
+        launch(add_partial_sums, -(-y.size // 256), 256, partial.reshape(-1), y.reshape(-1), splits)
     return y
 
 

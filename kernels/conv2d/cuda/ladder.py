@@ -21,7 +21,7 @@ from numba import cuda, float32, int32, uint32
 from kernels.conv2d.cuda import conv2d
 from kernels.conv2d.cuda.run import main
 from kernels.conv2d.reference import output_size
-from kernels.cuda import load4
+from kernels.cuda.intrinsics import load4
 from kernels.cuda.launch import ALIGNED, jit_for, launch
 from kernels.dispatch import Array, namespace
 

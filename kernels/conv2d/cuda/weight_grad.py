@@ -17,7 +17,7 @@ from functools import cache
 import numpy as np
 from numba import cuda, float32, int32, int64, uint32
 
-from kernels.cuda import commit_group, copy4_async, load4, store4, wait_group
+from kernels.cuda.intrinsics import commit_group, copy4_async, load4, store4, wait_group
 from kernels.cuda.launch import ALIGNED, jit_for, launch, on_device_of, unrolled
 from kernels.dispatch import Array, namespace
 
@@ -80,11 +80,7 @@ def conv2d_weight_grad(
         add_partial_sums_kernel(),
         (-(-columns // COLUMNS), rows),
         (COLUMNS, SHARES),
-        partial.reshape(-1),
-        live,
-        dw.reshape(-1),
-        partial.shape,
-        dw.shape,
+        *(partial.reshape(-1), live, dw.reshape(-1), partial.shape, dw.shape),
     )
     return dw
 
