@@ -8,6 +8,7 @@ this package changes in the process.
 
 from kernels import machine
 from kernels.conv2d import conv2d, conv2d_input_grad, conv2d_weight_grad
+from kernels.conv2d.mask import Mask
 from kernels.conv2d.reference import Pair, fold, pair, unfold
 from kernels.dispatch import Array, namespace, use
 from kernels.group_norm import (
@@ -16,7 +17,6 @@ from kernels.group_norm import (
     group_norm_weight_grad,
     sum_by_channel,
 )
-from kernels.masked_conv2d import Mask
 from kernels.pointwise import add, leaky_relu, leaky_relu_grad, sigmoid, silu, silu_grad
 from kernels.reparameterize import normal, reparameterize, reparameterize_logvar_grad
 from kernels.sums import total

@@ -1,33 +1,55 @@
-"""The house: three floors, and imports only go down."""
+"""The house: imports only go down, no files import each other in a circle, and files are short."""
 
-import ast
-from pathlib import Path
+from graphlib import TopologicalSorter
+from statistics import mean
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-FLOORS = ["kernels", "autograd", "models"]
-STRANGERS = {"tests", "benchmarks", "torch"}
+from tests import imports
+from tests.imports import PACKAGES, ROOT
+
+OUTSIDE = {"tests", "benchmarks", "torch"}
+CHAPTERS = ("adversarial", "autoencoders", "autoregressive", "diffusion")
+MODEL_FILES = [
+    path
+    for chapter in CHAPTERS
+    for path in sorted((ROOT / "models" / chapter).glob("*.py"))
+    if not path.stem.endswith("_report")
+]
 
 
-def imported(path: Path) -> set[str]:
-    """The top-level packages that a file imports."""
-    nodes = list(ast.walk(ast.parse(path.read_text())))
-    names = {alias.name for n in nodes if isinstance(n, ast.Import) for alias in n.names}
-    names |= {n.module or "" for n in nodes if isinstance(n, ast.ImportFrom)}
-    return {name.split(".")[0] for name in names}
+@pytest.mark.parametrize(("name", "path"), imports.modules().items())
+def test_imports_only_go_down(name, path):
+    own = name.split(".")[0]
+    above = set(PACKAGES[: PACKAGES.index(own)])
+    assert not {other.split(".")[0] for other in imports.imported(path)} & (above | OUTSIDE)
 
 
-@pytest.mark.parametrize("floor", FLOORS)
-def test_imports_only_go_down(floor):
-    above = set(FLOORS[FLOORS.index(floor) + 1 :])
-    files = list((ROOT / floor).rglob("*.py"))
-    assert files
-    for path in files:
-        assert not imported(path) & (above | STRANGERS), path
+@pytest.mark.parametrize("graph", [imports.graph(), imports.rooms()], ids=["files", "folders"])
+def test_nothing_imports_itself_in_a_circle(graph):
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
-def test_files_are_a_few_hundred_lines_at_most():
-    for floor in FLOORS:
-        for path in (ROOT / floor).rglob("*.py"):
-            assert len(path.read_text().splitlines()) <= 450, path
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_chapter_serves_the_table_of_families_and_the_book_only(chapter):
+    """So the services have no case for one family, and a chapter can be read by itself."""
+    users = {name for name, others in imports.rooms().items() if f"models.{chapter}" in others}
+    assert users <= {"models.families", "models.derivations"}
+
+
+@pytest.mark.parametrize("path", MODEL_FILES, ids=lambda path: path.stem)
+def test_a_model_file_is_the_model(path):
+    names = imports.imported(path)
+    assert not {n for n in names if n.startswith(("matplotlib", "models.pictures"))}
+    assert len(path.read_text().splitlines()) <= 250
+
+
+@pytest.mark.parametrize("folder", [*PACKAGES, *(f"models/{name}" for name in CHAPTERS)])
+def test_files_are_short(folder):
+    """On average: no single length is a limit to grow up to."""
+    assert mean(len(p.read_text().splitlines()) for p in (ROOT / folder).rglob("*.py")) <= 150
+
+
+def test_the_drawing_of_the_imports_is_that_of_the_code():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    assert imports.drawing() in text, "draw it again: make imports"

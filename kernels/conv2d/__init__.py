@@ -15,9 +15,9 @@ edge NaN.
 
 from typing import Any
 
+from kernels.conv2d.mask import Mask, live_taps
 from kernels.conv2d.reference import Pair, output_size, pair
 from kernels.dispatch import Array, implementation, namespace
-from kernels.masked_conv2d import Mask, live_taps
 
 
 def conv2d(

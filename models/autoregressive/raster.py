@@ -14,7 +14,7 @@ from typing import Any
 from autograd import Array, namespace, no_grad
 from autograd.ops import conv2d
 from autograd.tensor import array_of
-from kernels.masked_conv2d import live_taps
+from kernels.conv2d.mask import live_taps
 
 
 @no_grad()

@@ -9,8 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import kernels
+from kernels.conv2d.mask import live_taps
 from kernels.cpu.register_tile import ROWS, VECTORS, whole_vectors
-from kernels.masked_conv2d import live_taps
 
 GEOMETRIES = list(itertools.product((1, (2, 3)), (0, (1, 2)), (1, (2, 1)), ((1, 1), (3, 2))))
 

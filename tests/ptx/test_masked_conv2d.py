@@ -7,7 +7,8 @@ from tests.ptx.compiling import ARCHITECTURES, compiled, launches
 
 # isort: split
 # After `compiling`, which skips this file where there are no compilers.
-from kernels.masked_conv2d import cuda, live_taps
+from kernels.conv2d.mask import live_taps
+from kernels.masked_conv2d import cuda
 
 TAPS = live_taps("A", (7, 7))
 OPTIONS = (1, 1), (3, 3), (1, 1)
