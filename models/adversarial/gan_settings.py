@@ -12,38 +12,26 @@ class Settings(CommonSettings):
     """What a GAN is and how it learns; the defaults are those for MNIST."""
 
     loss: str = setting("non-saturating", "of both players", choices=tuple(LOSSES))
-    network: str = setting(
-        "dcgan", "dcgan is convolutions (Radford et al. 2016)", choices=("mlp", "dcgan")
-    )
+    network: str = setting("dcgan", "dcgan: Radford et al. 2016", choices=("mlp", "dcgan"))
     latent: int = setting(64, "dimensions of z", least=1)
     hidden: tuple[int, ...] = setting((32, 64), "widths of D; G mirrors them", least=1)
     conditional: bool = setting(False, "both have the class as input (Mirza & Osindero 2014)")
-    real_target: float = setting(
-        1.0, "D's target for data: 0.9 is one-sided smoothing", least=0, most=1
-    )
-    fake_target: float = setting(
-        0.0, "D's target for samples: 0.1 smooths that side too", least=0, most=1
-    )
+    real_target: float = setting(1.0, "of D; 0.9 is one-sided smoothing", least=0, most=1)
+    fake_target: float = setting(0.0, "of D; 0.1 smooths that side too", least=0, most=1)
     spectral_norm: bool = setting(False, "divide D's weights by their norm (Miyato et al. 2018)")
-    minibatch_kernels: int = setting(
-        0, "of minibatch discrimination; 0 is none", least=0, most=1000
-    )
+    minibatch_kernels: int = setting(0, "of minibatch discrimination; 0: none", least=0, most=1000)
     feature_matching: bool = setting(False, "G matches mean features (Salimans et al. 2016)")
-    unrolled_steps: int = setting(
-        0, "steps of D that G looks ahead (Metz et al. 2017)", least=0, most=100
-    )
+    unrolled_steps: int = setting(0, "of D, a look ahead (Metz et al. 2017)", least=0, most=100)
     unrolled_rate: float = setting(0.1, "the learning rate of these steps", least=0)
     clip: float = setting(0.01, "wgan: the greatest size of a critic's weight", least=1e-12)
     penalty: float = setting(10.0, "wgan-gp: lambda, the weight of the gradient penalty", least=0)
-    critic_steps: int = setting(
-        1, "steps of D for each of G; 5 for the Wasserstein losses", least=1, most=1000
-    )
+    critic_steps: int = setting(1, "of D for each of G; 5 for wgan and wgan-gp", least=1, most=1000)
     optimizer: str = setting("adam", "wgan needs rmsprop", choices=("adam", "rmsprop"))
     beta1: float = setting(0.5, "of Adam", least=0, most=1 - 1e-9)
     beta2: float = setting(0.999, "of Adam", least=0, most=1 - 1e-9)
     batch: int = setting(64, "images for each step of D, and samples for each of G")
     learning_rate: float = setting(2e-4, "of D, at the start")
-    generator_pace: float = setting(1.0, "the learning rate of G, as a multiple of D's", least=1e-9)
+    generator_pace: float = setting(1.0, "G's learning rate, as a multiple of D's", least=1e-9)
     final_learning_rate: float = setting(2e-4)
     epochs: int = setting(5)
 
@@ -61,47 +49,30 @@ class Settings(CommonSettings):
             )
 
 
+_WGAN_GP = Settings(
+    loss="wgan-gp", network="mlp", critic_steps=2, beta2=0.9, final_learning_rate=1e-5
+)
 DEFAULTS = {
-    "digits": Settings(
-        loss="wgan-gp",
-        network="mlp",
+    "digits": replace(
+        _WGAN_GP,
         latent=16,
         hidden=(256, 256),
         penalty=1.0,
-        critic_steps=2,
-        beta2=0.9,
         batch=100,
         learning_rate=2e-3,
-        final_learning_rate=1e-5,
         epochs=300,
     ),
-    "ring": Settings(
-        loss="wgan-gp",
-        network="mlp",
-        latent=4,
-        hidden=(64, 64, 64),
-        penalty=0.1,
-        critic_steps=2,
-        beta2=0.9,
-        batch=128,
-        learning_rate=1e-3,
-        final_learning_rate=1e-5,
-        epochs=100,
+    "ring": replace(
+        _WGAN_GP, latent=4, hidden=(64,) * 3, penalty=0.1, batch=128, learning_rate=1e-3, epochs=100
     ),
     "binarized-mnist": Settings(pixels="fixed"),
 }
 """The settings known to work on a data set; for the others they are the defaults of the class."""
 
 COLLAPSING = Settings(
-    network="mlp",
-    latent=2,
-    hidden=(64, 64, 64),
-    batch=128,
-    learning_rate=2e-4,
-    final_learning_rate=1e-5,
-    generator_pace=5.0,
-    epochs=25,
-)
+    network="mlp", latent=2, hidden=(64, 64, 64), batch=128, generator_pace=5.0,
+    final_learning_rate=1e-5, epochs=25,
+)  # fmt: skip
 """On the ring: a generator faster than its discriminator leaves each mode where that finds it."""
 
 UNROLLED = replace(COLLAPSING, unrolled_steps=5, unrolled_rate=0.05)

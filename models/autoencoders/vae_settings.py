@@ -38,16 +38,10 @@ DEFAULTS = {
         hidden=(64, 128), latent=8, pixels="fixed", batch=100, final_learning_rate=1e-5, epochs=300
     ),
     "binarized-mnist": Settings(
-        hidden=(200, 200),
-        latent=50,
-        activation="tanh",
-        pixels="fixed",
-        batch=100,
-        learning_rate=2e-3,
-        final_learning_rate=1e-5,
-        epochs=60,
+        hidden=(200, 200), latent=50, activation="tanh", pixels="fixed", batch=100, epochs=60,
+        learning_rate=2e-3, final_learning_rate=1e-5,
     ),
-}
+}  # fmt: skip
 """The settings known to work on a data set; for the others they are the defaults of the class."""
 
 PUBLISHED_NLL = 88.71

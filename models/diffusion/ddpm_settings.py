@@ -1,6 +1,6 @@
 """What a diffusion model can be set to, what works on which data, and a number beside it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from models.diffusion.gaussian_diffusion import OBJECTIVES, SCHEDULES
 from models.diffusion.networks import GROUPS
@@ -18,43 +18,21 @@ class Settings(CommonSettings):
     beta_end: float = setting(0.0, "of the linear schedule, at t = T; 0: 0.02 x 1000/T", least=0)
     objective: str = setting("v", "what the network predicts from x_t", choices=OBJECTIVES)
     network: str = setting("unet", "mlp is for points and few pixels", choices=("unet", "mlp"))
-    width: int = setting(
-        16, "channels of the unet at full resolution; units of the mlp's layers", least=1
-    )
-    resolutions: int = setting(
-        3, "of the unet, each half of the one before and twice as wide", least=1, most=10
-    )
+    width: int = setting(16, "channels of the unet at full resolution; units of the mlp", least=1)
+    resolutions: int = setting(3, "of the unet, each half of the one before", least=1, most=10)
     depth: int = setting(3, "residual layers of the mlp", least=1)
-    fourier: bool = setting(
-        False, "also give the network where each pixel lies between two grey levels"
-    )
-    ema: float = setting(
-        0.999, "decay of the average of the weights, which is what samples", least=0, most=1
-    )
+    fourier: bool = setting(False, "further inputs: where a pixel lies between two grey levels")
+    ema: float = setting(0.999, "decay of the weights' average, which samples", least=0, most=1)
     conditional: bool = setting(False, "learn from the labels too")
-    drop: float = setting(0.1, "share of labels dropped in training, for guidance", least=0, most=1)
+    drop: float = setting(0.1, "share of labels dropped, for guidance", least=0, most=1)
     sampler: str = setting("ddpm", "ddpm is ancestral", choices=("ddpm", "ddim"), sampling=True)
-    sampling_steps: int = setting(
-        0, "of the sampler, spread over T; 0: all", least=0, sampling=True
-    )
-    eta: float = setting(
-        0.0, "of ddim: 0 is deterministic, 1 ancestral", least=0, most=1, sampling=True
-    )
+    sampling_steps: int = setting(0, "spread over T; 0: all", least=0, sampling=True)
+    eta: float = setting(0.0, "of ddim: 1 is ancestral", least=0, most=1, sampling=True)
     variance: str = setting(
-        "small",
-        "of p(x_{t-1}|x_t): small is beta tilde, large is beta",
-        choices=("small", "large"),
-        sampling=True,
+        "small", "of p(x_s|x_t): beta tilde, or beta", choices=("small", "large"), sampling=True
     )
-    guidance: float = setting(
-        0.0,
-        "w of (1 + w) eps(x, class) - w eps(x); 0 is without (s = w + 1)",
-        least=-1,
-        sampling=True,
-    )
-    bound_terms: int = setting(
-        0, "of the bound, an image, sampled at random in evaluate; 0: all T", least=0
-    )
+    guidance: float = setting(0.0, "w of (1 + w) eps(x, class) - w eps(x)", least=-1, sampling=True)
+    bound_terms: int = setting(0, "of the bound, an image, in evaluate; 0: all T", least=0)
     batch: int = setting(64)
 
     def __post_init__(self) -> None:
@@ -74,13 +52,14 @@ class Settings(CommonSettings):
             raise UsageError(f"width={self.width}: GroupNorm needs a multiple of {GROUPS}")
 
 
+_MNIST = Settings(sampling_steps=100, bound_terms=16, epochs=3)
 DEFAULTS = {
     "digits": Settings(
         resolutions=2, fourier=True, ema=0.99, sampling_steps=100, batch=50, epochs=60
     ),
-    "binarized-mnist": Settings(pixels="fixed", sampling_steps=100, bound_terms=16, epochs=3),
-    "mnist": Settings(sampling_steps=100, bound_terms=16, epochs=3),
-    "fashion-mnist": Settings(sampling_steps=100, bound_terms=16, epochs=3),
+    "binarized-mnist": replace(_MNIST, pixels="fixed"),
+    "mnist": _MNIST,
+    "fashion-mnist": _MNIST,
     "ring": Settings(T=100, network="mlp", width=128, ema=0.995, batch=200, epochs=80),
 }
 """The settings known to work on a data set; for the others they are the defaults of the class."""
