@@ -1,8 +1,8 @@
-"""For every primitive, ways to call it: what the tests of its derivative draw from.
+"""For every primitive, ways to call it: the tests of its derivative sample them.
 
-A case is a function of a `Sampler`, from which it draws shapes, options and values, and returns
+A case is a function of a `Sampler`, which samples shapes, options and values, and returns
 a function of Tensors and the float64 arrays to call it with. Values keep away from kinks, where
-there is no derivative to compare with; `test_numerics` says what happens there.
+there is no derivative to compare with; `test_numerics` tests what happens there.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What is said to each mistake of students: `python -m tests.autograd.diagnosis_table`."""
+"""The diagnosis of each mistake of students: `python -m tests.autograd.diagnosis_table`."""
 
 import linecache
 import warnings
@@ -10,8 +10,8 @@ from tests.autograd.mistakes import DERIVATIONS, Mistake
 
 
 class Answer(NamedTuple):
-    said: str
-    verdict: str  # right, wrong, silent, or accepted
+    text: str
+    verdict: str  # right, wrong, unexplained, or accepted
 
 
 def functions(text: str, name: str) -> tuple[Any, Any, list[Any]]:
@@ -22,28 +22,28 @@ def functions(text: str, name: str) -> tuple[Any, Any, list[Any]]:
     return scope["f"], scope["df"], list(scope["f"].__defaults__)
 
 
-def answer(text: str, mistake: Mistake) -> Answer:
-    f, df, inputs = functions(text.replace(mistake.right, mistake.written), f"<{mistake.what}>")
+def answer(source: str, mistake: Mistake) -> Answer:
+    f, df, inputs = functions(source.replace(mistake.right, mistake.written), f"<{mistake.what}>")
     try:
         derivation(f, df, *inputs)
     except DerivationError as error:
-        said = " ".join(dict.fromkeys(one.suggestion for one in error.wrong if one.suggestion))
+        text = " ".join(dict.fromkeys(one.suggestion for one in error.wrong if one.suggestion))
     else:
         return Answer("", "accepted")
-    if not said or "entries are right" in said:
-        return Answer(said, "silent")
-    right = all(any(word in said for word in words.split("|")) for words in mistake.words)
-    return Answer(said, "right" if right else "wrong")
+    if not text or "entries are right" in text:
+        return Answer(text, "unexplained")
+    right = all(any(word in text for word in words.split("|")) for words in mistake.words)
+    return Answer(text, "right" if right else "wrong")
 
 
 def main() -> None:
     verdicts: Counter[str] = Counter()
-    for name, (text, mistakes) in DERIVATIONS.items():
+    for name, (source, mistakes) in DERIVATIONS.items():
         print(f"\n{name}", flush=True)
         for mistake in mistakes:
-            said, verdict = answer(text, mistake)
+            text, verdict = answer(source, mistake)
             verdicts[verdict] += 1
-            print(f"  {verdict:8} {mistake.what}: {said}", flush=True)
+            print(f"  {verdict:11} {mistake.what}: {text}", flush=True)
     print(f"\n{len(DERIVATIONS)} derivations, {verdicts.total()} mistakes: {dict(verdicts)}")
 
 

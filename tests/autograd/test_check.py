@@ -1,4 +1,4 @@
-"""What `check.gradients` refuses, whatever its scale, and the numbers that it says."""
+"""What `check.gradients` refuses, at every scale, and the numbers that it reports."""
 
 import re
 
@@ -17,7 +17,7 @@ def ruled(forward, rule):
     return made
 
 
-FEW, MANY = np.array([1e8, 1.0]), np.where(np.arange(200) % 7, 1e8, 1.0)
+SCALES, MANY_SCALES = np.array([1e8, 1.0]), np.where(np.arange(200) % 7, 1e8, 1.0)
 
 
 def forgets_the_small(scale):
@@ -34,12 +34,12 @@ def in_sum(f):
 
 
 CASES = {
-    "beside a large one": (forgets_the_small(FEW), np.ones(2), 0, 1),
-    "beside a large one, in their sum": (in_sum(forgets_the_small(FEW)), np.ones(2), 0, 1),
-    "among many": (forgets_the_small(MANY), np.ones(200), 0, 1),
-    "among many, in their sum": (in_sum(forgets_the_small(MANY)), np.ones(200), 0, 1),
+    "beside a large one": (forgets_the_small(SCALES), np.ones(2), 0, 1),
+    "beside a large one, in their sum": (in_sum(forgets_the_small(SCALES)), np.ones(2), 0, 1),
+    "among many": (forgets_the_small(MANY_SCALES), np.ones(200), 0, 1),
+    "among many, in their sum": (in_sum(forgets_the_small(MANY_SCALES)), np.ones(200), 0, 1),
     "an output beside a large one": (
-        ruled(lambda x: x * FEW, lambda g: (g * np.array([1e8, 0])).sum()), np.array(1.0), 0, 1,
+        ruled(lambda x: x * SCALES, lambda g: (g * np.array([1e8, 0])).sum()), np.array(1.0), 0, 1,
     ),
     "a tiny one": (ruled(tiny, lambda g: 0 * g), np.array([1.0, 2.0]), 0, 1e-9),
     "a tiny one, half": (ruled(tiny, lambda g: g * 5e-10), np.array(3.0), 5e-10, 1e-9),
@@ -70,18 +70,18 @@ def cubed(x):
 
 
 @pytest.mark.parametrize(
-    ("f", "said"),
+    ("f", "text"),
     [
         (lambda x: cubed(x)[1], r"argument 0 at \(1,\), of the derivative by 0 at \(1,\):"),
         (cubed, r"argument 0 at (\(.,\)), of the derivative by 0 at \1 of output \1:"),
     ],
 )
-def test_a_second_derivative_is_that_of_one_output_by_two_elements(f, said):
+def test_a_second_derivative_is_that_of_one_output_by_two_elements(f, text):
     x = np.array([2.0, 2.0])
     check.gradients(f, x)
     with pytest.raises(check.GradientError) as caught:
         check.gradients(f, x, order=2)
-    assert re.search(said, str(caught.value))
+    assert re.search(text, str(caught.value))
     assert "the rules give 6, finite differences (step 0.0001) 12" in str(caught.value)
 
 
@@ -93,8 +93,8 @@ def test_a_second_derivative_is_that_of_one_output_by_two_elements(f, said):
         (lambda x: ag.softmax(x).sum(), [1.0, 1.0, 1.0]),  # the gradient is 0 but for rounding
         (ag.var, [1.0, 1.0, 1.0]),
         (ag.logsumexp, [1e4, 1e4, 0.0]),
-        (lambda x: x * FEW, [1.0, 1.0]),
-        (lambda x: (x * MANY).sum(), MANY),
+        (lambda x: x * SCALES, [1.0, 1.0]),
+        (lambda x: (x * MANY_SCALES).sum(), MANY_SCALES),
         (lambda x: 1e-12 * x * x, [1.0, 2.0]),
     ],
 )

@@ -27,7 +27,7 @@ from models.diffusion import ddpm
 from models.model import Model
 from tests.autograd import device
 from tests.autograd.test_nn import LAYERS, OPTIMISERS
-from tests.autograd.test_primitives import derivatives, drawn, every_primitive
+from tests.autograd.test_primitives import derivatives, every_primitive, sampled_case
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -107,7 +107,7 @@ def test_the_device_takes_scalars_and_indices_and_keeps_what_has_no_dimensions(c
 
 @every_primitive(examples=30)
 def test_every_primitive_and_its_derivatives_to_order_three(name, data):
-    f, arrays = drawn(data, name)
+    f, arrays = sampled_case(data, name)
     same(lambda *xs: derivatives(f, list(xs)), *arrays)
 
 
@@ -296,8 +296,8 @@ def test_models_train_evaluate_and_sample(name):
         for step in range(3):
             model.update(x, np.random.default_rng(step), step, labels, optimizers)
         numbers = model.evaluate(x, rng(), labels)
-        drawn = model.sample(6, rng(), labels)
-        found = [*model.tensors().values(), *map(Tensor, (*numbers.values(), drawn))]
+        samples = model.sample(6, rng(), labels)
+        found = [*model.tensors().values(), *map(Tensor, (*numbers.values(), samples))]
         return [to_device(tensor.data, where) for tensor in found]
 
     same(run, rng().integers(0, 2, (6, 16)))

@@ -49,8 +49,8 @@ ESCAPES = {
 def test_a_recorded_value_does_not_leave_the_graph_without_a_word(name):
     with pytest.raises((TypeError, ValueError)) as caught:
         ESCAPES[name](leaf(2.0, 3.0))
-    said = f"{caught.value} {caught.value.__cause__}"  # NumPy adds a line of its own to a cell's
-    assert re.search(r"lose its gradient: use .* or x.item\(\) or x.numpy\(\) for", said)
+    text = f"{caught.value} {caught.value.__cause__}"  # NumPy adds a line of its own to a cell's
+    assert re.search(r"lose its gradient: use .* or x.item\(\) or x.numpy\(\) for", text)
 
 
 def test_a_constant_may_become_a_number_and_an_array_takes_one():
@@ -306,14 +306,14 @@ def test_a_primitive_without_a_rule_says_so_when_it_is_asked(declared):
     assert grad(product(x, y), y).data == 0
 
 
-@pytest.mark.parametrize(("answer", "said"), [(None, "None"), (2.0, "2.0"), ([1.0], r"\[1.0\]")])
-def test_a_rule_that_gives_no_array_is_named(answer, said, declared):
+@pytest.mark.parametrize(("answer", "text"), [(None, "None"), (2.0, "2.0"), ([1.0], r"\[1.0\]")])
+def test_a_rule_that_gives_no_array_is_named(answer, text, declared):
     @declared
     def same(x):
         return x + 0.0
 
     same.rule(x=lambda g: answer)
-    with pytest.raises(TypeError, match=f"a rule of same of shape .* gave {said}, and no array"):
+    with pytest.raises(TypeError, match=f"a rule of same of shape .* gave {text}, and no array"):
         same(leaf(1.0)).backward()
 
 

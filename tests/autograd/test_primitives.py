@@ -16,7 +16,7 @@ NAMES = sorted(PRIMITIVES)
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
-def drawn(data: st.DataObject, name: str) -> tuple[Callable, list[np.ndarray]]:
+def sampled_case(data: st.DataObject, name: str) -> tuple[Callable, list[np.ndarray]]:
     sampler = Sampler(data.draw)
     return sampler.choose(*CASES[name])(sampler)
 
@@ -44,7 +44,7 @@ def test_every_primitive_has_cases():
 
 @every_primitive(examples=80)
 def test_derivatives_of_three_orders(name, data):
-    f, arrays = drawn(data, name)
+    f, arrays = sampled_case(data, name)
     check.gradients(f, *arrays, order=3)
 
 
@@ -53,7 +53,7 @@ def test_derivatives_of_three_orders(name, data):
 @settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_adjoint_identity(name, dtype, data):
-    f, arrays = drawn(data, name)
+    f, arrays = sampled_case(data, name)
     assume(is_linear(f, arrays))
     check.adjoint(f, *(x.astype(dtype) for x in arrays), order=3)
 
@@ -82,7 +82,7 @@ def derivatives(f: Callable, arrays: list[np.ndarray]) -> list[np.ndarray]:
 @pytest.mark.filterwarnings("ignore:overflow")
 @every_primitive(examples=30)
 def test_float32_stays_in_any_layout_and_inputs_are_not_mutated(name, data):
-    f, arrays = drawn(data, name)
+    f, arrays = sampled_case(data, name)
     layouts = [LAYOUTS[data.draw(st.sampled_from(sorted(LAYOUTS)))] for _ in arrays]
     inputs = [layout(x.astype(np.float32)) for layout, x in zip(layouts, arrays)]
     before = [x.copy() for x in inputs]
@@ -98,7 +98,7 @@ def test_float32_stays_in_any_layout_and_inputs_are_not_mutated(name, data):
 
 @every_primitive(examples=5)
 def test_arrays_in_array_out(name, data):
-    f, arrays = drawn(data, name)
+    f, arrays = sampled_case(data, name)
     y = f(*arrays)
     assert not isinstance(y, Tensor)
     np.testing.assert_array_equal(y, f(*map(Tensor, arrays)).data)
@@ -106,8 +106,8 @@ def test_arrays_in_array_out(name, data):
 
 @every_primitive(examples=2)
 def test_nothing_is_left_for_the_collector(name, data):
-    f, arrays = drawn(data, name)
-    derivatives(f, arrays)  # whatever a first call caches
+    f, arrays = sampled_case(data, name)
+    derivatives(f, arrays)  # a first call may fill caches
     gc.collect()
     gc.disable()
     try:
@@ -147,7 +147,7 @@ def mutants(name: str) -> list[tuple[str, dict[str, Callable]]]:
 
 
 def _spoilt(rule: Callable, mutation: Callable) -> Callable:
-    """`rule` with its answer changed; it asks for what `rule` asks for."""
+    """`rule` with its answer changed; its parameters are those of `rule`."""
 
     def wrong(*args):
         return mutation(rule(*args))
@@ -167,7 +167,7 @@ def refusal(name: str, rules: dict[str, Callable], checked: Callable) -> str | N
               phases=[Phase.generate], suppress_health_check=SLOW)  # fmt: skip
     @given(data=st.data())
     def driven(data):
-        checked(*drawn(data, name))
+        checked(*sampled_case(data, name))
 
     primitive, right = PRIMITIVES[name], PRIMITIVES[name].vjps
     primitive.rule(**rules)
