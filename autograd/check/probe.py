@@ -1,8 +1,10 @@
 """A user's function, run so that the value of every expression is recorded, or one is changed.
 
-probe = Probe(df)
-probe.run(w, x)                               # what df returns; probe.values has the rest
-probe.run(w, x, at=3, change=np.transpose)    # with the value of expression 3 transposed
+    probe = Probe(df)
+    probe.run(w, x)                               # what df returns; probe.values has the rest
+    probe.run(w, x, at=3, change=np.transpose)    # with the value of expression 3 transposed
+
+The expressions are numbered in the order of their evaluation.
 """
 
 import ast
@@ -107,9 +109,8 @@ def _expressions(node: ast.AST) -> Iterator[Any]:
         for one in child if isinstance(child, list) else [child]:
             if isinstance(one, ast.AST):
                 yield from _expressions(one)
-                if isinstance(one, RECORDED) and isinstance(
-                    getattr(one, "ctx", ast.Load()), ast.Load
-                ):
+                is_read = isinstance(getattr(one, "ctx", ast.Load()), ast.Load)
+                if isinstance(one, RECORDED) and is_read:
                     yield one
 
 

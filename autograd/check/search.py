@@ -41,9 +41,8 @@ def repairs(e: Evidence, wrong: Sequence[str], sound: Set[str]) -> dict[str, str
         right = set(truths)
         for k, point in enumerate(points):
             try:
-                found = pair.read(
-                    probe.run(*point, at=change.at, change=lambda v: change.new(v, k))  # noqa: B023
-                )
+                answer = probe.run(*point, at=change.at, change=lambda v: change.new(v, k))  # noqa: B023
+                found = pair.read(answer)
             except Exception:  # a user's function may raise anything for a value it never had
                 return set()
             expected = {a: given[a][k] if a in sound else truths[a][k] for a in right}
