@@ -67,7 +67,7 @@ def _new_runs(options: argparse.Namespace) -> list[Run]:
 def _config(model: str, data: str, options: argparse.Namespace) -> Config:
     family = FAMILIES[model].model
     defaults = family.defaults.get(data) or family.settings_type()
-    settings = with_assignments(defaults, options.set, vars(defaults))
+    settings = with_assignments(defaults, options.set, declarations(family.settings_type))
     if options.epochs:
         settings = dataclasses.replace(settings, epochs=options.epochs)
     folder = os.environ.get("CHAINRULE_DATA")
@@ -149,8 +149,8 @@ def evaluate(options: argparse.Namespace) -> None:
 
 
 def compare(options: argparse.Namespace) -> None:
-    picture = options.picture or options.out.with_suffix(".png")
     _refuse_unless_page("--out", options.out)
+    picture = options.picture or options.out.with_suffix(".png")
     pictures.suffix_of(picture)
     refuse_unless_file(picture)
     runs = [_trained_run(options, directory) for directory in options.directories]

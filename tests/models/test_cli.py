@@ -82,7 +82,7 @@ def test_the_demo_reaches_its_bound(tmp_path, capsys):
 @pytest.mark.parametrize(
     "options",
     [
-        ["--set", "decoder=gaussian", "--set", "pixels=none"],
+        ["--set", "decoder=gaussian", "--set", "pixels=dequantised"],
         ["--set", "pixels=dynamic", "--set", "anneal_epochs=1"],
         ["--set", "latent=2", "--set", "activation=tanh", "--seed", "5"],
         ["--set", "latent=1"],
