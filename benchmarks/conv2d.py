@@ -19,7 +19,7 @@ from benchmarks.roofline import Cost, report
 
 BATCH = 128
 PASSES = {"forward": "", "input grad": "_input_grad", "weight grad": "_weight_grad"}
-"""And what the function's name ends with."""
+"""The passes, and how the names of their functions end."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Case:
 
     @property
     def kind(self) -> str:
-        """The cases of one kind are summed in the table: all passes, channels and sizes."""
+        """The table has a sum for each kind: over all passes, channels and sizes."""
         images = (
             " of images" if self.kernel_size == 3 and min(self.inputs, self.outputs) <= 3 else ""
         )
@@ -60,7 +60,7 @@ class Case:
 
     @property
     def live(self) -> np.ndarray:
-        """(KH, KW), 1 where the mask lets a tap live."""
+        """(KH, KW), 1 for live taps, 0 for dead ones."""
         taps = np.arange(self.kernel_size**2)
         centre = self.kernel_size**2 // 2
         last = {None: taps[-1], "A": centre - 1, "B": centre}[self.mask]
@@ -68,7 +68,7 @@ class Case:
 
     @property
     def cost(self) -> Cost:
-        """Of the taps inside the image: what is multiplied by padding need not be."""
+        """Counts the taps inside the image: a product with padding is not needed."""
         inside = self.size - np.abs(np.arange(self.kernel_size) - self.padding)  # rows, by tap
         products = self.batch * self.inputs * self.outputs * int(inside @ self.live @ inside)
         weights = self.inputs * self.outputs * int(self.live.sum())
@@ -100,19 +100,19 @@ def arrays(batch: int, inputs: int, outputs: int, size: int, kernel_size: int) -
     return [rng.standard_normal(shape, np.float32) for shape in shapes]
 
 
-def of(case: Case) -> list[np.ndarray]:
+def arrays_of(case: Case) -> list[np.ndarray]:
     return arrays(case.batch, case.inputs, case.outputs, case.size, case.kernel_size)
 
 
 def ours(case: Case, device: str) -> Work:
-    """Images as a network has them: on the CPU with the channels last in memory."""
+    """Images as in a network: on the CPU with the channels last in memory."""
     import kernels
     from autograd import to_device
 
     def channels_last(images: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(images.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
-    x, w, g = of(case)
+    x, w, g = arrays_of(case)
     if device == "cpu":
         x, g = channels_last(x), channels_last(g)
     x, w, g = (to_device(a, device) for a in (x, w, g))
@@ -127,33 +127,33 @@ def ours(case: Case, device: str) -> Work:
 def module(path: Path) -> ModuleType:
     spec = spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.exists():
-        raise SystemExit(f"{path} is no Python file")
+        raise SystemExit(f"{path} is not a Python file")
     spec.loader.exec_module(loaded := module_from_spec(spec))
     return loaded
 
 
-def own(case: Case, device: str, path: Path) -> Work:
-    """What `ours` does, by the kernels of that file."""
+def by_file(case: Case, device: str, path: Path) -> Work:
+    """The work of `ours`, by the kernels of that file."""
     import kernels
 
     work, loaded = ours(case, device), module(path)
 
-    def by_own() -> object:
+    def run_by_file() -> object:
         with kernels.use(**{case.kernel: loaded}):
             return work()
 
-    return by_own
+    return run_by_file
 
 
 def compete(path: Path, costs: dict[Case, Cost], device: str) -> dict[Case, Cost]:
-    """The cases for which the file has a function, with its largest error of each."""
+    """The cases for which the file has a function; prints its largest error in each."""
     loaded = module(path)
     costs = {case: costs[case] for case in costs
              if hasattr(loaded, f"conv2d{PASSES[case.which]}")}  # fmt: skip
     if not costs:
         raise SystemExit(f"{path} defines no function like those of kernels/conv2d/reference.py")
     for case in costs:
-        got: Any = own(case, device, path)()
+        got: Any = by_file(case, device, path)()
         expected: Any = ours(case, device)()
         error = float(abs(got - expected).max() / abs(expected).max())
         print(f"{case}: largest difference from chainrule's {error:.0e} of the largest element")
@@ -161,20 +161,20 @@ def compete(path: Path, costs: dict[Case, Cost], device: str) -> dict[Case, Cost
 
 
 def torch(case: Case, device: str, channels_last: bool, tf32: bool = False) -> Work:
-    """With a mask, what people write: w * mask, and so is its gradient."""
+    """With a mask, as people write it: w * mask, and the gradient times the mask."""
     import torch
 
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = tf32
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    x, w, g = (torch.tensor(a, device=device).to(memory_format=layout) for a in of(case))
+    x, w, g = (torch.tensor(a, device=device).to(memory_format=layout) for a in arrays_of(case))
     live = torch.tensor(case.live, device=device) if case.mask else None
     padding = [case.padding] * 2
 
     def masked(weights: Any) -> Any:
         return weights if live is None else weights * live
 
-    masked_w = masked(w)  # autograd has it from the forward pass
+    masked_w = masked(w)  # in autograd the forward pass has computed it
 
     def gradient(input_grad: bool) -> Any:
         return torch.ops.aten.convolution_backward(
@@ -193,7 +193,7 @@ def torch(case: Case, device: str, channels_last: bool, tf32: bool = False) -> W
 def contestants(device: str, kernel: Path | None = None) -> dict[str, Contestant]:
     peers = {}
     if kernel:
-        peers[kernel.name] = Contestant("kernels", partial(own, device=device, path=kernel))
+        peers[kernel.name] = Contestant("kernels", partial(by_file, device=device, path=kernel))
     for tf32 in (False, True) if device == "cuda" else (False,):
         for layout in ("NCHW", "channels_last"):
             name = f"PyTorch {layout}" + (" TF32" if tf32 else "")
@@ -206,12 +206,12 @@ def rung(case: Case, name: str) -> Work:
     from autograd import to_device
     from kernels.conv2d.cuda.ladder import LADDER
 
-    x, w, _ = (to_device(a, "cuda") for a in of(case))
+    x, w, _ = (to_device(a, "cuda") for a in arrays_of(case))
     return lambda: LADDER[name](x, w, (1, 1), (case.padding, case.padding), (1, 1))
 
 
 def ladder(rounds: int, plot: Path | None, shapes: Sequence[Shape], batch: int) -> dict[str, Any]:
-    """The forward pass on CUDA, rung by rung; the last is the one that is used."""
+    """The forward pass on CUDA, rung by rung; the last one is used by `kernels.conv2d`."""
     from kernels.conv2d.cuda.ladder import LADDER
 
     rungs = {name: Contestant("kernels", partial(rung, name=name)) for name in reversed(LADDER)}

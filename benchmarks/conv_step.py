@@ -1,8 +1,8 @@
 """A training step of a small classifier of 28 x 28 images, in batches of 128, with Adam.
 
-Convolutions 1-32-64-64, 3 x 3, the second with stride 2, then linear layers 12544-128-10: our
-kernels and BLAS take turns within a step, so a convolution that leaves BLAS's threads spinning,
-or that waits for them, shows here and not in `conv2d`.
+Convolutions 1-32-64-64, 3 x 3, the second with stride 2, then linear layers 12544-128-10. Our
+kernels and BLAS take turns in a step: a convolution that waits for BLAS's spinning threads, or
+that BLAS waits for, is slow here and not in `conv2d`.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
-"""Masked convolution and its two gradients: dead taps skipped, beside PyTorch's w * mask.
+"""Masked convolution and its two gradients: without the dead taps, beside PyTorch's w * mask.
 
-Shapes of your own have mask B; `--kernel FILE` is as `conv2d` has it.
+Your own shapes have mask B; `--kernel FILE` is as for `conv2d`.
 """
 
 from collections.abc import Sequence

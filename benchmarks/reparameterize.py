@@ -1,12 +1,12 @@
-"""A draw of q(z|x) = N(mu, sigma^2) with its KL from N(0, I), and the gradients of mu and logvar.
+"""A sample of q(z|x) = N(mu, sigma^2) with its KL from N(0, I), and the gradients of mu and logvar.
 
-Ours is a kernel that makes its own noise, and one that makes it again for the gradient: called by
-themselves, and within the engine. PyTorch's are a dozen operations: differentiated by autograd, as
-people write it, and by hand, without autograd's work and keeping the noise.
+Ours is a kernel that computes its own noise, and one that computes it again for the gradient: both
+called directly, and in the engine. PyTorch has a dozen operations: differentiated by its autograd,
+as people write it, and by hand, which saves autograd's work and keeps the noise.
 
 The floor counts the bytes of float32 that must be read and written once: forward mu, logvar, z and
 kl; backward the gradients of z and kl, mu, logvar and their gradients. Each function of an element
-counts as one operation, and the random number as one.
+counts as one operation, and so does a random number.
 """
 
 from collections.abc import Sequence

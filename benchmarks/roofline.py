@@ -1,10 +1,11 @@
-"""Kernels beside PyTorch and beside what the machine could do.
+"""Kernels beside PyTorch, and beside what the machine allows.
 
-A kernel cannot be faster than its floor, the larger of operations over the machine's peak rate
-and bytes over its bandwidth (Williams, Waterman & Patterson 2009, "Roofline"). Both are measured
-on the machine in the same run, before and after: the rate by products that stay in registers (on
-CUDA by the vendor's matrix product, TF32 off), the bandwidth by copying what no cache holds. The
-operations are those of the definition, so an algorithm that needs fewer may lie above the roof.
+A kernel cannot be faster than its floor: the larger of its operations over the machine's peak rate
+and its bytes over the machine's bandwidth (Williams, Waterman & Patterson 2009, "Roofline"). Both
+rates are measured in the same run, before and after: the peak by products that stay in registers
+(on CUDA by the vendor's matrix product, TF32 off), the bandwidth by a copy that is larger than the
+caches. The operations are those of the definition, so an algorithm that needs fewer may lie above
+the roof.
 """
 
 import json
@@ -26,7 +27,7 @@ from models import pictures
 
 @dataclass(frozen=True)
 class Cost:
-    """What a case must do at least: arithmetic operations, and bytes read and written once."""
+    """The least that a case takes: arithmetic operations, and bytes read and written once."""
 
     operations: float
     bytes: float
@@ -34,7 +35,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Machine:
-    """Operations a second, and bytes a second."""
+    """Its rates: operations a second, and bytes a second."""
 
     peak: float
     bandwidth: float
@@ -44,12 +45,12 @@ class Machine:
         return max(cost.operations / self.peak, cost.bytes / self.bandwidth)
 
 
-CHANGE = 0.1
-"""Of the machine's rates from before to after, that is worth a word."""
+MAX_CHANGE = 0.1
+"""Of the machine's rates during the run: for more, the report has a warning."""
 
 
 def measure(device: str) -> Machine:
-    """The better of several tries."""
+    """The highest rates of several tries."""
     work, copy = _on_cuda() if device == "cuda" else _on_cpu()
 
     def rate(task: Callable, amount: float) -> float:
@@ -113,10 +114,10 @@ def report(
     plot: Path | None,
     calls: int = 1,
 ) -> dict[str, Any]:
-    """Measure, print the table, draw the picture; returns the numbers.
+    """Measure, print the table, save the plot; returns the numbers.
 
-    The first contestant is ours; the ratios are its time over that of each PyTorch, where that is
-    installed, and over the better of them.
+    The first contestant is ours. The ratios are its time over that of each PyTorch, if it is
+    installed, and over the best of them.
     """
     contestants = {k: c for k, c in contestants.items() if find_spec(c.imports)}
     before = measure(device)
@@ -153,20 +154,20 @@ def report(
         cells = [f"{s * 1e3:10.3f}{'':26}" for s in seconds.values()]
         print(f"{f'sum of {kind}':{width}}" + "".join(f"{c:>36}" for c in cells) + _ratios(ratios))
         sums[kind] = {"seconds": seconds, "ratios": ratios}
-    for doubt in _doubts(before, after, table):
-        print(f"careful: {doubt}")
+    for warning in _warnings(before, after, table):
+        print(f"careful: {warning}")
     if plot:
-        pictures.save(draw(what, machine, table), plot)
+        pictures.save(figure_of(what, machine, table), plot)
     return {"roof": vars(machine), "cases": table, "sums": sums}
 
 
-def _doubts(before: Machine, after: Machine, table: dict[str, Any]) -> Iterator[str]:
-    """What speaks against the numbers: a machine that others use gives less at one time."""
+def _warnings(before: Machine, after: Machine, table: dict[str, Any]) -> Iterator[str]:
+    """Reasons to doubt the numbers, such as a machine whose rates changed during the run."""
     for what, rates in (
         ("operations", (before.peak, after.peak)),
         ("bytes", (before.bandwidth, after.bandwidth)),
     ):
-        if max(rates) > (1 + CHANGE) * min(rates):
+        if max(rates) > (1 + MAX_CHANGE) * min(rates):
             yield (
                 f"{rates[0]:.3g} {what} a second before and {rates[1]:.3g} after, so others use "
                 "the machine: trust the least more than the median"
@@ -184,10 +185,10 @@ def _ratios(ratios: dict[str, float]) -> str:
     return "   " + ", ".join(f"{ratio:.2f}" for ratio in ratios.values())
 
 
-def draw(what: str, machine: Machine, table: dict[str, Any]) -> Figure:
-    """Operations a second against operations a byte, a panel for each pass, under the roof.
+def figure_of(what: str, machine: Machine, table: dict[str, Any]) -> Figure:
+    """Operations a second against operations a byte, under the roof; a panel for each pass.
 
-    Everything is in the frame: every mark, also one above the roof, and the roof's slope.
+    The axes contain every mark, also one above the roof, and the slope of the roof.
     """
     passes = list(dict.fromkeys(case["pass"] for case in table.values()))
     figure = pictures.Picture(figsize=(3.2 * max(2, len(passes)), 4.8), layout="constrained")
@@ -218,7 +219,7 @@ def draw(what: str, machine: Machine, table: dict[str, Any]) -> Figure:
             near = next((c for c in columns if place < 1.3 * c), place)
             if case["label"] not in columns.setdefault(near, []):
                 columns[near].append(case["label"])
-        above = panel.secondary_xaxis("top")  # outside of the frame, where no mark is
+        above = panel.secondary_xaxis("top")  # outside of the axes, where there is no mark
         above.set_xticks(list(columns), [",\n".join(c) for c in columns.values()], rotation=90)
         above.tick_params(labelsize=8, labelcolor="0.35", which="both", length=0)
         above.minorticks_off()
@@ -230,7 +231,7 @@ def draw(what: str, machine: Machine, table: dict[str, Any]) -> Figure:
     return figure
 
 
-if __name__ == "__main__":  # python -m benchmarks.roofline RESULT.json PICTURE draws it again
+if __name__ == "__main__":  # python -m benchmarks.roofline RESULT.json PICTURE plots it again
     stored, picture = map(Path, sys.argv[1:])
     result = json.loads(stored.read_text())
-    pictures.save(draw(stored.stem, Machine(**result["roof"]), result["cases"]), picture)
+    pictures.save(figure_of(stored.stem, Machine(**result["roof"]), result["cases"]), picture)

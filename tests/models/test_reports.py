@@ -212,7 +212,7 @@ def test_every_mark_and_the_bend_of_the_roof_are_in_the_frame(monkeypatch):
     case = next(iter(result["cases"].values()))
     case["seconds"]["chainrule"] = case["floor"] / 2.7  # above a roof that was measured too low
     machine = roofline.Machine(**result["roof"])
-    figure = roofline.draw("conv2d", machine, result["cases"])
+    figure = roofline.figure_of("conv2d", machine, result["cases"])
     assert overlapping(figure) == []
     for axes in figure.axes:
         (x_low, x_high), (low, high) = axes.get_xlim(), axes.get_ylim()
