@@ -84,7 +84,7 @@ def drawing() -> str:
 def main() -> None:
     path = ROOT / "CONTRIBUTING.md"
     block = f"```mermaid\n{drawing()}\n```"
-    path.write_text(re.sub(r"```mermaid\n.*?\n```", lambda _: block, path.read_text(), flags=re.S))
+    path.write_text(re.sub(r"```mermaid\n.*?```", lambda _: block, path.read_text(), flags=re.S))
 
 
 if __name__ == "__main__":

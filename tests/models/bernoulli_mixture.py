@@ -1,4 +1,4 @@
-"""A mixture of Bernoulli images: a family as small as one can be, as CONTRIBUTING.md has it.
+"""A mixture of Bernoulli images: the example of CONTRIBUTING.md.
 
 log p(x) = log sum_k pi_k prod_i mu_ki^x_i (1 - mu_ki)^(1 - x_i)      (Bishop 2006, eq. 9.47)
 """
