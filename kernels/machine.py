@@ -1,18 +1,15 @@
-"""What importing `kernels` changes in the process and on the disk, all that it does.
+"""All that importing `kernels` changes in the process and on the disk, and the switch.
 
-| what                                              | when                                       |
-|---------------------------------------------------|--------------------------------------------|
-| Linux's C library keeps up to 2 GiB of freed      | at the import                              |
-| memory for the next arrays                        |                                            |
-| NumPy has `row_stack` again, where it has not     | at the import                              |
-| BLAS has one thread, for the rest of the process  | at the first convolution                   |
-| two settings of Numba's CUDA compiler             | at the first import of a CUDA kernel       |
-| compiled CPU kernels are kept on the disk, in     | when a kernel is compiled (cpu/compile.py) |
-| Numba's cache: NUMBA_CACHE_DIR, or __pycache__    |                                            |
+- At the import: Linux's C library keeps up to 2 GiB of freed memory for the next arrays; and NumPy has
+  `row_stack`, also where NumPy has removed it.
+- At the first convolution: BLAS has one thread, for the rest of the process.
+- When a CPU kernel is compiled: its machine code is kept in Numba's cache on the disk, in the folder
+  NUMBA_CACHE_DIR or in __pycache__ (`cpu/compile.py`).
+- At the first import of a CUDA kernel: two settings of Numba.
 
 CHAINRULE_LEAVE_PROCESS=1 in the environment turns all of it off. No result changes. The CPU kernels
-then run on one core, and are compiled again in each process; the function of each change tells what
-else is lost.
+then run on one core, and are compiled again in each process. The functions below give the reason of
+each change.
 """
 
 import ctypes

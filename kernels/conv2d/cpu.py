@@ -299,8 +299,8 @@ def _fill(y, b, start, stop):
 @njit_cached
 def _chunk(terms, columns, itemsize):
     """The terms of a sum for one product, in equal parts: those that are CHUNK of a tile's B."""
-    most = CHUNK // (min(columns * itemsize, VECTORS * REGISTER_BYTES))
-    return -(-terms // -(-terms // most))
+    limit = CHUNK // (min(columns * itemsize, VECTORS * REGISTER_BYTES))
+    return -(-terms // -(-terms // limit))
 
 
 @njit_cached

@@ -33,7 +33,7 @@ def njit_cached(function: Callable, **options: Any) -> Callable:
 
 
 class _Cache(FunctionCache):
-    """Numba's cache, with files that are checked: Numba's own runs whatever it finds.
+    """Numba's cache, with files that are checked: Numba's own runs any file it finds.
 
     There is a file for each kernel, types of its arguments and processor: the SHA-256 of the rest,
     then that of the sources and versions which made the code, then the code. A file of other

@@ -5,7 +5,7 @@ Thread Execution ISA", sections ld, st and cp.async). Each intrinsic types its a
 generates LLVM code for them. `simulator.py` has each in plain Python: read it first.
 
 Arrays are flat float32 arrays, and an index counts elements. Index with `uint32`, or with a sum of
-it and constants: for a signed index Numba adds a check for negative ones, and does not see that two
+it and constants: for a signed index Numba adds a check for negative ones, which also hides that two
 loads are neighbours.
 """
 
@@ -126,7 +126,7 @@ def commit_group(typing_context):
 
 @intrinsic
 def wait_group(typing_context, pending):
-    """Wait until at most `pending` groups of this thread are under way.
+    """Wait until at most `pending` groups of this thread are on their way.
 
     `pending` is a number, or a variable from outside of the kernel, but no expression. Other
     threads can read the copies only after `cuda.syncthreads()` too.

@@ -31,7 +31,7 @@ Numba takes `launch.ALIGNED` for a number that is known only at run time."""
 def jit_for(threads: int, blocks: int = 1):
     """`cuda.jit` for blocks of at most `threads`, with room for `blocks` on a multiprocessor.
 
-    From this the compiler knows how many of the 65,536 registers each thread can have.
+    The compiler gives each thread as many of the 65,536 registers as this allows.
     """
     return cuda.jit if SIMULATED else cuda.jit(launch_bounds=(threads, blocks))
 
@@ -42,7 +42,6 @@ def unrolled(step: Callable, rows: int, a_pitch: int, b_pitch: int) -> Callable:
     step(a_tile, b_tile, a_at, b_at, a, b, total) reads a row of each tile, from a_at and b_at on;
     rows are a pitch apart. Written as a loop, the compiler would not unroll so much code.
     """
-
     if rows == 1:
         return step
     half = unrolled(step, rows // 2, a_pitch, b_pitch)

@@ -75,7 +75,7 @@ def _sample(mu, logvar, eps, z, terms):
 def _forward(mu, logvar, seed, offset, z, kl, first_row, last_row):
     """Rows first_row to last_row of the flat arrays; there is at least one element.
 
-    Chunks begin at multiples of CHUNK, whatever the first row is, so that the order of a sum does
+    Chunks begin at multiples of CHUNK, for every first row, so that the order of a sum does
     not depend on the number of threads. kl holds zeros.
     """
     columns = len(mu) // len(kl)

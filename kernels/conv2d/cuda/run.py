@@ -3,7 +3,7 @@
 On a GPU, or else in Numba's simulator, which also counts what is loaded from the device's memory:
 elements, and the sectors of 32 bytes that the 32 threads of a warp touch with one load. (A copy of
 16 bytes counts as four.) The counts of sectors are right where all threads do the same loads, which
-is without padding. The simulator's time says nothing about a GPU's.
+is without padding. The simulator's time is no measure of a GPU's.
 """
 
 import argparse
