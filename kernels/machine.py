@@ -1,7 +1,7 @@
 """All that importing `kernels` changes in the process and on the disk, and the switch.
 
-- At the import: Linux's C library keeps up to 2 GiB of freed memory for the next arrays; and NumPy has
-  `row_stack`, also where NumPy has removed it.
+- At the import: Linux's C library keeps up to 2 GiB of freed memory for the next arrays; and NumPy
+  has `row_stack`, also where NumPy has removed it.
 - At the first convolution: BLAS has one thread, for the rest of the process.
 - When a CPU kernel is compiled: its machine code is kept in Numba's cache on the disk, in the folder
   NUMBA_CACHE_DIR or in __pycache__ (`cpu/compile.py`).
