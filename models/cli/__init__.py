@@ -1,5 +1,10 @@
 """The command line: `chainrule train | sample | evaluate | compare | verify`.
 
+    arguments      the arguments that each command takes
+    assignments    settings as text: --set, and the list of settings in the help
+    commands       what each command does
+    comparison     the page of `chainrule compare`
+
 This file imports nothing heavy, so that Ctrl-C ends in one line from the start.
 """
 
@@ -27,45 +32,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from models.cli.commands import COMMANDS
         from models.progress import report_compilation
 
-        # What NumPy would warn of shows in the loss, which is looked at; a mistake gets one line.
+        # NumPy's warnings are silenced: the training loop reports a loss that is not finite.
         with np.errstate(all="ignore"), warnings.catch_warnings(), report_compilation():
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", Caution)
-            warnings.showwarning = _show_caution
+            warnings.showwarning = _print_warning
             options = parser().parse_args(arguments)
             command = options.command
             COMMANDS[command](options)
             sys.stdout.flush()
     except Failure as failure:
-        _say(str(failure))
+        _print_error(str(failure))
         return failure.status
-    except BrokenPipeError:  # who reads the output, such as head, has seen enough
+    except BrokenPipeError:  # the reader of the output, such as head, has ended
         return 1
-    except OSError as error:  # the disk filled while the metrics were written, say
-        _say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except OSError as error:  # such as a full disk while the metrics are written
+        _print_error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         return 1
     except MemoryError as error:
-        _say(str(error) or "not enough memory")
+        _print_error(str(error) or "not enough memory")
         return 1
     except KeyboardInterrupt:
-        _say("interrupted" + "; a run goes on by --resume" * (command == "train"))
+        _print_error("interrupted" + "; --resume continues a run" * (command == "train"))
         return 130
     return 0
 
 
-def _say(what: str) -> None:
-    print(f"chainrule: {what}", file=sys.stderr)
+def _print_error(text: str) -> None:
+    print(f"chainrule: {text}", file=sys.stderr)
 
 
-def _show_caution(message: Warning | str, *_: Any, **__: Any) -> None:
-    _say(f"warning: {message}")
+def _print_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    _print_error(f"warning: {message}")
 
 
 def run() -> NoReturn:
-    """The command `chainrule`, which has the process to itself."""
-    signal.signal(signal.SIGINT, _once())
-    os.environ.pop("MPLBACKEND", None)  # pictures are files, and no window is opened
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it has advice on where its cache is
+    """The command `chainrule`, in a process of its own."""
+    signal.signal(signal.SIGINT, _first_interrupt())
+    os.environ.pop("MPLBACKEND", None)  # pictures are written to files, so no window is opened
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it gives advice about its cache
     codecs.register_error("plain", _plain)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="plain")  # type: ignore[union-attr]
@@ -73,13 +78,13 @@ def run() -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         sys.stdout.flush()
-    except OSError:  # said already; Python would say so again as it ends
+    except OSError:  # it is reported already; Python would report it again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)
 
 
-def _once(seconds: float = 2.0) -> Callable[..., None]:
-    """Ctrl-C ends what is going on; pressed again and again, it does not end the tidying up."""
+def _first_interrupt(seconds: float = 2.0) -> Callable[..., None]:
+    """A handler of Ctrl-C that ignores presses soon after one, so that they stop no clean-up."""
     last = -math.inf
 
     def interrupt(*_: Any) -> None:
@@ -92,9 +97,9 @@ def _once(seconds: float = 2.0) -> Callable[..., None]:
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
-    """What a terminal that has no such sign shows in its place."""
+    """Replaces characters that the terminal's encoding does not have."""
     assert isinstance(error, UnicodeEncodeError)
     signs = {"≤": "<=", "±": "+-", "…": "..."}
     missing = error.object[error.start : error.end]
-    shown = [signs.get(c, c.encode("ascii", "backslashreplace").decode()) for c in missing]
-    return "".join(shown), error.end
+    plain = [signs.get(c, c.encode("ascii", "backslashreplace").decode()) for c in missing]
+    return "".join(plain), error.end

@@ -15,8 +15,6 @@ from models.errors import UsageError
 from models.families import FAMILIES
 from models.settings import MAX_SETTING
 
-MAX_SEED = 2**64 - 1
-
 EXAMPLES = """examples:
   chainrule train vae                                  the 8x8 digits, in under a minute
   chainrule train vae gan pixelcnn ddpm --out runs/all four, each in a folder of runs/all
@@ -41,11 +39,10 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> Parser:
     """The parser of the command line; `command` in its result is the name of the command."""
+    # fmt: off
     parser = Parser(
-        prog="chainrule",
+        prog="chainrule", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Train generative models, look at them, and verify the mathematics.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"chainrule {__version__}")
     commands = parser.add_subparsers(
@@ -53,10 +50,8 @@ def parser() -> Parser:
     )
 
     train = commands.add_parser(
-        "train",
-        help="train a model; writes numbers, pictures and a checkpoint to a directory",
-        epilog=settings_help(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "train", help="train a model; writes numbers, pictures and a checkpoint to a directory",
+        epilog=settings_help(), formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = train.add_argument
     add("models", nargs="+", metavar="MODEL", help=f"one or more of: {', '.join(FAMILIES)}")
@@ -65,40 +60,22 @@ def parser() -> Parser:
     length = train.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=_whole(1), metavar="N", help="passes over the data")
     length.add_argument("--steps", type=_whole(1), metavar="N", help="training steps in all")
-    add(
-        "--limit",
-        type=_whole(1),
-        metavar="N",
-        help="use only the first N training images and the first N test images",
-    )
-    add(
-        "--pictures",
-        type=_when,
-        default="auto",
-        metavar="WHEN",
+    add("--limit", type=_whole(1), metavar="N",
+        help="use only the first N training images and the first N test images")
+    add("--pictures", type=_when, default="auto", metavar="WHEN",
         help="no: none; end: after training; N: also every N epochs; auto (the default): as often "
-        "as they take no longer than the training",
-    )
+        "as they take no longer than the training")
     _add_shared(train, "--seed", "--device")
-    add(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="a new directory (default: in runs/); several models get a folder each inside it",
-    )
+    add("--out", type=Path, metavar="DIR",
+        help="a new directory (default: in runs/); several models get a folder each inside it")
     add("--resume", type=Path, metavar="DIR", help="continue a run, with its own settings")
     _add_shared(train, "--set")
 
     sample = commands.add_parser("sample", help="make a picture of samples of a trained model")
     add = sample.add_argument
     _add_shared(sample, "directory")
-    add(
-        "--class",
-        dest="label",
-        type=_whole(0),
-        metavar="C",
-        help="of a conditional model (default: each class in turn)",
-    )
+    add("--class", dest="label", type=_whole(0), metavar="C",
+        help="of a conditional model (default: each class in turn)")
     add("-n", type=_whole(1), metavar="N", help="number of samples (default: 64, or 6 per class)")
     add("--out", type=Path, metavar="F", help="F.png, F.svg or F.pdf (default: DIR/sample.png)")
     _add_shared(sample, "--set", "--seed", "--device", "--data-dir")
@@ -111,35 +88,22 @@ def parser() -> Parser:
     )
     add = compare.add_argument
     add("directories", type=Path, nargs="+", metavar="DIR", help="of runs on the same data")
-    add(
-        "--out",
-        type=Path,
-        default=Path("comparison.html"),
-        metavar="F.html",
-        help="the page; a picture is written beside it (default: comparison.html)",
-    )
+    add("--out", type=Path, default=Path("comparison.html"), metavar="F.html",
+        help="the page; a picture is written beside it (default: comparison.html)")
     add("--picture", type=Path, metavar="F", help="F.png, F.svg or F.pdf (default: a PNG)")
-    add(
-        "-n",
-        type=_whole(100),
-        default=1000,
-        metavar="N",
-        help="number of samples of each model (default: 1000)",
-    )
+    add("-n", type=_whole(100), default=1000, metavar="N",
+        help="number of samples of each model (default: 1000)")
     _add_shared(compare, "--seed", "--device", "--data-dir")
 
     verify = commands.add_parser("verify", help="check the derivations by number, or your own")
     add = verify.add_argument
-    add(
-        "names",
-        nargs="*",
-        metavar="NAME",
+    add("names", nargs="*", metavar="NAME",
         help="claims or topics (default: all), or files.py of your own: with claims, or with a "
-        "function f, whose parameters have arrays as defaults, and its gradient df",
-    )
+        "function f, whose parameters have arrays as defaults, and its gradient df")
     add("--list", action="store_true", help="list the claims without checking them")
     add("--html", type=Path, metavar="F.html", help="also write a page")
     _add_shared(verify, "--json")
+    # fmt: on
     return parser
 
 
@@ -171,26 +135,22 @@ def _when(text: str) -> str | int:
 SHARED: dict[str, dict[str, Any]] = {
     "directory": {"type": Path, "metavar": "DIR", "help": "of a run"},
     "--data-dir": {
-        "type": Path,
-        "metavar": "DIR",
+        "type": Path, "metavar": "DIR",
         "help": "folder with the files of the data; a run remembers it. Without it (and without "
         "$CHAINRULE_DATA) they are downloaded once; digits and ring need none",
     },
     "--seed": {
-        "type": _whole(0, MAX_SEED),
-        "metavar": "S",
+        "type": _whole(0, 2**64 - 1), "metavar": "S",
         "help": "of every random choice (default: 0)",
     },
     "--device": {"choices": DEVICES, "help": "default: cpu; a resumed run keeps its own"},
     "--set": {
-        "action": "append",
-        "default": [],
-        "metavar": "KEY=VALUE",
+        "action": "append", "default": [], "metavar": "KEY=VALUE",
         "help": "a setting, listed by chainrule train --help; may be repeated. sample takes those "
         "of sampling only",
     },
     "--json": {"action": "store_true", "help": "print JSON instead of a table"},
-}
+}  # fmt: skip
 """The arguments that several commands have."""
 
 

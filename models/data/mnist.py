@@ -30,26 +30,14 @@ class Source:
 
 FILES = {
     "mnist": {
-        "train": Source(
-            "train-images-idx3-ubyte",
-            "6bbc9ace898e44ae57da46a324031adb",
-            "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-        ),
-        "train_labels": Source(
-            "train-labels-idx1-ubyte",
-            "a25bea736e30d166cdddb491f175f624",
-            "d53e105ee54ea40749a09fcbcd1e9432",
-        ),
-        "test": Source(
-            "t10k-images-idx3-ubyte",
-            "2646ac647ad5339dbf082846283269ea",
-            "9fb629c4189551a2d022fa330f9573f3",
-        ),
-        "test_labels": Source(
-            "t10k-labels-idx1-ubyte",
-            "27ae3e4e09519cfbb04c329615203637",
-            "ec29112dd5afa0611ce80d1b7f02629c",
-        ),
+        "train": Source("train-images-idx3-ubyte", "6bbc9ace898e44ae57da46a324031adb",
+                        "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+        "train_labels": Source("train-labels-idx1-ubyte", "a25bea736e30d166cdddb491f175f624",
+                               "d53e105ee54ea40749a09fcbcd1e9432"),
+        "test": Source("t10k-images-idx3-ubyte", "2646ac647ad5339dbf082846283269ea",
+                       "9fb629c4189551a2d022fa330f9573f3"),
+        "test_labels": Source("t10k-labels-idx1-ubyte", "27ae3e4e09519cfbb04c329615203637",
+                              "ec29112dd5afa0611ce80d1b7f02629c"),
     },
     "fashion-mnist": {  # only the checksums of the gzipped files are published
         "train": Source("train-images-idx3-ubyte", None, "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
@@ -61,7 +49,7 @@ FILES = {
         "train": Source("binarized_mnist_train.amat", "309a57a5f57edf7dfa1a0d2118daedf9"),
         "test": Source("binarized_mnist_test.amat", "50aa7f0ccbdaba86f6a8aeabd1fecfed"),
     },
-}
+}  # fmt: skip
 MIRRORS = {
     "mnist": "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "fashion-mnist": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
@@ -154,18 +142,17 @@ def _download(name: str, file: str, md5: str | None) -> Path:
 
     pooch.get_logger().setLevel("WARNING")  # there is a progress bar
     try:
-        return Path(
-            pooch.retrieve(
-                MIRRORS[name] + file,
-                known_hash=f"md5:{md5}" if md5 else None,
-                fname=file,
-                path=pooch.os_cache("chainrule") / name,
-                progressbar=True,
-            )
+        path = pooch.retrieve(
+            MIRRORS[name] + file,
+            known_hash=f"md5:{md5}" if md5 else None,
+            fname=file,
+            path=pooch.os_cache("chainrule") / name,
+            progressbar=True,
         )
+        return Path(path)
     except (OSError, ValueError) as error:  # no connection, a full disk, a wrong checksum
-        reason = str(error).splitlines()[0]
-        reason = reason if len(reason) < 100 else type(error).__name__
+        line = str(error).splitlines()[0]
+        reason = line if len(line) < 100 else type(error).__name__
         raise Failure(
             f"could not download {MIRRORS[name]}{file} ({reason}); "
             "put the file in a folder, and name the folder with --data-dir"

@@ -16,13 +16,6 @@ from models.metrics.scores import (
 )
 
 __all__ = [
-    "Classifier",
-    "bits_per_dim",
-    "classifier_for",
-    "fid",
-    "inception_score",
-    "interval",
-    "nearest",
-    "precision_recall",
-    "quality",
-]
+    "Classifier", "bits_per_dim", "classifier_for", "fid", "inception_score", "interval", "nearest",
+    "precision_recall", "quality",
+]  # fmt: skip

@@ -25,22 +25,7 @@ from models.pictures.images import across, mosaic, plot_rows, rows
 from models.pictures.points import plot_points, scatter
 
 __all__ = [
-    "COLORS",
-    "GREY",
-    "WIDTH",
-    "Panel",
-    "Picture",
-    "across",
-    "curves",
-    "escape",
-    "legend_below",
-    "mosaic",
-    "plot_panel",
-    "plot_points",
-    "plot_rows",
-    "rows",
-    "save",
-    "scatter",
-    "suffix_of",
+    "COLORS", "GREY", "WIDTH", "Panel", "Picture", "across", "curves", "escape", "legend_below",
+    "mosaic", "plot_panel", "plot_points", "plot_rows", "rows", "save", "scatter", "suffix_of",
     "to_bytes",
-]
+]  # fmt: skip
