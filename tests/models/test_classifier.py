@@ -1,4 +1,4 @@
-"""The classifier behind the metrics: how well it sees, and what its cache may be."""
+"""The classifier of the metrics: its accuracy, its cache, the images that it is trained on."""
 
 import dataclasses
 
@@ -25,7 +25,7 @@ def trained(digits, tmp_path_factory):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Training of three steps; and a data set for it, of which nothing can be learnt."""
+    """A training of three steps, and a data set of noise for it."""
     monkeypatch.setattr(classifier, "MIN_STEPS", 3)
     monkeypatch.setattr(classifier, "EPOCHS", 0)
     images = np.random.default_rng(0).integers(0, 17, (30, 9, 7), dtype=np.uint8)
@@ -33,21 +33,21 @@ def quick(monkeypatch):
     return Dataset("noise", 17, images, images[:8], labels, labels[:8])
 
 
-def shown(data, how):
-    return data.observe(data.test, how, np.random.default_rng(0)).reshape(data.test.shape)
+def images_of(data, pixels):
+    return data.observe(data.test, pixels, np.random.default_rng(0)).reshape(data.test.shape)
 
 
-@pytest.mark.parametrize(("how", "least"), [("grey", 0.95), ("fixed", 0.90), ("dynamic", 0.80)])
-def test_it_knows_test_digits_in_each_way_of_showing_them(trained, digits, how, least):
-    p = trained.probabilities(shown(digits, how))
+@pytest.mark.parametrize(("pixels", "least"), [("grey", 0.95), ("fixed", 0.90), ("dynamic", 0.80)])
+def test_its_accuracy_on_test_digits_of_each_form(trained, digits, pixels, least):
+    p = trained.probabilities(images_of(digits, pixels))
     assert (p.argmax(1) == digits.test_labels).mean() >= least
     np.testing.assert_allclose(p.sum(1), 1)
-    if how == "grey":
+    if pixels == "grey":
         assert trained.accuracy == (p.argmax(1) == digits.test_labels).mean()
 
 
-def test_features_are_those_that_the_logits_are_made_of(trained, digits):
-    images = shown(digits, "grey")
+def test_the_logits_are_a_linear_function_of_the_features(trained, digits):
+    images = images_of(digits, "grey")
     features = trained.features(images)
     assert features.shape == (len(images), FEATURES)
     assert features.dtype == np.float64
@@ -60,7 +60,7 @@ def test_features_are_those_that_the_logits_are_made_of(trained, digits):
 
 
 @pytest.mark.parametrize(
-    ("images", "said"),
+    ("images", "message"),
     [
         (np.zeros((2, 9, 8)), "this classifier is for"),
         (np.zeros((2, 64)), "this classifier is for"),
@@ -69,12 +69,12 @@ def test_features_are_those_that_the_logits_are_made_of(trained, digits):
         (np.full((2, 8, 8), np.nan), r"pixels nan to nan"),
     ],
 )
-def test_images_that_it_is_not_for(trained, images, said):
-    with pytest.raises(ValueError, match=said):
+def test_other_images_are_refused(trained, images, message):
+    with pytest.raises(ValueError, match=message):
         trained.features(images)
 
 
-def test_the_seed_decides_the_weights_and_the_fingerprint_tells(quick, tmp_path):
+def test_the_fingerprint_depends_on_the_seed(quick, tmp_path):
     first, again, other = (
         classifier_for(quick, seed, tmp_path / str(i)).fingerprint
         for i, seed in enumerate((5, 5, 6))
@@ -105,7 +105,7 @@ def other_data(arrays, about):
 
 
 @pytest.mark.parametrize("harm", [None, other_weights, other_network, other_data])
-def test_a_damaged_or_foreign_cache_is_trained_anew(quick, tmp_path, harm):
+def test_it_is_trained_again_if_the_cache_is_damaged_or_of_another_training(quick, tmp_path, harm):
     good = classifier_for(quick, cache=tmp_path).fingerprint
     (path,) = tmp_path.iterdir()
     if harm is None:
@@ -123,7 +123,7 @@ def test_other_labels_of_the_same_images_are_other_data(quick, tmp_path):
     assert classifier_for(turned, cache=tmp_path).fingerprint != one.fingerprint
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(quick, tmp_path):
+def test_it_works_without_a_cache_that_can_be_written(quick, tmp_path):
     (tmp_path / "file").write_text("")
     assert classifier_for(quick, cache=tmp_path / "file" / "below").accuracy >= 0
 
@@ -134,38 +134,34 @@ UNLABELLED: dict = {"train_labels": None, "test_labels": None}
 def test_data_without_labels(quick, tmp_path):
     with pytest.raises(Failure, match="noise has no labelled images"):
         classifier_for(dataclasses.replace(quick, **UNLABELLED), cache=tmp_path)
-    binarized = dataclasses.replace(
-        quick, name="binarized-mnist", train_labels=None, test_labels=None
-    )
+    binarized = dataclasses.replace(quick, name="binarized-mnist", **UNLABELLED)
     with pytest.raises(Failure, match="no train-images-idx3-ubyte"):
         classifier_for(binarized, cache=tmp_path, data_dir=tmp_path)
 
 
-def test_binarized_mnist_is_seen_by_the_classifier_of_mnist(quick, tmp_path, monkeypatch):
+def test_binarized_mnist_has_the_classifier_of_mnist(quick, tmp_path, monkeypatch):
     monkeypatch.setattr(classifier, "load", lambda name, data_dir: quick)
-    binarized = dataclasses.replace(
-        quick, name="binarized-mnist", train_labels=None, test_labels=None
-    )
-    theirs = classifier_for(binarized, cache=tmp_path).fingerprint
-    assert theirs == classifier_for(quick, cache=tmp_path).fingerprint
+    binarized = dataclasses.replace(quick, name="binarized-mnist", **UNLABELLED)
+    fingerprint = classifier_for(binarized, cache=tmp_path).fingerprint
+    assert fingerprint == classifier_for(quick, cache=tmp_path).fingerprint
 
 
-class Still:
-    """A generator whose uniform draws are all in the middle: no warp at all."""
+class Middle:
+    """A generator of the middle of each interval: no warp at all."""
 
     def uniform(self, low, high, size):
         return np.full(size, (low + high) / 2)
 
 
-class Shifting(Still):
+class Shift(Middle):
     def uniform(self, low, high, size):
         return np.full(size, high if high == 1 else 0.0)
 
 
 def test_warps():
     images = np.random.default_rng(0).random((3, 6, 5)).astype(np.float32)
-    np.testing.assert_allclose(warped(images, Still()), images, atol=1e-6)
-    moved = warped(images, Shifting())  # each pixel is the one below it to the right
+    np.testing.assert_allclose(warped(images, Middle()), images, atol=1e-6)
+    moved = warped(images, Shift())  # each pixel is the one below it to the right
     np.testing.assert_allclose(moved[:, :-1, :-1], images[:, 1:, 1:], atol=1e-6)
     assert not moved[:, -1].any()
     assert not moved[:, :, -1].any()
@@ -177,10 +173,10 @@ def test_warps():
     )
 
 
-def test_a_third_of_what_is_learnt_from_is_grey_a_third_thresholded_and_a_third_drawn():
-    shown = in_random_form(np.full((3000, 4, 4), 0.7, np.float32), np.random.default_rng(0))
-    grey = (shown == np.float32(0.7)).all((1, 2)).mean()
-    drawn = np.isin(shown, (0, 1)).all((1, 2)) & (shown == 0).any((1, 2))
+def test_a_third_of_the_training_images_is_grey_a_third_thresholded_and_a_third_sampled():
+    images = in_random_form(np.full((3000, 4, 4), 0.7, np.float32), np.random.default_rng(0))
+    grey = (images == np.float32(0.7)).all((1, 2)).mean()
+    sampled = np.isin(images, (0, 1)).all((1, 2)) & (images == 0).any((1, 2))
     assert grey == pytest.approx(1 / 3, abs=0.03)
-    assert drawn.mean() == pytest.approx(1 / 3, abs=0.03)
-    assert shown[drawn].mean() == pytest.approx(0.7, abs=0.02)
+    assert sampled.mean() == pytest.approx(1 / 3, abs=0.03)
+    assert images[sampled].mean() == pytest.approx(0.7, abs=0.02)

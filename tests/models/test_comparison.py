@@ -58,14 +58,14 @@ def test_the_page_has_every_model_with_its_numbers_and_pictures(runs, tmp_path, 
         score = float(row["inception score"].split()[0])
         assert 1 <= score <= 10
     assert text.count("data:image/png;base64,") == 3 * len(TINY)
-    assert "http" not in text  # nothing is fetched
+    assert "http" not in text  # the page needs no network
     assert "seed 0, weights " in text
     assert "the floor" in text
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_page_fits_a_telephone_and_a_screen():
-    """Nothing is wider than its place: cells may wrap, and on a narrow screen rows are lists."""
+    """Nothing is too wide: cells may wrap, and on a narrow screen rows are lists."""
     style = (Path(comparison.__file__).parent / "comparison.html").read_text()
     assert "width=device-width" in style
     assert "nowrap" not in style and "img { max-width: 100%; }" in style
@@ -74,7 +74,7 @@ def test_the_page_fits_a_telephone_and_a_screen():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "text"),
     [
         (280.4, "280"),
         (1234.5, "1,234"),
@@ -84,12 +84,12 @@ def test_the_page_fits_a_telephone_and_a_screen():
         (0, "0.0"),
     ],
 )
-def test_seconds_are_never_a_power_of_ten(seconds, said):
-    assert comparison._seconds(seconds) == said
+def test_seconds_are_never_a_power_of_ten(seconds, text):
+    assert comparison._seconds(seconds) == text
 
 
 def test_the_picture_is_of_the_kind_that_is_asked_for(runs, tmp_path, capsys):
-    """Beside a folder whose name looks like a formula, which is its own business."""
+    """Also for a folder whose name looks like a formula."""
     odd = tmp_path / r"a $\frac$"
     odd.symlink_to(runs / "vae")
     picture, page = tmp_path / "mine.svg", tmp_path / "page.html"

@@ -1,4 +1,4 @@
-"""Data sets: what is read, what is shown of it, and what is refused."""
+"""Data sets: what is read, in which forms, and what is refused."""
 
 import gzip
 import hashlib
@@ -31,7 +31,7 @@ SOURCE = Source("images", md5(CONTENT))
 
 @pytest.fixture
 def small_mnist(tmp_path, monkeypatch):
-    """A folder with the four files of a tiny data set, half of them gzipped, that stands in."""
+    """A folder with the four files of a tiny data set in place of MNIST, half of them gzipped."""
     sources = {}
     for i, (part, source) in enumerate(FILES["mnist"].items()):
         content = idx(IMAGES if "labels" not in part else np.arange(2, dtype=np.uint8))
@@ -44,7 +44,7 @@ def small_mnist(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_digits_are_embedded():
+def test_digits_come_with_scikit_learn():
     digits = load("digits")
     assert digits.train.shape == (1500, 8, 8)
     assert digits.test.shape == (297, 8, 8)
@@ -53,7 +53,7 @@ def test_digits_are_embedded():
 
 
 @pytest.mark.parametrize("folder", [".", "mnist"])
-def test_idx_files_are_read_gzipped_or_not_from_a_folder_or_its_namesake(small_mnist, folder):
+def test_idx_files_are_read_gzipped_or_not_from_a_folder_or_one_inside_it(small_mnist, folder):
     if folder != ".":
         files = [path for path in small_mnist.iterdir() if path.is_file()]
         (small_mnist / folder).mkdir()
@@ -105,20 +105,16 @@ def test_the_official_gzip_is_known_by_its_own_checksum(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("call", "error", "message"),
+    ("name", "error", "message"),
     [
-        (
-            lambda folder: load("cifar"),
-            UsageError,
-            "unknown data set 'cifar': choose one of digits",
-        ),
-        (lambda folder: load("mnist", folder), Failure, "no train-images-idx3-ubyte .* --data-dir"),
-        (lambda folder: load("binarized-mnist", folder), Failure, "no binarized_mnist_train.amat"),
+        ("cifar", UsageError, "unknown data set 'cifar': choose one of digits"),
+        ("mnist", Failure, "no train-images-idx3-ubyte .* --data-dir"),
+        ("binarized-mnist", Failure, "no binarized_mnist_train.amat"),
     ],
 )
-def test_what_is_not_there_is_refused(tmp_path, call, error, message):
+def test_a_missing_file_or_data_set_is_refused(tmp_path, name, error, message):
     with pytest.raises(error, match=message):
-        call(tmp_path)
+        load(name, tmp_path)
 
 
 @pytest.fixture
@@ -236,12 +232,12 @@ def images(*shape, dtype=np.uint8):
         ((256, images(9, 2, 2), images(9, 2, 2), np.arange(9) - 1, images(9)), "int64 from -1"),
     ],
 )  # fmt: skip
-def test_a_data_set_of_anything_else_says_what_it_takes(arguments, message):
+def test_other_arrays_are_refused(arguments, message):
     with pytest.raises(UsageError, match=message):
         Dataset("own", *arguments)
 
 
-def test_a_data_set_is_shown_in_a_line():
+def test_the_repr_is_a_line():
     assert repr(load("digits")) == (
         "Dataset('digits': 1,500 to train on and 297 to test, of shape (8, 8), "
         "17 levels, 10 classes)"
@@ -264,14 +260,13 @@ def four_levels() -> Dataset:
     return Dataset("four", 4, images, images)
 
 
-def test_fixed_binarisation_is_a_threshold_and_needs_no_chance():
+def test_fixed_pixels_are_a_threshold_and_use_no_random_numbers():
     small = four_levels()
-    shown = small.observe(small.train, "fixed", np.random.default_rng(0))
-    np.testing.assert_array_equal(shown[0, :4], [0, 0, 1, 1])
-    np.testing.assert_array_equal(shown, small.observe(small.train, "fixed", None))
+    fixed = small.observe(small.train, "fixed", None)
+    np.testing.assert_array_equal(fixed[0, :4], [0, 0, 1, 1])
 
 
-def test_dynamic_binarisation_has_the_grey_value_as_probability():
+def test_dynamic_pixels_have_the_grey_value_as_probability():
     small = four_levels()
     rng = np.random.default_rng(0)
     mean = np.mean([small.observe(small.train, "dynamic", rng) for _ in range(4000)], axis=0)
@@ -280,17 +275,22 @@ def test_dynamic_binarisation_has_the_grey_value_as_probability():
     assert (first != second).any()
 
 
-def test_grey_levels_are_spread_over_their_own_share_of_the_unit_interval():
+def test_dequantised_pixels_fill_the_unit_interval():
     small = four_levels()
-    shown = small.observe(small.train, "dequantised", np.random.default_rng(0))
-    np.testing.assert_array_equal(np.floor(shown * 4), small.train.reshape(1, -1))
-    assert shown.min() >= 0
-    assert shown.max() < 1
+    pixels = small.observe(small.train, "dequantised", np.random.default_rng(0))
+    np.testing.assert_array_equal(np.floor(pixels * 4), small.train.reshape(1, -1))
+    assert pixels.min() >= 0
+    assert pixels.max() < 1
 
 
-@pytest.mark.parametrize("how", PIXELS)
-def test_what_is_shown_is_float32(how):
-    assert four_levels().observe(IMAGES % 4, how, np.random.default_rng(0)).dtype == np.float32
+@pytest.mark.parametrize("pixels", PIXELS)
+def test_pixels_are_float32(pixels):
+    assert four_levels().observe(IMAGES % 4, pixels, np.random.default_rng(0)).dtype == np.float32
+
+
+def test_another_form_of_pixels_is_refused():
+    with pytest.raises(UsageError, match="pixels=none: choose one of fixed, dynamic, grey, deq"):
+        four_levels().observe(IMAGES % 4, "none", np.random.default_rng(0))
 
 
 def test_the_baseline_on_digits_is_the_known_one():
@@ -299,10 +299,10 @@ def test_the_baseline_on_digits_is_the_known_one():
     assert baseline.test_nll(digits, "dequantised") < 64 * np.log(17)  # the uniform model
 
 
-def test_the_baseline_under_dynamic_binarisation_is_the_mean_over_draws():
+def test_the_baseline_of_dynamic_pixels_is_the_mean_over_binarisations():
     digits = load("digits")
     rng = np.random.default_rng(0)
     p = (digits.train.reshape(1500, -1).sum(0) / 16 + 1) / 1502
-    draws = [digits.observe(digits.test, "dynamic", rng) for _ in range(20)]
-    nll = np.mean([-(x * np.log(p) + (1 - x) * np.log(1 - p)).sum(1).mean() for x in draws])
+    binarised = [digits.observe(digits.test, "dynamic", rng) for _ in range(20)]
+    nll = np.mean([-(x * np.log(p) + (1 - x) * np.log(1 - p)).sum(1).mean() for x in binarised])
     assert baseline.test_nll(digits, "dynamic") == pytest.approx(nll, abs=0.05)

@@ -1,4 +1,4 @@
-"""The metrics of samples, against closed forms, and on sets of which the answer is known."""
+"""The metrics of samples, against closed forms, and on sets with known answers."""
 
 import math
 from types import SimpleNamespace
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.data import Dataset, baseline, load
+from models.data import PIXELS, Dataset, baseline, load
 from models.errors import UsageError
 from models.metrics import (
     bits_per_dim,
@@ -40,7 +40,7 @@ TURNED = np.array([[1.0, -1.0], [1.0, 1.0]]) / math.sqrt(2)
         ([0, 0], EYE, [3, 4], EYE, 25.0),  # |m - m'|^2
         ([0, 0], EYE, [0, 0], 4 * EYE, 2.0),  # sum (s - s')^2
         ([1, 0], np.diag([1, 9]), [0, 0], np.diag([4, 1]), 1 + 1 + 4),
-        # Seen along the diagonals: C has 1 and 9 there, and C' has 4 and 16.
+        # Along the diagonals: C has 1 and 9 there, and C' has 4 and 16.
         ([0, 0], TURNED @ np.diag([1, 9]) @ TURNED.T, [0, 0],
          TURNED @ np.diag([4, 16]) @ TURNED.T, 2.0),
         # Covariances that do not commute: Tr (C C')^1/2 = sqrt(tr + 2 sqrt(det)) for 2 x 2.
@@ -64,13 +64,13 @@ def test_fid_of_a_set_with_itself_is_zero_and_never_less():
     for n, features in ((400, 8), (5, 8), (2, 1)):  # with fewer images than features, too
         a = 1e3 + rng.standard_normal((n, features))
         assert 0 <= fid(a, a) < 1e-8
-        for _ in range(20):  # whatever the order of the sums rounds to
+        for _ in range(20):  # in any order of the sums
             assert 0 <= fid(a, rng.permutation(a)) < 1e-8
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 6))
-def test_fid_does_not_see_a_rotation_and_a_shift_of_both(seed, features):
+def test_fid_is_invariant_to_a_rotation_and_a_shift_of_both(seed, features):
     rng = np.random.default_rng(seed)
     a, b = rng.standard_normal((2, 40, features)) * rng.uniform(0.1, 3, (2, 1, features))
     rotation, _ = np.linalg.qr(rng.standard_normal((features, features)))
@@ -129,7 +129,7 @@ def test_precision_and_recall_of_modes(fake, precision, recall):
 
 
 def test_precision_and_recall_by_hand():
-    """On a line, with k = 1: the radii are those to the nearest fellow."""
+    """On a line, with k = 1: each radius is the distance to the nearest neighbour."""
     real, fake = np.array([[0.0], [1.0], [5.0]]), np.array([[2.0], [2.5], [9.5]])
     # real balls: 0 +- 1, 1 +- 1, 5 +- 4; fake: 2 +- 0.5, 2.5 +- 0.5, 9.5 +- 7
     assert precision_recall(real, fake, k=1) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
@@ -147,7 +147,7 @@ def test_bits_per_dim():
     assert bits_per_dim(181.297, 64) == pytest.approx(4.087, abs=1e-3)  # 17 levels, uniform
 
 
-def test_a_remembered_image_is_at_distance_0():
+def test_a_copied_image_is_at_distance_0():
     rng = np.random.default_rng(0)
     train = rng.random((2000, 4, 3), np.float32)
     samples = np.stack([train[17], train[3] + 0.05, rng.random((4, 3), np.float32)])
@@ -165,14 +165,14 @@ def test_integer_images_do_not_wrap_around():
     assert nearest(train, np.array([[[250]]], np.uint8))[1].item() == 5
 
 
-def test_an_interval_covers_as_often_as_it_says():
+def test_an_interval_covers_the_truth_as_often_as_it_should():
     rng = np.random.default_rng(0)
     n, covered = 60, 0
     true = np.mean([fid(*rng.standard_normal((2, n, 4))) for _ in range(300)])
     for _ in range(60):
         low, high = interval(fid, *rng.standard_normal((2, n, 4)), rng=rng, resamples=80)
         covered += low <= true <= high
-    assert covered >= 51  # of 60; the percentiles alone, which repeated rows move, cover few
+    assert covered >= 51  # of 60; the percentiles alone, biased by resampling, cover few
     low, high = interval(lambda a: float(a.mean()), rng.standard_normal(400), rng=rng)
     assert high - low == pytest.approx(2 * 1.96 / 20, rel=0.25)
 
@@ -190,7 +190,7 @@ def holed(n, columns, hole=np.nan):
 
 
 @pytest.mark.parametrize(
-    ("request_", "error", "said"),
+    ("measure", "error", "message"),
     [
         (lambda: fid(np.zeros((1, 3)), np.zeros((9, 3))), UsageError, "of 1 images: at least 2"),
         (lambda: fid(np.zeros((5, 3)), np.zeros((5, 4))), UsageError, r"\(5, 3\) and \(5, 4\)"),
@@ -213,12 +213,12 @@ def holed(n, columns, hole=np.nan):
          UsageError, "resamples=1"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_measured(request_, error, said):
-    with pytest.raises(error, match=said):
-        request_()
+def test_what_cannot_be_measured(measure, error, message):
+    with pytest.raises(error, match=message):
+        measure()
 
 
-# A row of the table, seen by a stand-in for the classifier
+# A row of the table, with a stand-in for the classifier
 
 
 @pytest.fixture(scope="module")
@@ -226,15 +226,15 @@ def digits():
     return load("digits")
 
 
-SEES = SimpleNamespace(
+CLASSIFIER = SimpleNamespace(
     features=lambda images: images.reshape(len(images), -1)[:, 18:46:2],
     probabilities=lambda images: np.eye(10)[np.arange(len(images)) % 10],
     fingerprint="seed 0, weights 0123456789ab",
 )
 
 
-def row(samples, digits, shown="grey", seed=0):
-    return quality(samples, digits, shown, SEES, np.random.default_rng(seed), resamples=20)
+def row(samples, digits, pixels="grey", seed=0):
+    return quality(samples, digits, pixels, CLASSIFIER, np.random.default_rng(seed), resamples=20)
 
 
 def test_a_row_of_the_table(digits):
@@ -247,14 +247,14 @@ def test_a_row_of_the_table(digits):
     assert found["is"] == pytest.approx(10)
     assert found["is_interval"][0] <= 10 <= found["is_interval"][1] + 1e-9
     assert min(found["precision"], found["recall"]) > 0.7
-    assert found["fingerprint"] == SEES.fingerprint
+    assert found["fingerprint"] == CLASSIFIER.fingerprint
     assert row(held_back, digits) == found
 
 
-@pytest.mark.parametrize("shown", ["fixed", "dynamic", "grey", "dequantised"])
-def test_independent_pixels_score_the_ceiling(digits, shown):
-    independent = baseline.sample(digits, shown, 297, np.random.default_rng(3))
-    found = row(independent, digits, shown)
+@pytest.mark.parametrize("pixels", PIXELS)
+def test_independent_pixels_score_the_ceiling(digits, pixels):
+    independent = baseline.sample(digits, pixels, 297, np.random.default_rng(3))
+    found = row(independent, digits, pixels)
     assert found["fid"] == pytest.approx(found["ceiling"], rel=0.2)
     assert found["fid"] > 2 * found["floor"]
 
@@ -271,19 +271,19 @@ def test_too_few_samples_for_a_row(digits):
         row(np.zeros((3, 8, 8)), digits)
 
 
-@pytest.mark.parametrize("how", ["fixed", "dynamic", "grey", "dequantised"])
-def test_independent_pixels_have_each_pixels_histogram_and_no_correlation(how):
+@pytest.mark.parametrize("pixels", PIXELS)
+def test_independent_pixels_have_each_pixels_histogram_and_no_correlation(pixels):
     rng = np.random.default_rng(0)
     column = rng.choice([0, 1, 4], p=[0.5, 0.3, 0.2], size=(500, 1, 1)).astype(np.uint8)
     pair = np.concatenate([column, 4 - column], 2)
     both = Dataset("pair", 5, pair, pair)
-    images = baseline.sample(both, how, 4000, rng)
-    real = both.observe(both.train, how, rng)
+    images = baseline.sample(both, pixels, 4000, rng)
+    real = both.observe(both.train, pixels, rng)
     assert images.shape == (4000, 1, 2)
     flat = images.reshape(-1, 2)
     assert abs(np.corrcoef(flat.T)[0, 1]) < 0.05 < abs(np.corrcoef(real.T)[0, 1])
     for at_most in np.linspace(0, 1, 21):
-        ours, theirs = ((pixels <= at_most).mean(0) for pixels in (flat, real))
+        ours, theirs = ((values <= at_most).mean(0) for values in (flat, real))
         np.testing.assert_allclose(ours, theirs, atol=0.06)
-    if how != "dequantised":
+    if pixels != "dequantised":
         assert set(np.unique(flat)) <= set(np.unique(real))

@@ -1,4 +1,4 @@
-"""What takes long says what it is doing, and only to somebody who looks on."""
+"""Progress bars: for work that takes long, and only on a terminal."""
 
 import time
 
@@ -14,20 +14,20 @@ TINY = ["--set", "hidden=8", "--set", "latent=3", "--set", "batch=500"]
 
 
 @pytest.fixture
-def impatient(monkeypatch):
-    """Somebody looks on, and every moment is long."""
+def terminal(monkeypatch):
+    """As on a terminal, without the delay."""
     monkeypatch.setattr(progress, "DELAY", 0.0)
     monkeypatch.setattr(progress, "is_watched", lambda: True)
 
 
-def test_what_has_no_steps_says_what_it_is_and_for_how_long(monkeypatch, impatient, capsys):
+def test_a_bar_without_steps_has_a_text_and_a_clock(monkeypatch, terminal, capsys):
     monkeypatch.setattr(progress, "DELAY", 0.05)
     with progress.bar("reading mnist"):
         time.sleep(0.3)
     assert "reading mnist 00:00" in capsys.readouterr().err
 
 
-def test_a_bar_shows_before_its_first_step_ends(monkeypatch, impatient, capsys):
+def test_a_bar_shows_before_its_first_step_ends(monkeypatch, terminal, capsys):
     monkeypatch.setattr(progress, "DELAY", 0.05)
     with progress.bar("test", 10_000, "image") as counted:
         time.sleep(0.3)
@@ -35,30 +35,28 @@ def test_a_bar_shows_before_its_first_step_ends(monkeypatch, impatient, capsys):
         counted.update(10_000)
 
 
-@pytest.mark.parametrize("looked_on", [True, False])
-def test_what_is_over_soon_says_nothing_and_so_does_what_nobody_sees(
-    monkeypatch, capsys, looked_on
-):
-    monkeypatch.setattr(progress, "is_watched", lambda: looked_on)
-    monkeypatch.setattr(progress, "DELAY", 60.0 if looked_on else 0.0)
+@pytest.mark.parametrize("watched", [True, False])
+def test_short_work_has_no_bar_and_nor_has_any_without_a_terminal(monkeypatch, capsys, watched):
+    monkeypatch.setattr(progress, "is_watched", lambda: watched)
+    monkeypatch.setattr(progress, "DELAY", 60.0 if watched else 0.0)
     with progress.bar("test", 2) as counted:
         counted.update()
         counted.update()
     assert capsys.readouterr().err == ""
 
 
-def test_compiling_says_so_once(impatient, capsys):
+def test_compilation_is_reported_once(terminal, capsys):
     with progress.report_compilation():
         for shift in (1, 2):
             assert njit(lambda x, shift=shift: x + shift)(1) == 1 + shift
     assert capsys.readouterr().err.count("compiling kernels") == 1
 
 
-def test_the_command_line_names_what_it_waits_for(impatient, tmp_path, capsys):
+def test_the_command_line_has_a_bar_for_each_long_step(terminal, tmp_path, capsys):
     run = str(tmp_path / "run")
     assert main(["train", "vae", *TINY, "--steps", "2", "--out", run]) == 0
     error = capsys.readouterr().err
-    for what in (
+    for text in (
         "reading digits",
         "vae:",
         "/2 [",
@@ -67,12 +65,12 @@ def test_the_command_line_names_what_it_waits_for(impatient, tmp_path, capsys):
         "/297 [",
         "vae: making pictures",
     ):
-        assert what in error
+        assert text in error
     assert main(["sample", run, "-n", "4"]) == 0
     assert "vae: making 4 samples" in capsys.readouterr().err
 
 
-def test_the_classifier_is_trained_in_view(impatient, capsys, monkeypatch):
+def test_the_training_of_the_classifier_has_a_bar(terminal, capsys, monkeypatch):
     monkeypatch.setattr("models.metrics.classifier.MIN_STEPS", 2)
     digits = load("digits").first(25)
     _train(Classifier((8, 8), digits.classes, 0), digits)

@@ -1,4 +1,4 @@
-"""What a person may get wrong at the command line: one line that says so, and a status."""
+"""Mistakes at the command line: each gets one line and a status."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ TRAIN = ["train", "vae"]
 
 
 def command_lines():
-    """Many bad ones: each option of each command with each kind of text that it can't take."""
+    """Many wrong ones: each option of each command with each kind of text that it refuses."""
     texts = [
         "",
         " ",
@@ -79,18 +79,18 @@ def test_no_command_line_ends_in_a_traceback(tmp_path, monkeypatch, capsys):
     for fifo in ("fifo", "fifo.png", "fifo.html"):
         os.mkfifo(fifo)
     (tmp_path / "folder" / "file").touch()
-    monkeypatch.setattr(Run, "train", None)  # nothing is to get that far
+    monkeypatch.setattr(Run, "train", None)  # nothing may get that far
     before = sorted(tmp_path.rglob("*"))
     tried = list(command_lines())
     assert len(tried) > 300
     for arguments in tried:
-        said = f"chainrule {' '.join(word[:40] for word in arguments)!r}"
-        assert main(arguments) in (1, 2), said
+        line = f"chainrule {' '.join(word[:40] for word in arguments)!r}"
+        assert main(arguments) in (1, 2), line
         captured = capsys.readouterr()
-        assert captured.err.startswith("chainrule: "), said
-        assert captured.err.count("\n") == 1, said
-        assert captured.out == "", said
-        assert sorted(tmp_path.rglob("*")) == before, said
+        assert captured.err.startswith("chainrule: "), line
+        assert captured.err.count("\n") == 1, line
+        assert captured.out == "", line
+        assert sorted(tmp_path.rglob("*")) == before, line
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_no_command_line_ends_in_a_traceback(tmp_path, monkeypatch, capsys):
         (["evaluate", LONG], "File name too long"),
     ],
 )  # fmt: skip
-def test_what_is_said(arguments, message, tmp_path, monkeypatch, capsys):
+def test_the_message_names_the_mistake(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     os.mkfifo("fifo.html")
     assert main(arguments) in (1, 2)
@@ -137,7 +137,7 @@ def chainrule(*arguments, flags=(), **environment):
     ],
     ids=["ascii, no backend", "latin-1, no home", "LC_ALL=C", "-OO"],
 )  # fmt: skip
-def test_any_surroundings_do(tmp_path, flags, environment):
+def test_it_runs_in_any_environment(tmp_path, flags, environment):
     page = tmp_path / "page.html"
     done = chainrule(
         "verify", "kl_is_not_negative", "--html", str(page), flags=flags, **environment
@@ -150,7 +150,7 @@ def test_any_surroundings_do(tmp_path, flags, environment):
     assert ("<= " in text) == bool(environment)
 
 
-def test_a_full_device_is_said_once_and_a_closed_pipe_not_at_all():
+def test_a_full_device_is_reported_once_and_a_closed_pipe_not_at_all():
     command = [sys.executable, "-m", "models.cli", "verify", "--list"]
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
