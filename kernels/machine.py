@@ -3,7 +3,7 @@
 - At the import: Linux's C library keeps up to 2 GiB of freed memory for the next arrays; and NumPy
   has `row_stack`, also where NumPy has removed it.
 - At the first convolution: BLAS has one thread, for the rest of the process.
-- When a CPU kernel is compiled: its machine code is kept in Numba's cache on the disk, in the folder
+- When a CPU kernel is compiled: Numba's cache on the disk keeps its machine code, in the folder
   NUMBA_CACHE_DIR or in __pycache__ (`cpu/compile.py`).
 - At the first import of a CUDA kernel: two settings of Numba.
 
