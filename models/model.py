@@ -13,7 +13,7 @@ import numpy as np
 
 from autograd import Array, Rng, Tensor, Values, namespace, nn, no_grad, optim
 from kernels import normal
-from models.data import Dataset, Labels, Shape
+from models.data import Dataset, Labels, Points, Shape
 from models.errors import UsageError
 from models.settings import CommonSettings
 
@@ -43,7 +43,7 @@ class Model(nn.Module):
     @classmethod
     def for_data(cls, settings: Any, data: Dataset, rng: Rng) -> Self:
         """An untrained model for images like these. Raises UsageError if it cannot be."""
-        if data.levels == 0 and not cls.takes_points:
+        if isinstance(data, Points) and not cls.takes_points:
             raise UsageError(f"{cls.name} is for images, and {data.name} has points of the plane")
         if data.levels == 2 and settings.pixels != "fixed":
             raise UsageError(

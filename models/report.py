@@ -60,7 +60,9 @@ class Report:
     @cached_property
     def baseline(self) -> float | None:
         """The factorised model's test NLL, nats per image; None for points."""
-        return baseline.test_nll(self.data, self.model.pixels) if self.data.levels else None
+        if isinstance(self.data, Points):
+            return None
+        return baseline.test_nll(self.data, self.model.pixels)
 
     def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
         """The table of what `evaluate` found, averaged over the test images."""
@@ -75,7 +77,7 @@ class Report:
         key, name = self.headline
         if key == "loss":
             return [Panel("loss", "", {"loss": "train"}, {"loss": "test"})]
-        unit = f"nats per {'image' if self.data.levels else 'point'}"
+        unit = f"nats per {'point' if isinstance(self.data, Points) else 'image'}"
         return [
             Panel("loss", "", {"loss": "train"}),
             Panel(name, unit, {}, {key: "test"}, self.baseline_line),

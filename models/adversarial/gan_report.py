@@ -11,7 +11,7 @@ from autograd import Array, Rng
 from models import metrics, pictures
 from models.adversarial.gan import GAN
 from models.adversarial.losses import LOSSES
-from models.data import Dataset
+from models.data import Dataset, Points
 from models.data.ring import COVERED_SHARE
 from models.pictures import Panel
 from models.report import Report, Row
@@ -69,7 +69,7 @@ class GANReport(Report):
         """Samples, and of images with labels the classes among them."""
         model, data = self.model, self.data
         samples = {"samples": self.samples(images, rng, "samples G(z)")}
-        if not data.levels or not data.classes:
+        if isinstance(data, Points) or not data.classes:
             return samples
         some = data.test[rng.permutation(len(data.test))[:MAX_CLASSIFIED]]
         real = data.observe(some, model.pixels, rng).reshape(-1, *data.image_shape)

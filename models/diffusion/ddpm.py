@@ -23,7 +23,7 @@ from typing import Any, Self
 import numpy as np
 
 from autograd import Array, Rng, Tensor, no_grad, optim, to_device
-from models.data import Dataset, Labels, Shape
+from models.data import Dataset, Labels, Points, Shape
 from models.diffusion.ddpm_settings import DEFAULTS, Settings
 from models.diffusion.gaussian_diffusion import (
     GaussianDiffusion,
@@ -68,10 +68,10 @@ class DDPM(Model):
 
     @classmethod
     def for_data(cls, settings: Settings, data: Dataset, rng: Rng) -> Self:
-        if not data.levels and settings.network == "unet":
+        if isinstance(data, Points) and settings.network == "unet":
             raise UsageError(f"network=unet is for images, and {data.name} has points: use mlp")
         model = super().for_data(settings, data, rng)
-        if not data.levels:
+        if isinstance(data, Points):
             model.center.data[...] = data.train.mean(0, np.float64)
             model.scale.data[...] = (data.train - data.train.mean(0, np.float64)).std()
         return model

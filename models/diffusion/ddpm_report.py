@@ -45,7 +45,8 @@ class DDPMReport(Report):
         ]
 
     def panels(self) -> list[Panel]:
-        image, pixel = ("image", "pixel") if self.data.levels else ("point", "coordinate")
+        of_points = isinstance(self.data, Points)
+        image, pixel = ("point", "coordinate") if of_points else ("image", "pixel")
         halves = {"little_noise": r"$t \leq T/2$", "much_noise": "$t > T/2$"}
         nats, test = f"nats per {image}", {"nll": "test"}
         return [
