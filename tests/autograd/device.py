@@ -7,8 +7,9 @@ leans on what CuPy lacks, fails in a test and not on a GPU. Imitated are these r
 - beside it an operand is another such array, or a scalar of Python's or NumPy's: never a NumPy
   array, not even one without dimensions. Only an index may be one;
 - a result without dimensions is an array, not a scalar;
-- NumPy's functions reach CuPy's by `__array_ufunc__` and `__array_function__`, and are missing
-  where CuPy has none; functions and methods take the keywords that CuPy's take.
+- NumPy's functions, and the ufuncs of `scipy.special`, reach CuPy's by `__array_ufunc__` and
+  `__array_function__`, and are missing where CuPy has none;
+- functions and methods take the keywords that CuPy's take.
 
 Functions that nothing has needed are missing too: look in CuPy before adding one to `FUNCTIONS`.
 Not imitated are kernels and streams, rounding, the sums of duplicates in another order, indices
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
+from scipy import special
 
 METHODS = {
     "all": "axis out keepdims",
@@ -197,7 +199,8 @@ for _name, _keywords in FUNCTIONS.items():
     _found = getattr(np, _name, None) or getattr(np.lib.stride_tricks, _name)
     globals()[_name] = _Function(_found, _keywords, True)
 for _name in UFUNCS.split():
-    globals()[_name] = _Function(getattr(np, _name), UFUNC_KEYWORDS, False)
+    _found = getattr(np, _name, None) or getattr(special, _name)
+    globals()[_name] = _Function(_found, UFUNC_KEYWORDS, False)
 for _name in CREATING:
     globals()[_name] = _creating(getattr(np, _name))
 

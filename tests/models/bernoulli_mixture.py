@@ -45,6 +45,7 @@ class BernoulliMixture(Model):
         return {"nll": -self.log_likelihood(x).numpy()}
 
     def sample(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:
+        self.classes_of(n, labels)  # raises, since there are none
         pi = np.exp(log_softmax(self.weight).numpy().astype(float))
         k = rng.choice(len(pi), size=n, p=pi / pi.sum())
         mu = sigmoid(self.mean).numpy()[k].reshape(n, *self.shape)
