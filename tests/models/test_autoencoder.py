@@ -168,7 +168,7 @@ def test_denoising_restores_the_clean_image_from_a_noisy_one():
     ],
 )
 def test_as_many_patches_of_each_image_are_hidden(shape, patch, share, hidden, often):
-    model = make(shape, kind="masked", patch=patch, masked=share)
+    model = make(shape, kind="masked", patch=patch, mask_ratio=share)
     mask = model.hide(300, np.random.default_rng(0))
     assert set(mask.sum(1).astype(int)) == hidden
     grid = mask.reshape(-1, *shape)
