@@ -31,11 +31,16 @@ class Model(nn.Module):
     a point has 0. `classes` is the number of labels that the model is conditioned on; 0 if none.
     """
 
+    name: ClassVar[str] = "model"  # that of the class, in lower case
     settings_type: ClassVar[type] = CommonSettings
     defaults: ClassVar[Mapping[str, Any]] = {}  # the settings known to work on a data set
     likelihood: ClassVar[str] = ""  # "exact" or "bound" if `evaluate` has "nll"
     takes_points: ClassVar[bool] = False
     optimizer_type: ClassVar[type] = optim.Adam
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.name = cls.__name__.lower()
 
     def __init__(self, settings: Any, shape: Shape, levels: int, rng: Rng, classes: int = 0):
         self.settings, self.shape, self.levels, self.classes = settings, shape, levels, classes
@@ -55,11 +60,6 @@ class Model(nn.Module):
             raise UsageError(f"conditional=yes: {data.name} has no labels to be conditioned on")
         classes = data.classes if conditional else 0
         return cls(settings, data.image_shape, data.levels, rng, classes)
-
-    name: ClassVar[str]
-
-    def __init_subclass__(cls) -> None:
-        cls.name = cls.__name__.lower()
 
     @property
     def pixels(self) -> str:
