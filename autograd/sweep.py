@@ -168,15 +168,17 @@ def _refuse_unless_kept(node: Node) -> None:
 
 def _as_input(d: Any, parent: Node, node: Node) -> Any:
     """What a rule of `node` returned, in the shape and dtype of the input that `parent` made."""
-    if getattr(d, "shape", None) != parent.shape:
+    try:
+        shape = d.shape
+    except AttributeError:
+        raise TypeError(f"a rule of {node} gave {d!r}, and no array") from None
+    if shape != parent.shape:
         d = _unbroadcast(d, parent, node)
     return d if d.dtype is parent.dtype else d.astype(parent.dtype)
 
 
 def _unbroadcast(d: Any, parent: Node, node: Node) -> Any:
     """`d` summed over the axes along which `node` broadcast its input, made by `parent`."""
-    if not hasattr(d, "shape"):
-        raise TypeError(f"a rule of {node} gave {d!r}, and no array")
     try:
         return sum_to(d, shape=parent.shape)
     except ValueError as error:
