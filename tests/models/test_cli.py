@@ -7,12 +7,12 @@ import resource
 import shutil
 import subprocess
 import sys
-from importlib.metadata import version
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from models import __version__
 from models.cli import main
 from models.data import DATASETS, Dataset
 from models.errors import Failure
@@ -408,7 +408,7 @@ def test_a_newer_config_is_not_called_damaged(copy, key, value, unknown, capsys)
     assert main(["evaluate", str(copy)]) == 1
     assert capsys.readouterr().err == (
         f"chainrule: {path} was written by a newer chainrule (version 9.1; this is "
-        f"{version('chainrule')}): it has {unknown}, unknown here\n"
+        f"{__version__}): it has {unknown}, unknown here\n"
     )
 
 
