@@ -22,7 +22,7 @@ EXAMPLES = """examples:
   chainrule train pixelcnn --data binarized-mnist --out runs/mnist
   chainrule train gan --data ring --set loss=minimax   8 Gaussians on a ring
   chainrule train vae --set latent=2 --set beta=4      other settings (chainrule train --help)
-  chainrule train vae --resume runs/mnist --epochs 80  go on where it stopped
+  chainrule train vae --resume runs/mnist --epochs 80  continue where it stopped
   chainrule sample runs/mnist -n 100 --out samples.png
   chainrule evaluate runs/mnist --json
   chainrule verify --html claims.html                  every derivation, checked by number
