@@ -119,11 +119,11 @@ class Autoencoder(Model):
         if self.settings.kind not in ("sparse", "contractive"):
             return squared, parts
         penalty = (
-            abs(z).sum(axis=-1) if self.settings.kind == "sparse" else self.contraction(x)
+            abs(z).sum(axis=-1) if self.settings.kind == "sparse" else self.jacobian_penalty(x)
         ).mean()
         return squared + self.settings.weight * penalty, {**parts, "penalty": penalty.item()}
 
-    def contraction(self, x: Array) -> Tensor:
+    def jacobian_penalty(self, x: Array) -> Tensor:
         """|dz/dx|_F^2 of each image (N, pixels), recorded to be differentiated in turn: (N,).
 
         For one layer z = s(W x + b) it is sum_j s'_j^2 |W_j|^2 (Rifai et al. 2011, eq. 4); this is

@@ -109,7 +109,7 @@ def test_the_contractive_penalty_of_one_layer_is_its_closed_form():
     (layer,) = model.encoder
     h = model.encode(x)
     closed = (h * (1 - h)) ** 2 @ (layer.weight**2).sum(axis=1)
-    ours = model.slope(x)
+    ours = model.jacobian_penalty(x)
     np.testing.assert_allclose(ours.numpy(), closed.numpy(), rtol=1e-12)
     for g, expected in zip(*(grad(p.sum(), [layer.weight, layer.bias]) for p in (ours, closed))):
         np.testing.assert_allclose(g.data, expected.data, rtol=1e-9, atol=1e-12)
@@ -124,7 +124,7 @@ def test_the_contractive_penalty_of_two_layers_is_the_jacobians_norm():
     for i in range(16):
         up, down = (model.encode(x + sign * step * np.eye(16)[i]).numpy() for sign in (1, -1))
         norms += (((up - down) / (2 * step)) ** 2).sum(1)
-    np.testing.assert_allclose(model.slope(x).numpy(), norms, rtol=1e-7)
+    np.testing.assert_allclose(model.jacobian_penalty(x).numpy(), norms, rtol=1e-7)
 
 
 @pytest.mark.parametrize("kind", KINDS)
