@@ -12,7 +12,7 @@ from tests.imports import PACKAGES, ROOT
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 SECTIONS = dict(re.findall(r"^## (A [^\n]+)\n(.*?)(?=^## |\Z)", TEXT, re.DOTALL | re.MULTILINE))
-BLOCK = re.compile(r"```python\n# ([\w/]+\.py)(?:, in (\w+))?\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"```(?:python)?\n# ([\w/]+\.py)(?:, in (\w+))?\n(.*?)```", re.DOTALL)
 COMMANDS = {"python": [sys.executable], "chainrule": [sys.executable, "-m", "models.cli"]}
 
 
