@@ -67,6 +67,11 @@ class Model(nn.Module):
         return self.settings.pixels
 
     @property
+    def nll_is_exact(self) -> bool:
+        """A density of dequantised levels bounds their probability (Theis et al. 2016)."""
+        return self.likelihood == "exact" and (self.levels == 0 or self.pixels != "dequantised")
+
+    @property
     def images_per_step(self) -> int:
         return self.settings.batch
 

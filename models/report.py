@@ -38,7 +38,7 @@ class Report:
         """The number that is printed after an epoch: its key in `evaluate`, and its name."""
         if not self.model.likelihood:
             return "loss", "loss"
-        at_most = "" if self.model.likelihood == "exact" else ", at most"
+        at_most = "" if self.model.nll_is_exact else ", at most"
         return "nll", f"-log p(x){at_most}"
 
     @property
@@ -70,6 +70,9 @@ class Report:
         return [Row(name, numbers[key], self.bits_per_dim(numbers[key]) if key == "nll" else "")]
 
     def bits_per_dim(self, nats: float) -> str:
+        """Of an image; a point has no levels to be coded."""
+        if isinstance(self.data, Points):
+            return ""
         return f"{nats / math.log(2) / math.prod(self.model.shape):.3f} bits/dim"
 
     def panels(self) -> list[Panel]:

@@ -224,10 +224,10 @@ def _data_dir(options: argparse.Namespace, data: str, default: str | None) -> st
 
 def _print_report(run: Run, numbers: dict[str, Any]) -> None:
     """Print the numbers as a table; nats are compared with those of the factorised model."""
-    print(
-        f"\n{numbers['model']} on {numbers['data']}, {numbers['pixel_form']}: "
-        f"mean over {numbers['test_images']:,} test images"
+    tested = (
+        f"{numbers['test_images']:,} test {'points' * isinstance(run.data, Points) or 'images'}"
     )
+    print(f"\n{numbers['model']} on {numbers['data']}, {numbers['pixel_form']}: mean over {tested}")
     rows = run.report.rows(numbers)
     if "nll" in numbers and numbers["factorised_nll"] is not None:
         margin = numbers["factorised_nll"] - numbers["nll"]

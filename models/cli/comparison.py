@@ -91,7 +91,7 @@ def _row(entry: Entry) -> dict[str, str]:
     numbers = entry.numbers
     nats = bits = "none"
     if "nll" in numbers:
-        sign = "" if entry.run.model.likelihood == "exact" else f"≤{SPACE}"
+        sign = "" if entry.run.model.nll_is_exact else f"≤{SPACE}"
         nats = f"{sign}{numbers['nll']:.2f} ±{SPACE}{numbers['intervals']['nll']:.2f}"
         bits = f"{sign}{metrics.bits_per_dim(numbers['nll'], numbers['pixels']):.3f}"
     return {

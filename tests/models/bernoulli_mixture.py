@@ -22,7 +22,7 @@ class Settings(CommonSettings):
     learning_rate: float = setting(0.2)
 
 
-class BernoulliMixture(Model):
+class Mixture(Model):
     settings_type = Settings
     likelihood = "exact"
 

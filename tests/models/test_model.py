@@ -14,7 +14,7 @@ from models.families import FAMILIES, Family
 from models.model import Model
 from models.report import Report
 from models.settings import CommonSettings
-from tests.models.bernoulli_mixture import BernoulliMixture, Settings
+from tests.models.bernoulli_mixture import Mixture, Settings
 
 LEVELS = np.random.default_rng(0).integers(0, 5, (30, 4, 4), dtype=np.uint8)
 DATA = Dataset("noise", 5, LEVELS, LEVELS, np.arange(30) % 3, np.arange(30) % 3)
@@ -120,7 +120,7 @@ def test_one_test_image_is_enough_and_all_may_be_black(family, black):
 
 def test_a_family_is_one_file_and_one_line_that_registers_it(tmp_path, monkeypatch, capsys):
     """It trains, resumes, evaluates, samples and is compared, with a report by default."""
-    monkeypatch.setitem(FAMILIES, "mixture", Family(BernoulliMixture))
+    monkeypatch.setitem(FAMILIES, "mixture", Family(Mixture))
     run, short = tmp_path / "run", ["--limit", "300", "--set", "batch=50"]
     assert main(["train", "mixture", "--out", str(run), "--epochs", "8", *short]) == 0
     printed = capsys.readouterr().out
@@ -135,7 +135,7 @@ def test_a_family_is_one_file_and_one_line_that_registers_it(tmp_path, monkeypat
 
 
 def test_a_family_without_a_likelihood_reports_its_loss():
-    class Lossy(BernoulliMixture):
+    class Lossy(Mixture):
         likelihood = ""
         evaluate = Model.evaluate
 
@@ -148,3 +148,20 @@ def test_a_family_without_a_likelihood_reports_its_loss():
     assert [panel.title for panel in report.panels()] == ["loss"]
     with pytest.raises(NotImplementedError, match="neither `loss` nor its own `update`"):
         Model(CommonSettings(), (4, 4), 2, np.random.default_rng(0)).loss(x, None)
+
+
+def test_the_command_line_has_a_family_by_the_name_of_its_class():
+    assert all(name == family.model.name for name, family in FAMILIES.items())
+
+
+@pytest.mark.parametrize(
+    ("pixels", "levels", "exact"),
+    [("grey", 5, True), ("dequantised", 5, False), ("dequantised", 0, True)],
+)
+def test_a_density_of_dequantised_levels_is_a_bound(pixels, levels, exact):
+    class Density(Mixture):
+        pixels = "grey"
+
+    Density.pixels = pixels
+    model = Density(Settings(), (2,), levels, np.random.default_rng(0))
+    assert model.nll_is_exact == exact
