@@ -9,7 +9,8 @@ needs_cuda()
 
 from kernels.conv2d.cuda import conv2d_weight_grad as weight_grad  # noqa: E402
 from kernels.conv2d.reference import output_size  # noqa: E402
-from kernels.masked_conv2d import live_taps, reference  # noqa: E402
+from kernels.conv2d.mask import live_taps  # noqa: E402
+from kernels.masked_conv2d import reference  # noqa: E402
 
 SMALL = (8, 8, 2)
 """A tile for the simulator, where a block of 64 threads takes a second."""
