@@ -9,8 +9,8 @@ from tests.cuda import SIMULATED, needs_cuda, on_device, to_numpy
 
 needs_cuda()
 
-from kernels.conv2d.reference import output_size  # noqa: E402
 from kernels.conv2d.mask import live_taps  # noqa: E402
+from kernels.conv2d.reference import output_size  # noqa: E402
 from kernels.masked_conv2d import cuda, reference  # noqa: E402
 
 BLOCK = (4, 2, 4, 2)

@@ -8,8 +8,8 @@ from tests.cuda import SIMULATED, needs_cuda, on_device, to_numpy
 needs_cuda()
 
 from kernels.conv2d.cuda import conv2d_weight_grad as weight_grad  # noqa: E402
-from kernels.conv2d.reference import output_size  # noqa: E402
 from kernels.conv2d.mask import live_taps  # noqa: E402
+from kernels.conv2d.reference import output_size  # noqa: E402
 from kernels.masked_conv2d import reference  # noqa: E402
 
 SMALL = (8, 8, 2)
