@@ -37,7 +37,7 @@ def main() -> None:
         "--plot",
         type=Path,
         metavar="F",
-        help="also draw a roofline, or samples: F.png, F.svg or F.pdf",
+        help="also plot a roofline, or samples: F.png, F.svg or F.pdf",
     )
     parser.add_argument(
         "--shapes",
@@ -114,7 +114,7 @@ def _gpu() -> str:
 
 
 def _processor() -> str:
-    """Its name, where the system says it."""
+    """Its name, where the system names it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]

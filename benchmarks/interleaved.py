@@ -3,7 +3,7 @@
 A process of its own keeps one library's threads from spinning beside the other's, and makes its
 peak memory its own. Every round times every case of every contestant, so that what else the
 machine does falls on all alike; the median over the rounds is what counts. Where others use the
-machine too, the least says more: what a call takes when nobody disturbs it.
+machine too, the least is the better number: the time of a call that nothing disturbed.
 """
 
 import importlib

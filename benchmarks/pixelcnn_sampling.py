@@ -24,10 +24,10 @@ def drawing(case: tuple[str, int], function: str, known: int) -> Callable[[], ob
     kind, n = case
     rng = np.random.default_rng(0)
     model = PixelCNN(Settings(kind=kind), (SIZE, SIZE), 2, rng)
-    draw = getattr(raster, function)
+    sample = getattr(raster, function)
     images = np.zeros((n, SIZE, SIZE), np.float32)
     u = rng.random(images.shape, np.float32)
-    return lambda: draw(model, images, known, u, None)
+    return lambda: sample(model, images, known, u, None)
 
 
 MODULE = "models.autoregressive.pixelcnn"

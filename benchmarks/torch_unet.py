@@ -24,15 +24,15 @@ def forward(
     def norm(name, h):
         return F.group_norm(h, GROUPS, w[f"{name}.weight"], w[f"{name}.bias"])
 
-    said = linear("conditioning.hidden", w["conditioning.sinusoids"][t])
-    said = linear("conditioning.output", F.silu(said))
+    embedding = linear("conditioning.hidden", w["conditioning.sinusoids"][t])
+    embedding = linear("conditioning.output", F.silu(embedding))
     if labels is not None:
-        said = said + w["conditioning.label.weight"][labels]
-    said = F.silu(said)
+        embedding = embedding + w["conditioning.label.weight"][labels]
+    embedding = F.silu(embedding)
 
     def block(name, x):
         h = conv(f"{name}.convs.0", F.silu(norm(f"{name}.norms.0", x)), padding=1)
-        h = h + linear(f"{name}.time", said)[:, :, None, None]
+        h = h + linear(f"{name}.time", embedding)[:, :, None, None]
         h = conv(f"{name}.convs.1", F.silu(norm(f"{name}.norms.1", h)), padding=1)
         return h + (conv(f"{name}.skip", x) if f"{name}.skip.weight" in w else x)
 

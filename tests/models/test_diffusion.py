@@ -146,8 +146,8 @@ def test_what_is_said_gives_the_image_back(objective):
     d, rng = GaussianDiffusion(cosine(40)), np.random.default_rng(0)
     x_0, eps, t = rng.uniform(-1, 1, (30, 5)), rng.standard_normal((30, 5)), np.arange(1, 31)
     x_t = d.q_sample(x_0, eps, t)
-    said = d.target(objective, x_0, eps, t)
-    np.testing.assert_allclose(d.x_0_from(objective, said, x_t, t), x_0, atol=1e-10)
+    output = d.target(objective, x_0, eps, t)
+    np.testing.assert_allclose(d.x_0_from(objective, output, x_t, t), x_0, atol=1e-10)
 
 
 def test_errors_in_the_three_objectives():

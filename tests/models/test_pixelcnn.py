@@ -179,8 +179,8 @@ def sampled_both_ways(model, known, start, labels, seed):
     """By pieces and by the definition, from the same noise."""
     found = start.copy(), start.copy()
     u = np.random.default_rng(seed).random(start.shape, np.float32)
-    for draw, canvas in zip((raster.sample, raster.sample_by_definition), found):
-        draw(model, canvas, known, u, labels)
+    for sample, canvas in zip((raster.sample, raster.sample_by_definition), found):
+        sample(model, canvas, known, u, labels)
     return found
 
 
@@ -229,10 +229,10 @@ def test_samples_have_the_probabilities_of_the_model(kind, levels):
     """Of two pixels: each image as often as log_prob says, within 5 standard deviations."""
     shape, n = (1, 2), 4000
     model = make(kind, shape, levels, kernel_size=3)
-    drawn = model.sample(n, np.random.default_rng(0)).reshape(n, -1)
+    samples = model.sample(n, np.random.default_rng(0)).reshape(n, -1)
     for x in every_image(shape, levels):
         p = math.exp(model.log_prob(x[None].astype(np.float32))[0])
-        found = (np.abs(drawn - x).max(axis=1) < 1e-3).mean()
+        found = (np.abs(samples - x).max(axis=1) < 1e-3).mean()
         assert abs(found - p) < 5 * math.sqrt(p * (1 - p) / n)
 
 

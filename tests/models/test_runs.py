@@ -78,7 +78,7 @@ def left(directory):
         ("1", "pathlib.Path.replace", 1, "the same command"),  # config.json is not whole
         ("1", SAVE, 1, "--resume"),  # there is none yet
         ("3", SAVE, 3, "--resume"),  # it is behind the metrics
-        ("1", "models.pictures.save", 3, "--resume"),  # two of five are drawn
+        ("1", "models.pictures.save", 3, "--resume"),  # two of five are made
     ],
 )
 def test_a_killed_run_is_taken_up_as_if_nothing_had_happened(
