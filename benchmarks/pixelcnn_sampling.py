@@ -17,7 +17,7 @@ SIZE = 28
 CASES = [(kind, 16) for kind in ("plain", "gated")]
 
 
-def drawing(case: tuple[str, int], function: str, known: int) -> Callable[[], object]:
+def sampling(case: tuple[str, int], function: str, known: int) -> Callable[[], object]:
     from models.autoregressive import raster
     from models.autoregressive.pixelcnn import PixelCNN, Settings
 
@@ -32,9 +32,9 @@ def drawing(case: tuple[str, int], function: str, known: int) -> Callable[[], ob
 
 MODULE = "models.autoregressive.pixelcnn"
 CONTESTANTS = {
-    "pieces": Contestant(MODULE, partial(drawing, function="sample", known=0)),
+    "pieces": Contestant(MODULE, partial(sampling, function="sample", known=0)),
     "definition": Contestant(
-        MODULE, partial(drawing, function="sample_by_definition", known=SIZE - 1)
+        MODULE, partial(sampling, function="sample_by_definition", known=SIZE - 1)
     ),
 }
 
