@@ -6,6 +6,7 @@ missing and is a value of f, of df or of the file that they are in.
 
 import ast
 import itertools
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
@@ -14,28 +15,26 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd.check.evidence import Named
-from autograd.check.pair import Point
+from autograd.check.pair import Point, central_difference
 from autograd.check.probe import Probe, is_number, place
 
 
 class Change(NamedTuple):
-    """`new` gives the changed value of expression `at`, from its value and the point's number.
+    """`new` gives the changed value of expression `at`, from its value and any `known` one.
 
     Of several that repair a gradient, the one of the least `cost` is more often the mistake.
+    `known` has the known value at each point.
     """
 
     at: int
-    new: Callable[[Any, int], Any]
+    new: Callable[..., Any]
     text: str
     cost: int = 0
+    known: Sequence[np.ndarray] = ()
 
 
-def _times(factor: Any) -> Callable[[Any, int], Any]:
-    return lambda value, k: value * factor
-
-
-def _by(change: Callable[[Any], Any]) -> Callable[[Any, int], Any]:
-    return lambda value, k: change(value)
+def _times(factor: float) -> Callable[[Any], Any]:
+    return lambda value: value * factor
 
 
 def small_changes(
@@ -45,8 +44,6 @@ def small_changes(
     lengths = {n for x in points[0] for n in np.shape(x) if n > 1}
     numbers = {2.0, 0.5, 3.0, 1 / 3, 4.0, 0.25} | {float(n) for n in lengths}
     for i, value in values.items():
-        if not is_number(value):
-            continue
         where = f"In line {probe.nodes[i].lineno}"
         it = f"{where} `{probe.text(i)}`"
         yield from _operations(probe, i, where)
@@ -56,7 +53,7 @@ def small_changes(
             text = f"{it} should be {Fraction(number).limit_denominator(50)} times that"
             yield Change(i, _times(number), text, 2)
         if np.ndim(value) == 2:
-            yield Change(i, _by(np.transpose), f"{it} should be transposed", 1)
+            yield Change(i, np.transpose, f"{it} should be transposed", 1)
         yield from _along_axes(i, it, np.ndim(value))
 
 
@@ -64,10 +61,10 @@ def _along_axes(i: int, it: str, ndim: int) -> Iterator[Change]:
     """A kernel that is not turned, a sum that is missing."""
     for axes in axis_subsets(ndim):
         text = f"{it} should be turned round, `[{reversed_index(axes, ndim)}]`"
-        yield Change(i, _by(partial(np.flip, axis=axes)), text, 1)
+        yield Change(i, partial(np.flip, axis=axes), text, 1)
         for keepdims in (False, True):
             text = f"{it} should be summed over axis {', '.join(map(str, axes))}"
-            yield Change(i, _by(partial(np.sum, axis=axes, keepdims=keepdims)), text)
+            yield Change(i, partial(np.sum, axis=axes, keepdims=keepdims), text)
 
 
 def axis_subsets(ndim: int) -> Iterator[tuple[int, ...]]:
@@ -80,17 +77,13 @@ def reversed_index(axes: tuple[int, ...], ndim: int) -> str:
     return ", ".join("::-1" if axis in axes else ":" for axis in range(ndim))
 
 
-OTHER_OPERATIONS: dict[Any, dict[str, Callable[[Any, Any], Any]]] = {
-    ast.Add: {
-        "{x} - {y}": lambda x, y: x - y,
-        "{y} - {x}": lambda x, y: y - x,
-        "{x}": lambda x, y: x,
-        "{y}": lambda x, y: y,
-    },
-    ast.Sub: {"{x} + {y}": lambda x, y: x + y, "{x}": lambda x, y: x},
-    ast.Mult: {"{x} / {y}": lambda x, y: x / y},
-    ast.Div: {"{x} * {y}": lambda x, y: x * y, "{y} / {x}": lambda x, y: y / x},
-    ast.MatMult: {"{y} @ {x}": lambda x, y: y @ x},
+OTHER_OPERATIONS: dict[Any, list[str]] = {
+    ast.Add: ["{x} - {y}", "{y} - {x}", "{x}", "{y}"],
+    ast.Sub: ["{x} + {y}", "{x}"],
+    ast.Mult: ["{x} / {y}"],
+    ast.Div: ["{x} * {y}", "{y} / {x}"],
+    ast.MatMult: ["{y} @ {x}"],
+    ast.Pow: [f"{{x}} ** {power}" for power in (-2, -1, -0.5, 0.5, 1, 2, 3, 4)],
 }
 """What may have been meant in the place of x + y, and so on."""
 
@@ -100,22 +93,17 @@ def _operations(probe: Probe, i: int, where: str) -> Iterator[Change]:
     node = probe.nodes[i]
     if not isinstance(node, ast.BinOp):
         return
-    x, y = ast.unparse(node.left), ast.unparse(node.right)
     a, b = place(node.left), place(node.right)
-
-    def instead(text: str, new: Callable[[Any, Any], Any]) -> Change:
-        def change(value: Any, k: int) -> Any:
-            return new(probe.values[a], probe.values.get(b))
-
-        return Change(i, change, f"{where} `{probe.text(i)}` should be `{text}`")
-
-    if isinstance(node.op, ast.Pow):
-        for power in (-2, -1, -0.5, 0.5, 1, 2, 3, 4):
-            yield instead(f"{x} ** {power}", lambda v, _, power=power: v ** float(power))  # type: ignore[misc]
-    if a < 0 or b < 0:
+    if a < 0 or (b < 0 and not isinstance(node.op, ast.Pow)):  # exponents are not recorded
         return
-    for form, new in OTHER_OPERATIONS.get(type(node.op), {}).items():
-        yield instead(form.format(x=x, y=y), new)
+    for form in OTHER_OPERATIONS.get(type(node.op), []):
+
+        def other(value: Any, form: str = form) -> Any:
+            operands = {"x": probe.values[a] * 1.0, "y": probe.values.get(b)}
+            return eval(form.format(x="x", y="y"), operands)
+
+        text = form.format(x=ast.unparse(node.left), y=ast.unparse(node.right))
+        yield Change(i, other, f"{where} `{probe.text(i)}` should be `{text}`")
     if isinstance(node.op, ast.Mult | ast.Div):
         yield from _fewer_factors(probe, i, where)
 
@@ -128,7 +116,7 @@ def _fewer_factors(probe: Probe, i: int, where: str) -> Iterator[Change]:
             if any(at < 0 for at, _ in kept):
                 continue
 
-            def product(value: Any, k: int, kept: list = kept) -> Any:
+            def product(value: Any, kept: list = kept) -> Any:
                 result: Any = 1.0
                 for at, under in kept:
                     result = result / probe.values[at] if under else result * probe.values[at]
@@ -160,24 +148,20 @@ def _reductions(probe: Probe, i: int, it: str, values: Mapping[int, Any]) -> Ite
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
         return
     name, of = node.func.attr, place(node.func.value)
-    if not is_number(values.get(of)) and node.args:  # np.sum(x)
+    if of not in values and node.args:  # np.sum(x)
         of = place(node.args[0])
-    if name not in ("sum", "mean") or not is_number(values.get(of)) or not np.size(values[i]):
+    if name not in ("sum", "mean") or of not in values or not np.size(values[i]):
         return
     n = np.size(values[of]) // np.size(values[i])
     if n > 1:
         other = {"sum": "mean", "mean": "sum"}[name]
         yield Change(i, _times(n if name == "mean" else 1 / n), f"{it} should be a {other}")
         yield Change(i, _times(n / (n - 1)), f"{it} should be divided by n - 1, not by n")
-    reduce = np.sum if name == "sum" else np.mean
     for axis in range(np.ndim(values[of])):
         for keepdims in (False, True):
-            over = partial(reduce, axis=axis, keepdims=keepdims)
-
-            def again(value: Any, k: int, over: Callable = over) -> Any:
-                return over(probe.values[of])
-
-            yield Change(i, again, f"{it} should be over axis {axis}")
+            over = partial(getattr(np, name), axis=axis, keepdims=keepdims)
+            text = f"{it} should be over axis {axis}"
+            yield Change(i, lambda value, over=over: over(probe.values[of]), text)
 
 
 def changes_with_known_values(
@@ -187,25 +171,23 @@ def changes_with_known_values(
     in_products = _operands(probe, ast.Mult | ast.Div)
     in_sums = _operands(probe, ast.Add | ast.Sub)
     for i, value in values.items():
-        if not is_number(value):
-            continue
         it = f"In line {probe.nodes[i].lineno} `{probe.text(i)}`"
-        for what, at_points in known:
-            if not _broadcasts(at_points[0], value) or what == probe.text(i):
+        for what, u in known:
+            if not _broadcasts(u[0], value) or what == probe.text(i):
                 continue
-
-            def by(new: Callable[[Any, Any], Any], known: list = at_points) -> Callable:
-                return lambda v, k: new(v, known[k])
-
-            if _is_short(probe.nodes[i]) and at_points[0].shape == np.shape(value):
-                yield Change(i, by(lambda v, u: u), f"{it} should be `{what}`", 1)
+            if _is_short(probe.nodes[i]) and u[0].shape == np.shape(value):
+                yield Change(i, _second, f"{it} should be `{what}`", 1, u)
             if i not in in_products:
-                yield Change(i, by(lambda v, u: v * u), f"{it} lacks the factor `{what}`")
-                yield Change(i, by(lambda v, u: v / u), f"{it} should be divided by `{what}`", 2)
+                yield Change(i, operator.mul, f"{it} lacks the factor `{what}`", 0, u)
+                yield Change(i, operator.truediv, f"{it} should be divided by `{what}`", 2, u)
             if i not in in_sums:
                 cost = 3 if i in probe.assigned else 4
-                yield Change(i, by(lambda v, u: v + u), f"{it} lacks the term `{what}`", cost)
-                yield Change(i, by(lambda v, u: v - u), f"{it} lacks the term -`{what}`", cost)
+                yield Change(i, operator.add, f"{it} lacks the term `{what}`", cost, u)
+                yield Change(i, operator.sub, f"{it} lacks the term -`{what}`", cost, u)
+
+
+def _second(value: Any, known: Any) -> Any:
+    return known
 
 
 def _broadcasts(small: Any, value: Any) -> bool:
@@ -226,16 +208,16 @@ def _is_short(node: ast.expr) -> bool:
 
 
 def changes_of_jacobians(
-    f: Callable[..., Any],
+    inner: Probe | None,
     probe: Probe,
     points: Sequence[Point],
     values: Sequence[Mapping[int, Any]],
 ) -> Iterator[Change]:
-    """Replace the diagonal of a Jacobian by all of it, for the variables and the calls of f."""
-    try:
-        inner = Probe(f)
-        inner.run(*points[0])
-    except ValueError:
+    """Replace the diagonal of a Jacobian by all of it, for the variables and the calls of f.
+
+    `inner` is the probe of f, None for an f without a source.
+    """
+    if inner is None:
         return
     inputs = range(-len(points[0]), 0)
     for y, node in enumerate(inner.nodes):
@@ -251,7 +233,7 @@ def changes_of_jacobians(
                         f"In line {probe.nodes[i].lineno} `{probe.text(i)}` takes the diagonal of "
                         f"the Jacobian of `{inner.assigned.get(y, inner.text(y))}` for all of it"
                     )
-                    yield Change(i, lambda v, k, p=pulled, c=factors[0]: c * p[k][1], text)  # type: ignore[misc]
+                    yield Change(i, _second, text, 0, [factors[0] * by_x for _, by_x in pulled])
 
 
 def _pulled_back(
@@ -270,20 +252,22 @@ def _pulled_back(
     by_x, by_y, diagonal = (np.zeros(np.shape(before)) for _ in range(3))  # type: ignore[arg-type]
     for index in np.ndindex(by_x.shape):
 
-        def bumped(by: float, value: Any) -> np.ndarray:
-            value = np.array(value, dtype=float)
-            value[index] += by  # noqa: B023
-            return value
+        def moved(t: float, at: int) -> Any:
+            """f where the value of x or y is increased by t in this entry."""
 
-        slopes = np.zeros(3)
-        for k, weight in ((-2, 1), (-1, -8), (1, 8), (2, -1)):
-            by = k * 1e-4
-            moved = [bumped(by, v) if n == x else v for n, v in enumerate(point, -len(point))]
-            total = inner.run(*moved, at=x, change=lambda v: bumped(by, v))  # noqa: B023
-            at = np.asarray(inner.values[y])[index]
-            again = inner.run(*point, at=y, change=lambda v: bumped(by, v))  # noqa: B023
-            slopes += weight / 12e-4 * np.array([total, again, at])
-        by_x[index], by_y[index], diagonal[index] = slopes
+            def change(value: Any) -> np.ndarray:
+                value = np.array(value, dtype=float)
+                value[index] += t  # noqa: B023
+                return value
+
+            inputs = [change(v) if n == at else v for n, v in enumerate(point, -len(point))]
+            return inner.run(*inputs, at=at, change=change)
+
+        def values(t: float) -> list:
+            total = moved(t, x)
+            return [total, np.asarray(inner.values[y])[index], moved(t, y)]  # noqa: B023
+
+        by_x[index], diagonal[index], by_y[index] = central_difference(values, 1e-4)
     return diagonal * by_y, by_x
 
 

@@ -5,18 +5,15 @@ true gradients at several points, since at a single one too many patterns fit.
 """
 
 import ast
-import copy
-import inspect
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from autograd.check.changes import axis_subsets, reversed_index
 from autograd.check.evidence import Arrays, Evidence, Named
 from autograd.check.missing import by_what_is_missing, close, fit, number_text
-from autograd.check.pair import Function, Pair
-from autograd.check.probe import parsed
+from autograd.check.pair import Pair
+from autograd.check.probe import parsed, place
 from autograd.check.search import repairs
 
 
@@ -87,15 +84,18 @@ def _exchanged(e: Evidence, name: str) -> str:
 
 def _by_terms(e: Evidence, name: str) -> str:
     """Which of the terms that `df` adds up are right, by its source."""
-    terms, truths = _terms(e.pair, list(e.truths), name), e.truths[name]
-    if len(terms) < 2:
+    truths = e.truths[name]
+    returned = _returned(e.df.tree, e.pair.names, list(e.truths)) if e.df else {}
+    terms = _summands(returned[name]) if name in returned else {}
+    if e.df is None or len(terms) < 2:
         return ""
+    numbers = e.df.numbers(e.points)
     try:
         values = [
-            [np.broadcast_to(value(*copy.deepcopy(point)), truths[0].shape) for point in e.points]
-            for value in terms.values()
+            [np.broadcast_to(sign * v[i], truths[0].shape) for v in numbers]
+            for i, sign in terms.values()
         ]
-    except ValueError:  # terms of another shape
+    except (KeyError, ValueError):  # a term that is no number, or of another shape
         return ""
     factors = fit(values, truths)
     wrong = [] if factors is None else [k for k, c in enumerate(factors) if not close(c, 1)]
@@ -106,35 +106,13 @@ def _by_terms(e: Evidence, name: str) -> str:
     return _sentence("right but for " + " and ".join(texts))
 
 
-def _terms(pair: Pair, derived: Sequence[str], argument: str) -> dict[str, Function]:
-    """The terms of the sum that `df` returns for an argument, as functions; none if it is no sum.
-
-    Each is `df` itself with that term as what it returns.
-    """
-    try:
-        tree = parsed(pair.df)
-    except ValueError:
-        return {}
-    last = tree.body[-1]
-    expression = _returned(tree, pair.names, derived).get(argument)
-    if not isinstance(last, ast.Return) or expression is None:
-        return {}
-    scope = dict(pair.df.__globals__) | dict(inspect.getclosurevars(pair.df).nonlocals)
-    terms: dict[str, Function] = {}
-    for term in _summands(expression):
-        last.value = term
-        made: dict[str, Any] = {}
-        module = ast.fix_missing_locations(ast.Module([tree], []))
-        exec(compile(module, "<derivation>", "exec"), scope, made)
-        terms[ast.unparse(term)] = made[tree.name]
-    return terms
-
-
-def _summands(expression: Any, negative: bool = False) -> list[ast.expr]:
+def _summands(expression: ast.expr, sign: int = 1) -> dict[str, tuple[int, int]]:
+    """The terms of a sum, by their text: the place and the sign of each."""
     if isinstance(expression, ast.BinOp) and isinstance(expression.op, ast.Add | ast.Sub):
-        minus = negative ^ isinstance(expression.op, ast.Sub)
-        return _summands(expression.left, negative) + _summands(expression.right, minus)
-    return [ast.UnaryOp(ast.USub(), expression)] if negative else [expression]
+        right = -sign if isinstance(expression.op, ast.Sub) else sign
+        return _summands(expression.left, sign) | _summands(expression.right, right)
+    term = expression if sign > 0 else ast.UnaryOp(ast.USub(), expression)
+    return {ast.unparse(term): (place(expression), sign)}
 
 
 def _rearranged(given: Arrays, shape: tuple[int, ...]) -> list[tuple[str, Arrays]]:

@@ -4,14 +4,13 @@ At a single point too many guesses fit.
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd.check.pair import Pair, Point
+from autograd.check.pair import Function, Pair, Point
 from autograd.check.probe import Probe, is_number
 
 Arrays = Sequence[np.ndarray]
@@ -30,7 +29,8 @@ class Named(NamedTuple):
 class Evidence:
     """The gradients by df (`given`) and by differences (`truths`), by argument and point.
 
-    `known` are the values that may be missing in df.
+    `known` are the values that may be missing in df. The probes are None for a function without
+    a source.
     """
 
     pair: Pair
@@ -38,6 +38,8 @@ class Evidence:
     given: Mapping[str, Arrays]
     truths: Mapping[str, Arrays]
     known: Sequence[Named]
+    f: Probe | None
+    df: Probe | None
 
 
 def evidence(pair: Pair, point: Point, derived: Sequence[str]) -> Evidence:
@@ -56,26 +58,27 @@ def evidence(pair: Pair, point: Point, derived: Sequence[str]) -> Evidence:
     given = {name: [g[name] for g in gradients] for name in derived}
     if not all(np.isfinite(g).all() for gs in [*truths.values(), *given.values()] for g in gs):
         raise ValueError("a gradient is not finite")
-    return Evidence(pair, points, given, truths, known_values(pair, points))
+    f, df = _probe_of(pair.f), _probe_of(pair.df)
+    return Evidence(pair, points, given, truths, _known_values(pair, points, [df, f]), f, df)
 
 
-FORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "{}": lambda v: v,
-    "{} ** 2": lambda v: v**2,
-    "np.sqrt({})": lambda v: np.sqrt(v),
-    "1 - {}": lambda v: 1 - v,
-    "1 - {} ** 2": lambda v: 1 - v**2,
-    "{0} * (1 - {0})": lambda v: v * (1 - v),
-    "np.exp({})": lambda v: np.exp(v),
-    "1 / (1 + np.exp(-{}))": lambda v: 1 / (1 + np.exp(-v)),
-    "({} > 0)": lambda v: (v > 0) * 1.0,
-    "{} - 1": lambda v: v - 1,
-    "1 / {}": lambda v: 1 / v,
-}
+def _probe_of(function: Function) -> Probe | None:
+    try:
+        return Probe(function)
+    except ValueError:
+        return None
+
+
+FORMS = (
+    "{}", "{} ** 2", "np.sqrt({})", "1 - {}", "1 - {} ** 2", "{0} * (1 - {0})", "np.exp({})",
+    "1 / (1 + np.exp(-{}))", "({} > 0)", "{} - 1", "1 / {}",
+)  # fmt: skip
 """Expressions of a variable that are known too."""
 
 
-def known_values(pair: Pair, points: Sequence[Point]) -> list[Named]:
+def _known_values(
+    pair: Pair, points: Sequence[Point], probes: Sequence[Probe | None]
+) -> list[Named]:
     """Inputs, constants of the file, and the values of variables and expressions in df and f."""
     names = {name: [point[i] for point in points] for i, name in enumerate(pair.names)}
     for written in filter(inspect.isfunction, (pair.df, pair.f)):
@@ -83,28 +86,25 @@ def known_values(pair: Pair, points: Sequence[Point]) -> list[Named]:
         for name, value in [*constants.globals.items(), *constants.nonlocals.items()]:
             names.setdefault(name, [value] * len(points))
     expressions: dict[str, list[Any]] = {}
-    for function in (pair.df, pair.f):
-        with suppress(ValueError):
-            probe = Probe(function)
-            seen = []
-            for point in points:
-                probe.run(*point)
-                seen.append(dict(probe.values))
-            for i in set(seen[0]).intersection(*seen):
-                values = [v[i] for v in seen]
-                if i in probe.assigned:
-                    names.setdefault(probe.assigned[i], values)
-                if len(probe.text(i)) <= MAX_LETTERS:
-                    expressions.setdefault(probe.text(i), values)
+    for probe in filter(None, probes):
+        numbers = probe.numbers(points)
+        for i in set(numbers[0]).intersection(*numbers):
+            values = [v[i] for v in numbers]
+            if i in probe.assigned:
+                names.setdefault(probe.assigned[i], values)
+            if len(probe.text(i)) <= MAX_LETTERS:
+                expressions.setdefault(probe.text(i), values)
     made = {
-        form.format(name): [change(np.asarray(v, float)) for v in values]
-        for form, change in FORMS.items()
+        form.format(name): [
+            eval(form.format("v"), {"np": np, "v": np.asarray(v, float)}) for v in values
+        ]
+        for form in FORMS
         for name, values in names.items()
         if all(map(is_number, values))
     }
     different: dict[tuple, Named] = {}
     for text, values in (expressions | made).items():
-        if all(map(is_number, values)) and all(np.isfinite(v).all() for v in values):
+        if all(np.isfinite(v).all() for v in values):
             arrays = [np.asarray(v, float) for v in values]
             key = tuple((v.shape, v.tobytes()) for v in arrays)
             if key not in different or text in names:

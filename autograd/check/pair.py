@@ -70,9 +70,8 @@ class Pair:
         return self.value(there)
 
     def slope(self, point: Point, name: str, index: tuple[int, ...], step: float) -> float:
-        """The derivative by one entry, by fourth-order central differences."""
-        values = [self.moved(point, name, index, k * step) for k in (-2, -1, 1, 2)]
-        return float(np.dot((1, -8, 8, -1), values)) / (12 * step)
+        """The derivative by one entry."""
+        return float(central_difference(lambda t: self.moved(point, name, index, t), step))
 
     def differences(self, point: Point, name: str) -> np.ndarray:
         """The gradient with respect to one input, entry by entry."""
@@ -120,6 +119,11 @@ class Pair:
                 f"{slopes[1]:.8g}; is a kink or a jump near, or is some of it computed in float32?"
             )
         return ""
+
+
+def central_difference(f: Callable[[float], Any], step: float) -> Any:
+    """The derivative of f(t), a number or an array, at t = 0: of fourth order in the step."""
+    return np.dot((1, -8, 8, -1), [f(k * step) for k in (-2, -1, 1, 2)]) / (12 * step)
 
 
 def input_names(f: Function, count: int) -> list[str]:

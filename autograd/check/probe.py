@@ -11,7 +11,7 @@ import ast
 import copy
 import inspect
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,10 +44,6 @@ def place(node: ast.AST) -> int:
     return getattr(node, "place", -1)
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
 class Probe:
     """`nodes[i]` is an expression as written, and `values[i]` its value in the last run.
 
@@ -56,34 +52,39 @@ class Probe:
     """
 
     def __init__(self, function: Callable[..., Any]):
-        tree = parsed(function)
-        for i, node in enumerate(e for statement in tree.body for e in _expressions(statement)):
+        self.tree = parsed(function)
+        self.nodes = [e for statement in self.tree.body for e in _expressions(statement)]
+        for i, node in enumerate(self.nodes):
             node.place = i
-        self.tree = copy.deepcopy(tree)
-        found = [n for n in ast.walk(self.tree) if isinstance(n, ast.expr) and place(n) >= 0]
-        self.nodes: list[ast.expr] = sorted(found, key=place)
         self.assigned = dict(_assigned(self.tree))
         self.values: dict[int, Any] = {}
-        scope = dict(function.__globals__) | dict(inspect.getclosurevars(function).nonlocals)
-        scope["_record"] = self._record
-        watched = ast.Module([_Recording().visit(tree)], [])
-        exec(compile(ast.fix_missing_locations(watched), "<derivation>", "exec"), scope)
-        self._function = scope[tree.name]
-        self._at = -1
-        self._change: Callable[[Any], Any] = _same
+        self._scope = {**function.__globals__, **inspect.getclosurevars(function).nonlocals}
+        recording = ast.Module([_Recording().visit(copy.deepcopy(self.tree))], [])
+        exec(compile(ast.fix_missing_locations(recording), "<derivation>", "exec"), self._scope)
 
-    def run(self, *inputs: Any, at: int = -1, change: Callable[[Any], Any] = _same) -> Any:
-        self.values, self._at, self._change = {}, at, change
-        return self._function(*(x.copy() if isinstance(x, np.ndarray) else x for x in inputs))
+    def run(
+        self, *inputs: Any, at: int = -1, change: Callable[[Any], Any] = lambda value: value
+    ) -> Any:
+        values = self.values = {}
+
+        def record(i: int, value: Any) -> Any:
+            values[i] = change(value) if i == at else value
+            return values[i]
+
+        self._scope["_record"] = record
+        copies = (x.copy() if isinstance(x, np.ndarray) else x for x in inputs)
+        return self._scope[self.tree.name](*copies)
+
+    def numbers(self, points: Iterable[Sequence]) -> list[dict[int, Any]]:
+        """At each point, the expressions whose values are numbers or arrays of them."""
+        found = []
+        for point in points:
+            self.run(*point)
+            found.append({i: value for i, value in self.values.items() if is_number(value)})
+        return found
 
     def text(self, i: int) -> str:
         return ast.unparse(self.nodes[i])
-
-    def _record(self, i: int, value: Any) -> Any:
-        if i == self._at:
-            value = self._change(value)
-        self.values[i] = value
-        return value
 
 
 class _Recording(ast.NodeTransformer):

@@ -16,7 +16,6 @@ from autograd.check.changes import (
     small_changes,
 )
 from autograd.check.evidence import Evidence
-from autograd.check.probe import Probe
 
 SECONDS = 5.0  # of the processor, after which no further change is tried
 
@@ -26,22 +25,18 @@ def repairs(e: Evidence, wrong: Sequence[str], sound: Set[str]) -> dict[str, str
 
     Of two changes the one that repairs more gradients is taken, and then the later one in df.
     """
-    pair, points, given, truths = e.pair, e.points, e.given, e.truths
-    try:
-        probe = Probe(pair.df)
-    except ValueError:
+    pair, points, given, truths, probe = e.pair, e.points, e.given, e.truths, e.df
+    if probe is None:
         return {}
-    values = []
-    for point in points:
-        probe.run(*point)
-        values.append(dict(probe.values))
+    numbers = probe.numbers(points)
 
     def fixed(change: Change) -> set[str]:
         """The arguments that a change makes right; none if it makes a sound one wrong."""
         right = set(truths)
         for k, point in enumerate(points):
+            known = change.known[k : k + 1]  # for most changes none
             try:
-                answer = probe.run(*point, at=change.at, change=lambda v: change.new(v, k))  # noqa: B023
+                answer = probe.run(*point, at=change.at, change=lambda v: change.new(v, *known))  # noqa: B023
                 found = pair.read(answer)
             except Exception:  # a user's function may raise anything for a value it never had
                 return set()
@@ -54,9 +49,9 @@ def repairs(e: Evidence, wrong: Sequence[str], sound: Set[str]) -> dict[str, str
     texts: dict[str, str] = {}
     deadline = time.process_time() + SECONDS
     for stage in (
-        small_changes(probe, points, values[0]),
-        changes_with_known_values(probe, e.known, values[0]),
-        changes_of_jacobians(pair.f, probe, points, values),
+        small_changes(probe, points, numbers[0]),
+        changes_with_known_values(probe, e.known, numbers[0]),
+        changes_of_jacobians(e.f, probe, points, numbers),
     ):
         best: dict[str, tuple] = {}
         for n, change in enumerate(stage):
