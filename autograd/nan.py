@@ -11,14 +11,10 @@ from autograd.tensor import Node, array_of
 def refuse_nan_answer(primitive: Any, ans: Any, arrays: Sequence) -> None:
     """Raise FloatingPointError if `ans`, which `primitive` made of `arrays`, contains a NaN."""
     if _has_nan(ans):
-        nan_inputs = [name for name, x in zip(primitive.inputs, arrays) if _has_nan(x)]
+        nans = [name for name, x in zip(primitive.inputs, arrays) if _has_nan(x)]
+        fault = f"its input {nans[0]!r} is already NaN" if nans else "made the first NaN"
         raise FloatingPointError(
-            f"{primitive.name} of {describe(arrays)} at {source_line(Node(ans).origin)}: "
-            + (
-                f"its input {nan_inputs[0]!r} is already NaN"
-                if nan_inputs
-                else "made the first NaN"
-            )
+            f"{primitive.name} of {describe(arrays)} at {source_line(Node(ans).origin)}: {fault}"
         )
 
 

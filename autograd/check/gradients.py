@@ -132,8 +132,10 @@ class _Point(NamedTuple):
     def fault(self, weights: Weights, rng: Rng, each: bool) -> tuple[int, np.ndarray] | None:
         """The argument, and the direction in it, along which the rules are wrong."""
         for argument, derivative in enumerate(self.gradient(weights)):
-            small = each and derivative.size <= ELEMENTS
-            for direction in _units(derivative.shape) if small else _magnitudes(derivative, rng):
+            n, directions = derivative.size, _magnitudes(derivative, rng)
+            if each and n <= ELEMENTS:
+                directions = iter(np.eye(n).reshape(n, *derivative.shape))
+            for direction in directions:
                 if self.wrong(weights, argument, direction, float((derivative * direction).sum())):
                     return argument, direction
         return None
@@ -227,20 +229,10 @@ def _places(arrays: Weights) -> list[_Place]:
 
 def _only(levels: list[Weights], k: int, places: list[_Place]) -> list[Weights]:
     """The levels, but the k-th with zeros except at these places."""
-    return [*levels[:k], _filled(levels[k], places), *levels[k + 1 :]]
-
-
-def _filled(like: Weights, places: list[_Place]) -> Weights:
-    """Arrays of zeros, except at these places."""
-    arrays = [np.zeros_like(x) for x in like]
+    arrays = [np.zeros_like(x) for x in levels[k]]
     for i, index, number in places:
         arrays[i][index] = number
-    return arrays
-
-
-def _units(shape: tuple[int, ...]) -> Iterator[np.ndarray]:
-    for index in np.ndindex(shape):
-        yield _filled([np.zeros(shape)], [(0, index, 1.0)])[0]
+    return [*levels[:k], arrays, *levels[k + 1 :]]
 
 
 def _magnitudes(derivative: np.ndarray, rng: Rng) -> Iterator[np.ndarray]:
@@ -255,19 +247,14 @@ def _magnitudes(derivative: np.ndarray, rng: Rng) -> Iterator[np.ndarray]:
 
 def _derivative(outputs: Outputs, chain: list[Weights]) -> Outputs:
     """The weighted outputs differentiated once for each entry of `chain`."""
-    for weights in chain:
-        outputs = _gradients_of(outputs, weights)
-    return outputs
 
-
-def _gradients_of(outputs: Outputs, weights: Weights) -> Outputs:
-    """The gradients of each weighted output, one after the other."""
-
-    def gradients(*xs: Tensor) -> list[Tensor]:
+    def derivatives(*xs: Tensor) -> list[Tensor]:
         ys = outputs(*xs)
-        return [g for y, w in zip(ys, weights) for g in grad(y, xs, w, create_graph=True)]
+        for weights in chain:
+            ys = [g for y, w in zip(ys, weights) for g in grad(y, xs, w, create_graph=True)]
+        return ys
 
-    return gradients
+    return derivatives
 
 
 def leaf(array: np.ndarray) -> Tensor:

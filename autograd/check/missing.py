@@ -46,7 +46,7 @@ def by_what_is_missing(e: Evidence, name: str) -> str:
             times = "" if close(factors[0], 1) else f"{number_text(factors[0])} times "
             return f"Right but for a second term: {times}{what} is missing."
     for axis, length in enumerate(errors[0].shape):
-        if length > 1 and all(_same_along(axis, e, truth) for e, truth in zip(errors, truths)):
+        if length > 1 and _spanned(axis, errors, [np.ones_like(e) for e in errors], truths):
             return (
                 f"Right but for a second term, the same all along axis {axis}: what comes through "
                 "a mean or a sum over that axis is missing."
@@ -63,11 +63,8 @@ def _times_the_same_along(axis: int, errors: Arrays, truths: Arrays, known: Sequ
         if value.values[0].shape != errors[0].shape:
             continue
         centred = all(close(v.mean(axis=axis).ravel().max(initial=0), 0) for v in value.values)
-        for constants in (0, 1):
-            fits = all(
-                _spanned(axis, e, v, constants, truth)
-                for e, v, truth in zip(errors, value.values, truths)
-            )
+        for constants in (False, True):
+            fits = _spanned(axis, errors, value.values, truths, constants)
             if fits and centred:
                 what = "the mean and the variance" if constants else "the variance (or the norm)"
                 return (
@@ -83,20 +80,17 @@ def _times_the_same_along(axis: int, errors: Arrays, truths: Arrays, known: Sequ
 
 
 def _spanned(
-    axis: int, error: np.ndarray, value: np.ndarray, constants: int, truth: np.ndarray
+    axis: int, errors: Arrays, values: Arrays, truths: Arrays, constants: bool = False
 ) -> bool:
-    """Whether the error is a multiple of the value, plus a constant, in each line along an axis."""
-    size = np.abs(truth).max(initial=0)
-    e, v = (np.moveaxis(x, axis, 0).reshape(x.shape[axis], -1) for x in (error, value))
-    for column in range(e.shape[1]):
-        matrix = np.stack([v[:, column], np.ones(len(v))], axis=1)[:, : 1 + constants]
-        factors, _, rank, _ = np.linalg.lstsq(matrix, e[:, column], rcond=1e-8)
-        off = np.abs(matrix @ factors - e[:, column]).max()
-        if rank < 1 + constants or off > EXACT * size:
+    """Whether each error is a multiple of the value in each line along an axis, plus a constant."""
+    for error, value, truth in zip(errors, values, truths):
+        largest = np.abs(value).max(initial=0)
+        if constants:
+            error, value = (x - x.mean(axis, keepdims=True) for x in (error, value))
+        squares = (value**2).sum(axis, keepdims=True)
+        if not (squares > (1e-8 * largest) ** 2).all():
+            return False
+        rest = error - (error * value).sum(axis, keepdims=True) / squares * value
+        if np.abs(rest).max(initial=0) > EXACT * np.abs(truth).max(initial=0):
             return False
     return True
-
-
-def _same_along(axis: int, error: np.ndarray, truth: np.ndarray) -> bool:
-    size = np.abs(truth).max(initial=0)
-    return bool(np.ptp(error, axis=axis).max(initial=0) <= EXACT * size)
