@@ -178,20 +178,14 @@ class ConvTranspose2d(Module):
         shape = (inputs, outputs, *pair(kernel_size))
         fan_in = math.prod(shape[1:])  # PyTorch's definition for this layout
         self.weight, self.bias = _uniform(rng, fan_in, shape, (outputs,))
-        self.stride, self.padding, self.output_padding = stride, padding, output_padding
+        self.options = {"stride": pair(stride), "padding": pair(padding)}
+        self.output_padding = pair(output_padding)
 
     def forward(self, x: Values) -> Tensor:
-        options = map(pair, (self.stride, self.padding, self.output_padding))
+        options = *self.options.values(), self.output_padding
         sizes = zip(x.shape[2:], self.weight.shape[2:], *options)
-        height, width = ((n - 1) * s + k - 2 * p + more for n, k, s, p, more in sizes)
-        return ops.conv2d_input_grad(
-            x,
-            self.weight,
-            self.bias,
-            input_size=(height, width),
-            stride=self.stride,
-            padding=self.padding,
-        )
+        size = tuple((n - 1) * s + k - 2 * p + more for n, k, s, p, more in sizes)
+        return ops.conv2d_input_grad(x, self.weight, self.bias, input_size=size, **self.options)
 
 
 class Embedding(Module):

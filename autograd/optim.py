@@ -8,6 +8,7 @@ number, or a schedule: a function from the step, counted from 0, to a number.
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -153,17 +154,13 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam, with p <- (1 - rate weight_decay) p apart from it (Loshchilov & Hutter 2019)."""
+    """Adam, with p <- (1 - rate weight_decay) p apart from it (Loshchilov & Hutter 2019).
 
-    def __init__(
-        self,
-        parameters: Parameters,
-        learning_rate: Rate = 1e-3,
-        betas=(0.9, 0.999),
-        eps=1e-8,
-        weight_decay=0.01,
-    ):
-        super().__init__(parameters, learning_rate, betas, eps)
+    The other arguments are those of Adam.
+    """
+
+    def __init__(self, *arguments: Any, weight_decay: float = 0.01, **keywords: Any):
+        super().__init__(*arguments, **keywords)
         self.weight_decay = weight_decay
 
 

@@ -91,11 +91,12 @@ class Primitive:
         self.kept_ans = kept.index("ans") if "ans" in kept else None
 
     def _needed(self, vjp: Callable) -> dict[str, str]:
-        """The names of a rule beside g, and what precedes each in a call: "axis=" for options."""
+        """The names of a rule beside g, and what precedes each in a call, "axis=" for example."""
         needed: dict[str, str] = {}
         for p in list(inspect.signature(vjp).parameters.values())[1:]:
             options = {name: f"{name}=" for name in self.defaults}
-            needed |= options if p.kind is p.VAR_KEYWORD else {p.name: ""}
+            before = f"{p.name}=" if p.kind is p.KEYWORD_ONLY else ""
+            needed |= options if p.kind is p.VAR_KEYWORD else {p.name: before}
         return needed
 
     def _without_rule(self, name: str) -> Callable:
@@ -136,7 +137,12 @@ class Primitive:
         out._data, out.node = ans, None
         if has_parent and now.recording:
             if ans.dtype not in FLOATS:
-                return self._constant(out, arrays)
+                if ans.dtype.kind not in "iub":
+                    raise TypeError(
+                        f"{self.name} of {describe(arrays)} gives {ans.dtype}: gradients are of "
+                        "float32 and float64"
+                    )
+                return out  # integers and booleans are constants
             if self.keywords:
                 keywords = self.defaults | keywords
             saved = self.keep(arrays, ans, keywords)
@@ -156,15 +162,6 @@ class Primitive:
         bound.apply_defaults()
         keywords = bound.arguments
         return [keywords.pop(name) for name in self.inputs], keywords
-
-    def _constant(self, out: Tensor, arrays: Sequence) -> Tensor:
-        """`out` of integers or booleans, which records nothing; TypeError for another dtype."""
-        if out.dtype.kind not in "iub":
-            raise TypeError(
-                f"{self.name} of {describe(arrays)} gives {out.dtype}: gradients are of float32 "
-                "and float64"
-            )
-        return out
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}{self.__signature__}>"

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd.check.evidence import Named
+from autograd.check.missing import fit
 from autograd.check.pair import Point, central_difference
 from autograd.check.probe import Probe, is_number, place
 
@@ -226,9 +227,11 @@ def changes_of_jacobians(
             pulled = [p for point in points if (p := _pulled_back(inner, x, y, point))]
             if len(pulled) < len(points):
                 continue
-            for i in values[0]:
-                factors = [_multiple(v.get(i), p[0]) for v, p in zip(values, pulled)]
-                if factors[0] is not None and np.allclose(factors, factors[0], rtol=1e-6):  # type: ignore[arg-type]
+            for i in set(values[0]).intersection(*values):
+                if np.shape(values[0][i]) != pulled[0][0].shape:
+                    continue
+                factors = fit([[p[0] for p in pulled]], [v[i] for v in values])
+                if factors is not None:
                     text = (
                         f"In line {probe.nodes[i].lineno} `{probe.text(i)}` takes the diagonal of "
                         f"the Jacobian of `{inner.assigned.get(y, inner.text(y))}` for all of it"
@@ -269,12 +272,3 @@ def _pulled_back(
 
         by_x[index], diagonal[index], by_y[index] = central_difference(values, 1e-4)
     return diagonal * by_y, by_x
-
-
-def _multiple(value: Any, of: np.ndarray) -> float | None:
-    """The number c with value = c of, if there is one."""
-    if not is_number(value) or np.shape(value) != of.shape or not of.any():
-        return None
-    factor = float((value * of).sum() / (of * of).sum())
-    off = np.abs(value - factor * of).max()
-    return factor if off <= 1e-6 * np.abs(value).max() else None

@@ -90,7 +90,7 @@ def gradients(
     chain: list[Weights] = []
     for k in range(1, order + 1):
         at = _Point(_derivative(outputs, chain), arrays, step, tolerance, least=0 if k == 1 else 1)
-        chain.append(at.weights(rng))
+        chain = [*chain, at.weights(rng)]
         if (fault := at.fault(chain[-1], rng, each=k == 1)) is not None:
             raise _named(outputs, at, chain, *fault)
 

@@ -13,7 +13,7 @@ EXACT = 1e-6  # how well a pattern has to fit, relative to the gradient
 def fit(columns: Sequence[Arrays], truths: Arrays) -> np.ndarray | None:
     """The factors by which the columns add up to the truth, if they do."""
     matrix = np.stack([np.concatenate([c.ravel() for c in column]) for column in columns], axis=1)
-    truth = np.concatenate([t.ravel() for t in truths])
+    truth = np.concatenate([np.ravel(t) for t in truths])
     factors, _, rank, _ = np.linalg.lstsq(matrix, truth, rcond=1e-8)
     size = max(np.abs(truth).max(initial=0), np.abs(matrix).max(initial=0))
     fits = np.abs(matrix @ factors - truth).max(initial=0) <= EXACT * size
