@@ -63,11 +63,9 @@ class CommonSettings:
             if value == () and not declared.may_be_empty:
                 raise UsageError(f"{name} needs at least one number")
             for number in value if isinstance(value, tuple) else (value,):
-                if isinstance(number, str) or declared.least <= number <= declared.most:
-                    continue
-                raise UsageError(
-                    f"{name}={number}: must be {declared.least:g} to {declared.most:g}"
-                )
+                if not (isinstance(number, str) or declared.least <= number <= declared.most):
+                    bounds = f"{declared.least:g} to {declared.most:g}"
+                    raise UsageError(f"{name}={number}: must be {bounds}")
 
 
 def declarations(settings_type: type[CommonSettings]) -> dict[str, Declaration]:

@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Array, Rng, Tensor, Values, grad, no_grad, optim
+from autograd import Array, Rng, Tensor, Values, grad, nn, no_grad, optim
 from models.adversarial.cures import feature_matching, gradient_penalty, unrolled
 from models.adversarial.gan_settings import DEFAULTS, Settings
 from models.adversarial.losses import LOSSES
 from models.adversarial.networks import Discriminator, Generator, evaluating
-from models.data import Labels, Shape
+from models.data import Labels, Shape, batches
 from models.model import Loss, Model, Numbers, Optimizers
 
 
@@ -37,11 +37,8 @@ class GAN(Model):
 
     def __init__(self, settings: Settings, shape: Shape, levels: int, rng: Rng, classes: int = 0):
         super().__init__(settings, shape, levels, rng, classes)
-        s = settings
-        self.generator = Generator(s.network, s.latent, s.hidden, shape, classes, rng)
-        self.discriminator = Discriminator(
-            s.network, s.hidden, shape, classes, rng, s.spectral_norm, s.minibatch_kernels
-        )
+        self.generator = Generator(settings, shape, classes, rng)
+        self.discriminator = Discriminator(settings, shape, classes, rng)
 
     @property
     def images_per_step(self) -> int:
@@ -79,25 +76,24 @@ class GAN(Model):
     def optimizers(self, steps: int) -> dict[str, optim.Optimizer]:
         """One for each player; D takes `critic_steps` steps for each of G."""
         s = self.settings
-        d = (self.discriminator, steps * s.critic_steps, 1.0)
-        g = (self.generator, steps, s.generator_pace)
-        made: dict[str, optim.Optimizer] = {}
-        for name, (player, own_steps, pace) in {"discriminator": d, "generator": g}.items():
+
+        def optimizer(player: nn.Module, own_steps: int, pace: float) -> optim.Optimizer:
             first, last = pace * s.learning_rate, pace * s.final_learning_rate
             schedule = optim.cosine_schedule(first, last, own_steps)
             if s.optimizer == "rmsprop":
-                made[name] = optim.RMSprop(player.parameters(), schedule)
-            else:
-                made[name] = optim.Adam(player.parameters(), schedule, (s.beta1, s.beta2))
-        return made
+                return optim.RMSprop(player.parameters(), schedule)
+            return optim.Adam(player.parameters(), schedule, (s.beta1, s.beta2))
+
+        d = optimizer(self.discriminator, steps * s.critic_steps, 1.0)
+        g = optimizer(self.generator, steps, s.generator_pace)
+        return {"discriminator": d, "generator": g}
 
     def update(
         self, x: Any, rng: Rng, epoch: float, labels: Labels, optimizers: Optimizers
     ) -> dict[str, float]:
         """`critic_steps` steps of D, each on its own minibatch, then one of G (algorithm 1)."""
         s = self.settings
-        for k in range(s.critic_steps):
-            part = slice(k * s.batch, (k + 1) * s.batch)
+        for part in batches(self.images_per_step, s.batch):
             real = self.standardise(x[part])
             classes = self._one_hot(len(real), None if labels is None else labels[part])
             with no_grad():
@@ -144,8 +140,7 @@ class GAN(Model):
     def _scores(self, x: Any, classes: Any) -> np.ndarray:
         """(N,), in batches as large as in training: a minibatch discriminator counts neighbours."""
         scores = []
-        for start in range(0, len(x), self.settings.batch):
-            part = slice(start, start + self.settings.batch)
+        for part in batches(len(x), self.settings.batch):
             own = None if classes is None else classes[part]
             scores.append(self.discriminator(x[part], own).numpy())
         return np.concatenate(scores)

@@ -108,14 +108,11 @@ def plot_set(above: Axes, below: Axes, images: np.ndarray, counts: np.ndarray, t
     Where the axes below are to be compared they share their y axis: it has room for the largest.
     """
     some = images[: GRID * GRID]
-    pictures.plot_rows(
-        above, [some[start : start + GRID] for start in range(0, len(some), GRID)], title
-    )
+    pictures.plot_rows(above, np.split(some, range(GRID, len(some), GRID)), title)
     shares = counts / counts.sum()
     below.bar(range(len(counts)), shares, color=pictures.COLORS[0])
     below.axhline(1 / len(counts), color=pictures.GREY, linestyle="--", linewidth=1)
+    covered = f"classes {classes_covered(counts)} of {len(counts)}"
+    below.set(xlabel=covered, ylabel="share", xticks=range(len(counts)))
     below.set_ylim(0, max(0.35, below.get_ylim()[1], 1.05 * shares.max()))
-    below.set_ylabel("share")
-    below.set_xticks(range(len(counts)))
-    below.set_xlabel(f"classes {classes_covered(counts)} of {len(counts)}")
     below.spines[["top", "right"]].set_visible(False)

@@ -15,6 +15,7 @@ from typing import Any
 from autograd import Rng, Tensor, concatenate, flatten, leaky_relu, namespace, nn, relu, tanh
 from autograd.tensor import array_of
 from models.adversarial.cures import MinibatchDiscrimination, SpectralNorm
+from models.adversarial.gan_settings import Settings
 from models.data import Shape
 from models.errors import UsageError
 
@@ -25,16 +26,13 @@ class Generator(nn.Module):
     Images come out in [-1, 1], points of the plane anywhere.
     """
 
-    def __init__(
-        self, network: str, latent: int, hidden: Sequence[int], shape: Shape, classes: int, rng: Rng
-    ):
-        inputs = latent + classes
-        if network == "dcgan":
+    def __init__(self, settings: Settings, shape: Shape, classes: int, rng: Rng):
+        inputs, hidden = settings.latent + classes, settings.hidden
+        if settings.network == "dcgan":
             self.steps = _upwards(inputs, hidden, _image(shape, hidden), rng)
         else:
-            outputs = math.prod(shape)
             self.steps = _perceptron((inputs, *reversed(hidden)), rng)
-            self.steps.append(nn.Linear(hidden[0], outputs, rng))
+            self.steps.append(nn.Linear(hidden[0], math.prod(shape), rng))
             if len(shape) == 2:
                 self.steps.append(tanh)
 
@@ -52,27 +50,17 @@ class Discriminator(nn.Module):
     and its class belong together (Mirza & Osindero 2014).
     """
 
-    def __init__(
-        self,
-        network: str,
-        hidden: Sequence[int],
-        shape: Shape,
-        classes: int,
-        rng: Rng,
-        spectral_norm: bool = False,
-        minibatch_kernels: int = 0,
-    ):
-        self.image = _image(shape, hidden) if network == "dcgan" else None
+    def __init__(self, settings: Settings, shape: Shape, classes: int, rng: Rng):
+        hidden, kernels = settings.hidden, settings.minibatch_kernels
+        self.image = _image(shape, hidden) if settings.network == "dcgan" else None
         if self.image:
             self.steps, features = _downwards(hidden, self.image, classes, rng)
         else:
             self.steps = _perceptron((math.prod(shape) + classes, *hidden), rng)
             features = hidden[-1]
-        self.minibatch = None
-        if minibatch_kernels:
-            self.minibatch = MinibatchDiscrimination(features, minibatch_kernels, rng)
-        self.output: nn.Module = nn.Linear(features + minibatch_kernels, 1, rng)
-        if spectral_norm:
+        self.minibatch = MinibatchDiscrimination(features, kernels, rng) if kernels else None
+        self.output: nn.Module = nn.Linear(features + kernels, 1, rng)
+        if settings.spectral_norm:
             self.steps = [
                 SpectralNorm(step, rng) if isinstance(step, nn.Module) else step
                 for step in self.steps
@@ -101,16 +89,14 @@ class Discriminator(nn.Module):
 
 
 @contextmanager
-def evaluating(*modules: nn.Module) -> Iterator[None]:
+def evaluating(module: nn.Module) -> Iterator[None]:
     """Within the block no running average is updated, and no power step is made."""
-    before = [module.training for module in modules]
-    for module in modules:
-        module.train(False)
+    before = module.training
+    module.train(False)
     try:
         yield
     finally:
-        for module, training in zip(modules, before):
-            module.train(training)
+        module.train(before)
 
 
 def _perceptron(widths: Sequence[int], rng: Rng) -> list[Callable]:
@@ -121,22 +107,19 @@ def _perceptron(widths: Sequence[int], rng: Rng) -> list[Callable]:
     return steps
 
 
-def _image(shape: Shape, hidden: Sequence[int]) -> tuple[int, int]:
+def _image(shape: Shape, hidden: Shape) -> Shape:
     """The shape, if it is of an image that can be halved for each of the hidden layers."""
     if len(shape) != 2:
         raise UsageError("network=dcgan is for images: choose network=mlp for points of the plane")
-    height, width = shape
     if min(shape) < 2 ** len(hidden):
         raise UsageError(
             f"hidden={','.join(map(str, hidden))} halves an image {len(hidden)} times: "
-            f"{height}x{width} is too small; name fewer widths"
+            f"{shape[0]}x{shape[1]} is too small; name fewer widths"
         )
-    return height, width
+    return shape
 
 
-def _downwards(
-    hidden: Sequence[int], image: tuple[int, int], classes: int, rng: Rng
-) -> tuple[list[Callable], int]:
+def _downwards(hidden: Shape, image: Shape, classes: int, rng: Rng) -> tuple[list[Callable], int]:
     """Strided convolutions instead of pooling (Radford et al. 2016), and how many features."""
     steps: list[Callable] = []
     for inputs, outputs in itertools.pairwise((1 + classes, *hidden)):
@@ -146,9 +129,7 @@ def _downwards(
     return [*steps, flatten], hidden[-1] * height * width
 
 
-def _upwards(
-    inputs: int, hidden: Sequence[int], image: tuple[int, int], rng: Rng
-) -> list[Callable]:
+def _upwards(inputs: int, hidden: Shape, image: Shape, rng: Rng) -> list[Callable]:
     """Their mirror image: transposed convolutions, batch normalisation and ReLU."""
     *sizes, smallest = _sizes(image, hidden)
     start = (-1, hidden[-1], *smallest)
@@ -165,7 +146,7 @@ def _upwards(
     return [*steps, tanh, flatten]
 
 
-def _sizes(image: tuple[int, int], hidden: Sequence[int]) -> list[tuple[int, int]]:
+def _sizes(image: Shape, hidden: Shape) -> list[tuple[int, int]]:
     """The image's, and that after each halving."""
     return [(image[0] >> i, image[1] >> i) for i in range(len(hidden) + 1)]
 

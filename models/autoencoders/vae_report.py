@@ -53,14 +53,9 @@ class VAEReport(Report):
 
     def panels(self) -> list[Panel]:
         titles = {"negative_elbo": "$-$ELBO", "reconstruction": "reconstruction", "kl": "KL"}
+        lines = {"negative_elbo": self.baseline_line}
         return [
-            Panel(
-                title,
-                "nats per image",
-                {key: "train"},
-                {key: "test"},
-                self.baseline_line if key == "negative_elbo" else {},
-            )
+            Panel(title, "nats per image", {key: "train"}, {key: "test"}, lines.get(key, {}))
             for key, title in titles.items()
         ]
 
@@ -127,9 +122,8 @@ def _latent_plane(model: VAE, data: Dataset, mu: np.ndarray, title: str) -> Figu
     figure.set_layout_engine("compressed", h_pad=0.08)
     left, right = figure.subplots(1, 2)
     _scatter(left, data, points)
-    right.imshow(
-        pictures.mosaic(list(images)), cmap="gray_r", vmin=0, vmax=1, extent=(-edge, edge) * 2
-    )
+    plane = pictures.mosaic(list(images))
+    right.imshow(plane, cmap="gray_r", vmin=0, vmax=1, extent=(-edge, edge) * 2)
     left.set_title("posterior means of test images", fontsize=11, loc="left")
     right.set_title("decoded from the same plane", fontsize=11, loc="left")
     for panel, color in ((left, pictures.GREY), (right, pictures.COLORS[1])):
@@ -165,11 +159,9 @@ def _scatter(axes: Axes, data: Dataset, points: np.ndarray) -> None:
     labels = data.test_labels[every]
     for label in np.unique(labels):
         this, color = labels == label, pictures.COLORS[label % len(pictures.COLORS)]
-        if data.class_names:
-            name = pictures.escape(data.class_name(label))
-            axes.scatter(x[this], y[this], s=12, color=color, linewidths=0, label=name)
-        else:
-            digit = f"${label}$"
-            axes.scatter(x[this], y[this], s=32, color=color, marker=digit, linewidths=0)
+        digit: dict[str, Any] = {"s": 32, "marker": f"${label}$"}
+        dot = {"s": 12, "label": pictures.escape(data.class_name(label))}
+        style = dot if data.class_names else digit
+        axes.scatter(x[this], y[this], color=color, linewidths=0, **style)
     if data.class_names:
         pictures.legend_below(axes, columns=3)

@@ -19,24 +19,15 @@ from typing import Any
 import numpy as np
 
 from autograd import Rng, Tensor, embedding, nn, relu, sigmoid, tanh
-from models.data import Labels
+from models.data import Labels, Shape
 
 
 class Masked(nn.Conv2d):
     """A masked convolution that keeps an image's size; its bias may depend on the class."""
 
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        kernel_size: tuple[int, int],
-        mask: Any,
-        rng: Rng,
-        classes: int,
-    ):
-        height, width = kernel_size
-        padding = (height // 2, width // 2)
-        super().__init__(inputs, outputs, kernel_size, rng, padding=padding, mask=mask)
+    def __init__(self, inputs: int, outputs: int, size: Shape, mask: Any, rng: Rng, classes: int):
+        padding = tuple(side // 2 for side in size)
+        super().__init__(inputs, outputs, size, rng, padding=padding, mask=mask)
         self.class_bias = nn.parameter(np.zeros((classes, outputs))) if classes else None
 
     def forward(self, x: Any, labels: Labels = None) -> Tensor:
@@ -73,11 +64,10 @@ class Plain(nn.Module):
     looks one row further up: the pixels beyond that diagonal never count, however many the layers.
     """
 
-    def __init__(
-        self, first: int, channels: int, blocks: int, outputs: int, rng: Rng, classes: int
-    ):
-        self.first = Masked(1, channels, (first, first), "A", rng, classes)
-        self.blocks = [Block(channels, rng, classes) for _ in range(blocks)]
+    def __init__(self, settings: Any, outputs: int, rng: Rng, classes: int):
+        channels, size = settings.channels, settings.kernel_size
+        self.first = Masked(1, channels, (size, size), "A", rng, classes)
+        self.blocks = [Block(channels, rng, classes) for _ in range(settings.blocks)]
         self.last = _pixelwise(channels, outputs, rng)
 
     def image_layers(self) -> list[Masked]:
@@ -117,12 +107,11 @@ class GatedLayer(nn.Module):
 class Gated(nn.Module):
     """A vertical stack, which sees all rows above, and a horizontal one, which sees the row (b)."""
 
-    def __init__(
-        self, first: int, channels: int, blocks: int, outputs: int, rng: Rng, classes: int
-    ):
+    def __init__(self, settings: Any, outputs: int, rng: Rng, classes: int):
+        channels, size = settings.channels, settings.kernel_size
         half = channels // 2  # of them come out of a gate
-        later = [GatedLayer(half, channels, 3, "B", rng, classes) for _ in range(blocks)]
-        self.layers = [GatedLayer(1, channels, first, "A", rng, classes), *later]
+        later = [GatedLayer(half, channels, 3, "B", rng, classes) for _ in range(settings.blocks)]
+        self.layers = [GatedLayer(1, channels, size, "A", rng, classes), *later]
         self.last = _pixelwise(half, outputs, rng)
 
     def image_layers(self) -> list[Masked]:

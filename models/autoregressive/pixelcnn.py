@@ -21,7 +21,7 @@ from autograd.ops import bce_with_logits, log_softmax, sigmoid, softmax
 from models.autoregressive import raster
 from models.autoregressive.networks import NETWORKS, Masked
 from models.autoregressive.pixelcnn_settings import DEFAULTS, Settings
-from models.data import Labels, Shape
+from models.data import Labels, Shape, batches
 from models.errors import UsageError
 from models.model import Loss, Model, Numbers
 
@@ -43,8 +43,7 @@ class PixelCNN(Model):
         levels = levels if settings.pixels == "grey" else 2
         super().__init__(settings, shape, levels, rng, classes)
         outputs = 1 if levels == 2 else levels
-        s, network = settings, NETWORKS[settings.kind]
-        self.network = network(s.kernel_size, s.channels, s.blocks, outputs, rng, classes)
+        self.network = NETWORKS[settings.kind](settings, outputs, rng, classes)
 
     def logits(self, images: Any, labels: Labels = None) -> Tensor:
         """(N, 1, height, width) in [0, 1] to (N, outputs, height, width)."""
@@ -86,12 +85,12 @@ class PixelCNN(Model):
 
     @no_grad()
     def log_prob(self, x: Array, labels: Labels = None) -> np.ndarray:
-        """`log_likelihood` as numbers, in chunks: (N,)."""
-        chunks = [
-            slice(start, start + IMAGES_PER_BATCH) for start in range(0, len(x), IMAGES_PER_BATCH)
+        """`log_likelihood` as numbers, in batches: (N,)."""
+        log_p = [
+            self.log_likelihood(x[part], labels if labels is None else labels[part])
+            for part in batches(len(x), IMAGES_PER_BATCH)
         ]
-        log_p = [self.log_likelihood(x[c], labels if labels is None else labels[c]) for c in chunks]
-        return np.concatenate([np.zeros(0, np.float32), *(chunk.numpy() for chunk in log_p)])
+        return np.concatenate([np.zeros(0, np.float32), *(values.numpy() for values in log_p)])
 
     def loss(self, x: Any, rng: Rng, epoch: float = math.inf, labels: Labels = None) -> Loss:
         """-log p(x) in nats per image, mean over the batch; it has no parts."""
@@ -129,8 +128,7 @@ class PixelCNN(Model):
         canvas[:, known:] = 0
         self.level_of(canvas.reshape(n, -1))
         u = self.array(rng.random(canvas.shape, np.float32))  # those of an image together
-        for start in range(0, n, SAMPLES_PER_BATCH):
-            part = slice(start, start + SAMPLES_PER_BATCH)
+        for part in batches(n, SAMPLES_PER_BATCH):
             own = labels if labels is None else labels[part]
             raster.sample(self, canvas[part], known, u[part], own)
         return to_device(canvas, "cpu")

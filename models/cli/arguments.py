@@ -124,12 +124,10 @@ def _when(text: str) -> str | int:
     """A parser of --pictures."""
     if text in ("auto", "no", "end"):
         return text
-    with suppress(ValueError):
-        if 1 <= (epochs := whole_number(text)) <= MAX_SETTING:
-            return epochs
-    raise argparse.ArgumentTypeError(
-        f"{reprlib.repr(text)} is not auto, no, end or a number of epochs"
-    )
+    with suppress(argparse.ArgumentTypeError):
+        return _whole(1)(text)
+    what = "auto, no, end or a number of epochs"
+    raise argparse.ArgumentTypeError(f"{reprlib.repr(text)} is not {what}")
 
 
 SHARED: dict[str, dict[str, Any]] = {

@@ -86,14 +86,8 @@ def _config(model: str, data: str, options: argparse.Namespace) -> Config:
 def _resumed(options: argparse.Namespace) -> Run:
     if len(options.models) > 1:
         raise UsageError("--resume continues one run: name one model")
-    fixed = {
-        "--data": options.data,
-        "--seed": options.seed,
-        "--out": options.out,
-        "--limit": options.limit,
-        "--set": options.set or None,
-    }
-    if given := [flag for flag, value in fixed.items() if value is not None]:
+    fixed = ("data", "seed", "out", "limit", "set")
+    if given := [f"--{name}" for name in fixed if getattr(options, name) not in (None, [])]:
         raise UsageError(f"--resume keeps the run's own settings: leave out {', '.join(given)}")
     config = Config.read(options.resume)
     if options.models != [config.model]:
@@ -179,11 +173,8 @@ def verify(options: argparse.Namespace) -> None:
         verdicts = verification.verify(verification.select(options.names))
     printer = homework if files else verification
     results: Any = reports if files else verdicts
-    print(
-        json.dumps(printer.as_json(results), indent=2)
-        if options.json
-        else printer.as_table(results)
-    )
+    table = printer.as_table(results)
+    print(json.dumps(printer.as_json(results), indent=2) if options.json else table)
     if options.html:
         verification.write_page(verdicts, options.html, reports)
         print(options.html, file=sys.stderr if options.json else sys.stdout)
@@ -224,9 +215,8 @@ def _data_dir(options: argparse.Namespace, data: str, default: str | None) -> st
 
 def _print_report(run: Run, numbers: dict[str, Any]) -> None:
     """Print the numbers as a table; nats are compared with those of the factorised model."""
-    tested = (
-        f"{numbers['test_images']:,} test {'points' * isinstance(run.data, Points) or 'images'}"
-    )
+    unit = "points" if isinstance(run.data, Points) else "images"
+    tested = f"{numbers['test_images']:,} test {unit}"
     print(f"\n{numbers['model']} on {numbers['data']}, {numbers['pixel_form']}: mean over {tested}")
     rows = run.report.rows(numbers)
     if "nll" in numbers and numbers["factorised_nll"] is not None:

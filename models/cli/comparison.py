@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 
 from models import metrics, pictures
 from models.data import load
+from models.data.dataset import in_form
 from models.errors import UsageError
 from models.files import replacing
 from models.progress import bar
@@ -77,7 +78,7 @@ def _examine(run: Run, n: int, seed: int) -> Entry:
     with bar(f"{name}: making {n:,} samples"):
         run.model.sample(2, rng)  # compiles the kernels
         started = time.perf_counter()
-        samples = run.model.sample(n, rng)
+        samples = in_form(run.model.sample(n, rng), run.model.pixels)
         seconds = (time.perf_counter() - started) * 1000 / n
     all_data = load(config.data, config.data_dir) if config.limit else run.data
     classifier = metrics.classifier_for(all_data, data_dir=config.data_dir)

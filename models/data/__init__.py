@@ -7,8 +7,8 @@ load       every data set by its name
 baseline   the factorised model, which every other should beat
 """
 
-from models.data.dataset import PIXELS, Dataset, Labels, Shape
+from models.data.dataset import PIXELS, Dataset, Labels, Shape, batches
 from models.data.load import DATASETS, load
 from models.data.ring import Points
 
-__all__ = ["DATASETS", "PIXELS", "Dataset", "Labels", "Points", "Shape", "load"]
+__all__ = ["DATASETS", "PIXELS", "Dataset", "Labels", "Points", "Shape", "batches", "load"]

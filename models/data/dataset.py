@@ -11,6 +11,7 @@ so they come in one of four forms, and every number of nats is reported with its
 
 import dataclasses
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -25,6 +26,11 @@ Labels = np.ndarray | None
 """Classes of N images, integers (N,); None for images without classes."""
 
 PIXELS = ("fixed", "dynamic", "grey", "dequantised")
+
+
+def batches(count: int, size: int) -> Iterator[slice]:
+    """Slices of `size` that cover `count` in order; the last may be shorter."""
+    return (slice(start, start + size) for start in range(0, count, size))
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,10 +84,8 @@ class Dataset:
             raise UsageError(
                 f"{self.name}: give labels for both training and test images, or for neither"
             )
-        for part, images, labels in (
-            ("train", self.train, self.train_labels),
-            ("test", self.test, self.test_labels),
-        ):
+        for part in ("train", "test"):
+            images, labels = getattr(self, part), getattr(self, f"{part}_labels")
             if labels is None:
                 continue
             if labels.shape != (len(images),):

@@ -23,7 +23,7 @@ from typing import Any, Self
 import numpy as np
 
 from autograd import Array, Rng, Tensor, no_grad, optim, to_device
-from models.data import Dataset, Labels, Points, Shape
+from models.data import Dataset, Labels, Points, Shape, batches
 from models.diffusion.ddpm_settings import DEFAULTS, Settings
 from models.diffusion.gaussian_diffusion import (
     GaussianDiffusion,
@@ -57,9 +57,9 @@ class DDPM(Model):
         s = settings
         betas = cosine(s.T) if s.schedule == "cosine" else linear(s.T, s.beta_start, s.beta_end)
         self.diffusion = GaussianDiffusion(betas)
-        network, size = {"unet": (UNet, s.resolutions), "mlp": (MLP, s.depth)}[s.network]
         channels = CHANNELS if s.fourier else 1
-        self.network = network(channels, shape, s.T, s.width, size, classes, rng)
+        network = UNet if s.network == "unet" else MLP
+        self.network = network(s, channels, shape, classes, rng)
         self.ema = optim.EMA(self.network.parameters(), s.ema)
         self.average = {name: Tensor(array) for name, array in self.ema.average.items()}
         # x = center + scale x_0: images are in [-1, 1], points have mean 0 and variance 1.
@@ -180,9 +180,9 @@ class DDPM(Model):
         labels = self.classes_of(n, labels)
         parts = []
         with self.ema.applied():
-            for start in range(0, n, SAMPLES_PER_BATCH):
-                some = None if labels is None else labels[start : start + SAMPLES_PER_BATCH]
-                *_, (_, x_0) = self.chain(min(SAMPLES_PER_BATCH, n - start), rng, some)
+            for part in batches(n, SAMPLES_PER_BATCH):
+                some = None if labels is None else labels[part]
+                *_, (_, x_0) = self.chain(min(SAMPLES_PER_BATCH, n - part.start), rng, some)
                 parts.append(self.as_images(x_0))
         return np.concatenate(parts)
 

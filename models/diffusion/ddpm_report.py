@@ -29,11 +29,9 @@ class DDPMReport(Report):
     @property
     def sampler(self) -> str:
         s = self.model.settings
-        name = (
-            f"DDIM, eta {s.eta:g}" if s.sampler == "ddim" else f"ancestral, {s.variance} variance"
-        )
+        names = {"ddim": f"DDIM, eta {s.eta:g}", "ddpm": f"ancestral, {s.variance} variance"}
         guidance = f", guidance w = {s.guidance:g}" if s.guidance else ""
-        return f"{name}, {s.sampling_steps or s.T} steps{guidance}"
+        return f"{names[s.sampler]}, {s.sampling_steps or s.T} steps{guidance}"
 
     def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
         terms = self.model.settings.bound_terms or "all"

@@ -78,12 +78,14 @@ class GaussianDiffusion:
                 stacklevel=2,
             )
 
+    def scales(self, t: np.ndarray, like: Any) -> list[Any]:
+        """sqrt(abar_t) of x_0 and sqrt(1 - abar_t) of eps, to broadcast against `like`."""
+        return [coefficient(variance[t] ** 0.5, like) for variance in (self.alpha_bar, self.noise)]
+
     def q_sample(self, x_0: Any, eps: Any, t: np.ndarray) -> Any:
         """x_t, a sample of q(x_t|x_0) for eps ~ N(0, I) (eq. 4)."""
-        return (
-            coefficient(self.alpha_bar[t] ** 0.5, x_0) * x_0
-            + coefficient(self.noise[t] ** 0.5, x_0) * eps
-        )
+        signal, noise = self.scales(t, x_0)
+        return signal * x_0 + noise * eps
 
     def target(self, objective: str, x_0: Any, eps: Any, t: np.ndarray) -> Any:
         """The target of a network for x_t: eps, x_0, or v of Salimans & Ho 2022 (appendix D).
@@ -96,10 +98,7 @@ class GaussianDiffusion:
 
     def x_0_from(self, objective: str, output: Any, x_t: Any, t: np.ndarray) -> Any:
         """x_0, from the output of a network for x_t."""
-        signal, noise = (
-            coefficient(self.alpha_bar[t] ** 0.5, x_t),
-            coefficient(self.noise[t] ** 0.5, x_t),
-        )
+        signal, noise = self.scales(t, x_t)
         if objective == "epsilon":  # which leaves x_0 open where abar_t underflows
             return (x_t - noise * output) / signal.clip(1e-18)
         return signal * x_t - noise * output if objective == "v" else output

@@ -72,18 +72,9 @@ class Conditioning(nn.Module):
 class MLP(nn.Module):
     """Residual layers h + gelu(W h + an embedding of t): for points and small images."""
 
-    def __init__(
-        self,
-        channels: int,
-        shape: Shape,
-        steps: int,
-        width: int,
-        depth: int,
-        classes: int,
-        rng: Rng,
-    ):
-        pixels = math.prod(shape)
-        self.conditioning = Conditioning(steps, width, width, classes, rng)
+    def __init__(self, settings: Any, channels: int, shape: Shape, classes: int, rng: Rng):
+        pixels, width, depth = math.prod(shape), settings.width, settings.depth
+        self.conditioning = Conditioning(settings.T, width, width, classes, rng)
         self.input = nn.Linear(channels * pixels, width, rng)
         self.times = [nn.Linear(width, width, rng) for _ in range(depth)]
         self.layers = [nn.Linear(width, width, rng) for _ in range(depth)]
@@ -140,16 +131,8 @@ class UNet(nn.Module):
     nearest neighbours, which is cheaper than 3 x 3 there.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        shape: Shape,
-        steps: int,
-        width: int,
-        resolutions: int,
-        classes: int,
-        rng: Rng,
-    ):
+    def __init__(self, settings: Any, channels: int, shape: Shape, classes: int, rng: Rng):
+        width, resolutions = settings.width, settings.resolutions
         if any(side % 2 ** (resolutions - 1) for side in shape):
             raise UsageError(
                 f"resolutions={resolutions}: {shape} cannot be halved {resolutions - 1} times"
@@ -161,7 +144,7 @@ class UNet(nn.Module):
         def block(inputs: int, outputs: int) -> ResidualBlock:
             return ResidualBlock(inputs, outputs, features, rng)
 
-        self.conditioning = Conditioning(steps, width, features, classes, rng)
+        self.conditioning = Conditioning(settings.T, width, features, classes, rng)
         self.input = nn.Conv2d(channels, width, 3, rng, padding=1)
         self.down = [block(w, w) for w in finer]
         self.halve = [nn.Conv2d(w, 2 * w, 3, rng, stride=2, padding=1) for w in finer]

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from autograd import Rng, Tensor, log_softmax, nn, no_grad, optim, relu, softmax
-from models.data import Dataset, Shape, load
+from models.data import Dataset, Shape, batches, load
 from models.errors import Failure
 from models.files import read_arrays, write_arrays
 from models.progress import bar
@@ -69,11 +69,10 @@ class Classifier(nn.Module):
             raise ValueError(f"images of {images.shape[1:]}: this classifier is for {self.shape}")
         if images.size and not 0 <= images.min() <= images.max() <= 1:
             raise ValueError(f"pixels {images.min():g} to {images.max():g}: they must be in [0, 1]")
-        starts = range(0, max(len(images), 1), EVALUATION_BATCH)
-        batches = [self(images[start : start + EVALUATION_BATCH]) for start in starts]
+        parts = batches(max(len(images), 1), EVALUATION_BATCH)
         features, logits = (
             np.concatenate([values.numpy().astype(np.float64) for values in outputs])
-            for outputs in zip(*batches)
+            for outputs in zip(*(self(images[part]) for part in parts))
         )
         return features, logits
 
@@ -98,7 +97,11 @@ def classifier_for(
     classifier = Classifier(data.image_shape, data.classes, seed)
     labels = hashlib.sha256(data.train_labels.astype(np.int64).tobytes()).hexdigest()
     trained_on = f"{data.name} {data.checksum} {labels} seed {seed} recipe {RECIPE}"
-    path = _folder(cache) / f"{data.name}-{data.checksum[:12]}-seed-{seed}.safetensors"
+    if cache is None:
+        import pooch
+
+        cache = pooch.os_cache("chainrule") / "classifiers"
+    path = Path(cache) / f"{data.name}-{data.checksum[:12]}-seed-{seed}.safetensors"
     if not _load(classifier, path, trained_on):
         _train(classifier, data)
         with suppress(Failure, OSError):  # without a cache it is trained again next time
@@ -109,14 +112,6 @@ def classifier_for(
     predicted = classifier.probabilities(test).argmax(1)
     classifier.accuracy = float((predicted == data.test_labels).mean())
     return classifier
-
-
-def _folder(cache: str | Path | None) -> Path:
-    if cache is not None:
-        return Path(cache)
-    import pooch
-
-    return Path(pooch.os_cache("chainrule")) / "classifiers"
 
 
 def _load(classifier: Classifier, path: Path, trained_on: str) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from autograd import Rng
-from models.data import Dataset, baseline
+from models.data import Dataset, baseline, batches
 from models.errors import UsageError
 from models.metrics.classifier import Classifier
 
@@ -86,8 +86,8 @@ def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[fl
 def _share_among(points: np.ndarray, members: np.ndarray, k: int) -> float:
     """The share of points within the k-th neighbour's distance of any member."""
     inside = np.zeros(len(points), bool)
-    for start in range(0, len(members), ROWS_PER_BATCH):
-        batch = members[start : start + ROWS_PER_BATCH]
+    for part in batches(len(members), ROWS_PER_BATCH):
+        batch = members[part]
         # The nearest to a member is itself, so the k-th neighbour is at place k from 0.
         radius = np.partition(cdist(batch, members), k, axis=1)[:, k]
         inside |= (cdist(batch, points) <= radius[:, None]).any(0)
@@ -199,10 +199,10 @@ def nearest(train: np.ndarray, samples: np.ndarray, k: int = 1) -> tuple[np.ndar
         raise UsageError(f"k={k}: there are {len(train)} training images")
     x, y = (_rows(a.reshape(len(a), -1), "pixels", least=0) for a in (train, samples))
     found = np.empty((len(y), k), np.intp)
-    for start in range(0, len(y), ROWS_PER_BATCH):
+    for part in batches(len(y), ROWS_PER_BATCH):
         # |x - y|^2 without |y|^2, which changes no order
-        squares = (x * x).sum(1) - 2 * y[start : start + ROWS_PER_BATCH] @ x.T
-        found[start : start + ROWS_PER_BATCH] = np.argpartition(squares, k - 1, axis=1)[:, :k]
+        squares = (x * x).sum(1) - 2 * y[part] @ x.T
+        found[part] = np.argpartition(squares, k - 1, axis=1)[:, :k]
     distances = np.linalg.norm(x[found] - y[:, None], axis=-1)  # exactly 0 for a copy
     order = np.argsort(distances, axis=1, kind="stable")
     return np.take_along_axis(found, order, 1), np.take_along_axis(distances, order, 1)

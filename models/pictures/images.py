@@ -12,13 +12,12 @@ from models.pictures.figure import WIDTH, Picture
 CELL = 0.62  # inches: the largest width of an image
 GAP = 1  # pixels between images
 
+Images = Sequence[np.ndarray]
+"""Rows of images, each (n, height, width)."""
+Names = Sequence[str]
 
-def rows(
-    images: Sequence[np.ndarray],
-    title: str,
-    labels: Sequence[str] = (),
-    columns: Sequence[str] = (),
-) -> Figure:
+
+def rows(images: Images, title: str, labels: Names = (), columns: Names = ()) -> Figure:
     """Rows of images, each (n, height, width) in [0, 1], dark on white.
 
     `labels` stand to the left of the rows, `columns` below the columns.
@@ -40,11 +39,7 @@ def across(n: int) -> int:
 
 
 def plot_rows(
-    axes: Axes,
-    images: Sequence[np.ndarray],
-    title: str,
-    labels: Sequence[str] = (),
-    columns: Sequence[str] = (),
+    axes: Axes, images: Images, title: str, labels: Names = (), columns: Names = ()
 ) -> None:
     """As `rows`, in axes that are given."""
     axes.imshow(mosaic(images), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
@@ -56,7 +51,7 @@ def plot_rows(
     axes.set_title(title, fontsize=11, loc="left")
 
 
-def mosaic(images: Sequence[np.ndarray]) -> np.ndarray:
+def mosaic(images: Images) -> np.ndarray:
     """Rows of images as one array with a gap between them; a shorter row ends in white."""
     height, width = images[0].shape[1:]
     longest = max(len(row) for row in images)

@@ -10,6 +10,8 @@ from matplotlib.patches import Circle
 from models.data.ring import GOOD_RADIUS, Points
 from models.pictures.figure import COLORS, Picture
 
+REACH = 1.6
+
 
 def scatter(data: Points, sets: Mapping[str, np.ndarray], title: str) -> Figure:
     """Sets of points (N, 2) side by side, each under its name unless there is only one."""
@@ -25,14 +27,12 @@ def scatter(data: Points, sets: Mapping[str, np.ndarray], title: str) -> Figure:
     return figure
 
 
-def plot_points(
-    axes: Axes, data: Points, points: np.ndarray, title: str, reach: float = 1.6
-) -> None:
+def plot_points(axes: Axes, data: Points, points: np.ndarray, title: str) -> None:
     """Points (N, 2), with the good ones in blue, and circles around the true modes.
 
-    The frame reaches `reach` times as far as the modes; points outside are counted below it.
+    The frame reaches REACH times as far as the modes; points outside are counted below it.
     """
-    limit = reach * float(np.abs(data.modes).max())
+    limit = REACH * float(np.abs(data.modes).max())
     good = data.nearest(points)[1]
     for which, color in ((~good, "0.55"), (good, COLORS[0])):
         axes.scatter(points[which, 0], points[which, 1], s=5, color=color, alpha=0.5, linewidths=0)

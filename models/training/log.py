@@ -18,9 +18,8 @@ def read_metrics(directory: Path) -> list[dict[str, Any]]:
     for i, line in enumerate(lines):
         try:
             numbers = json.loads(line)
-            if not all(
-                isinstance(value, int | float) for value in (numbers["step"], *numbers.values())
-            ):
+            values = numbers["step"], *numbers.values()
+            if not all(isinstance(value, int | float) for value in values):
                 raise ValueError("not the numbers of a step")
             metrics.append(numbers)
         except (ValueError, TypeError, LookupError) as error:

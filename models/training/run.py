@@ -15,7 +15,8 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from tqdm import tqdm
 
 from autograd import Array, to_device
 from models import pictures
-from models.data import Labels, load
+from models.data import Labels, batches, load
 from models.errors import Caution, Failure, UsageError
 from models.families import FAMILIES
 from models.files import read_arrays, write_arrays
@@ -226,11 +227,9 @@ class Run:
         """
         claim(self.lock)
         try:
-            if progress is None:
-                with bar(self.config.model, self.total_steps, "step", self.step) as progress:
-                    self._train(progress, PictureSchedule(pictures))
-            else:
-                self._train(progress, PictureSchedule(pictures))
+            own = bar(self.config.model, self.total_steps, "step", self.step)
+            with own if progress is None else nullcontext(progress) as shown:
+                self._train(shown, PictureSchedule(pictures))
             return [] if pictures == "no" else self.make_pictures()
         finally:
             release(self.lock)
@@ -288,12 +287,13 @@ class Run:
     def _labels(self, labels: Labels, chosen: Any) -> Labels:
         return labels[chosen] if self.model.classes and labels is not None else None
 
-    def _refuse_unless_finite(self, numbers: dict[str, float]) -> None:
-        for name, value in numbers.items():
-            if not math.isfinite(value):
+    def _refuse_unless_finite(self, numbers: Mapping[str, Any]) -> None:
+        for name, values in numbers.items():
+            wrong = np.extract(~np.isfinite(values), values)
+            if wrong.size:
                 kept = (self.directory / CHECKPOINT).exists()
                 raise Failure(
-                    f"{name} is {value} at step {self.step}: try a smaller learning_rate than "
+                    f"{name} is {wrong[0]} at step {self.step}: try a smaller learning_rate than "
                     f"{self.settings.learning_rate:g}"
                     + (f"; {self.directory} keeps its last checkpoint" if kept else "")
                 )
@@ -301,14 +301,13 @@ class Run:
     def _evaluate(self, thorough: bool = False) -> dict[str, np.ndarray]:
         """The numbers of the test images, (N,) or (N, dimensions) each, in batches."""
         rng = self.config.rng(_TEST, 1)
-        batches = []
+        found = []
         with bar(f"{self.config.model}: test", len(self.test_images), "image") as progress:
-            for start in range(0, len(self.test_images), TEST_BATCH):
-                batch = slice(start, start + TEST_BATCH)
+            for batch in batches(len(self.test_images), TEST_BATCH):
                 x, labels = self.test_images[batch], self._labels(self.data.test_labels, batch)
-                batches.append(self.model.evaluate(x, rng, labels, thorough))
+                found.append(self.model.evaluate(x, rng, labels, thorough))
                 progress.update(len(x))
-        return {k: np.concatenate([numbers[k] for numbers in batches]) for k in batches[0]}
+        return {k: np.concatenate([numbers[k] for numbers in found]) for k in found[0]}
 
     def evaluate(self) -> dict[str, Any]:
         """A thorough evaluation, averaged over the test images, and what it depends on.
@@ -339,15 +338,10 @@ class Run:
         arrays = {f"model.{name}": array for name, array in self.model.state().items()}
         for name, optimizer in self.optimizers.items():
             arrays |= {f"{name}.{key}": array for key, array in optimizer.state().items()}
-        gradients = {
-            f"gradient.{name}": p.grad.numpy()
-            for name, p in self.model.parameters().items()
-            if p.grad is not None
-        }
-        for name, array in (gradients | arrays).items():
-            finite = np.isfinite(array)
-            if not finite.all():
-                self._refuse_unless_finite({name: float(array[~finite][0])})
+        for name, p in self.model.parameters().items():
+            if p.grad is not None:
+                self._refuse_unless_finite({f"gradient.{name}": p.grad.numpy()})
+        self._refuse_unless_finite(arrays)
         metadata = {"model": self.config.model, "step": str(self.step)}
         write_arrays(self.directory / CHECKPOINT, arrays, metadata)
 

@@ -326,7 +326,7 @@ def test_samples_and_bound_are_of_the_averages():
 def test_gradient_of_the_unets_loss():
     """Every weight moved at once, each its own way: the slope is the gradient's share of that."""
     rng = np.random.default_rng(0)
-    network = UNet(CHANNELS, (4, 4), 20, 4, 2, 2, rng)
+    network = UNet(Settings(T=20, width=4, resolutions=2), CHANNELS, (4, 4), 2, rng)
     for tensor in network.tensors().values():
         tensor.data = tensor.data + 0.1 * rng.standard_normal(tensor.shape)  # now in float64
     x, t, labels = rng.standard_normal((2, CHANNELS, 16)), np.array([3, 17]), np.array([0, 2])
@@ -349,7 +349,7 @@ def test_unet_against_pytorch():
     torch = pytest.importorskip("torch")
     forward = runpy.run_path(str(ROOT / "benchmarks" / "torch_unet.py"))["forward"]
     rng = np.random.default_rng(0)
-    ours = UNet(CHANNELS, (8, 8), 100, 8, 3, 10, rng)
+    ours = UNet(Settings(T=100, width=8, resolutions=3), CHANNELS, (8, 8), 10, rng)
     for p in ours.parameters().values():
         p.data[...] += 0.1 * rng.standard_normal(p.shape)
     x = rng.standard_normal((5, CHANNELS, 64)).astype(np.float32)

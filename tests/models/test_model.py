@@ -79,7 +79,7 @@ def test_points_may_be_any_finite_numbers(family):
 
 
 @pytest.mark.parametrize("pixels", PIXELS)
-def test_samples_are_rounded_where_the_pixels_are_binary(pixels):
+def test_samples_are_compared_in_the_form_of_the_pixels(pixels):
     samples = in_form(np.full((3, 4, 4), 0.7, np.float32), pixels)
     binary = pixels in ("fixed", "dynamic")
     assert set(np.unique(samples)) == {np.float32(1 if binary else 0.7)}
