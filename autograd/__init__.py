@@ -24,21 +24,7 @@ from autograd.sweep import backward, grad
 from autograd.tensor import Tensor, Values
 
 __all__ = [
-    "PRIMITIVES",
-    "Array",
-    "Rng",
-    "Tensor",
-    "Values",
-    "backward",
-    "check",
-    "detect_nan",
-    "detect_writes",
-    "grad",
-    "namespace",
-    "nn",
-    "no_grad",
-    "optim",
-    "primitive",
-    "to_device",
+    "PRIMITIVES", "Array", "Rng", "Tensor", "Values", "backward", "check", "detect_nan",
+    "detect_writes", "grad", "namespace", "nn", "no_grad", "optim", "primitive", "to_device",
     *(name for name in _ops if not hasattr(builtins, name)),  # abs, max, min and sum by their name
-]
+]  # fmt: skip
