@@ -5,9 +5,11 @@ they have no derivative.
 """
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 from autograd import ops
+from autograd.array import Axis
 from autograd.sweep import backward
 from autograd.tensor import Tensor, array_of
 
@@ -44,8 +46,11 @@ def _add_comparison(name: str) -> None:
     setattr(Tensor, f"__{name}__", lambda x, y: compare(x.data, array_of(y)))
 
 
-def _reduction(f: Any) -> Any:
-    return lambda x, axis=None, keepdims=False: f(x, axis=axis, keepdims=keepdims)
+def _reduction(f: Callable) -> Callable:
+    def method(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return f(x, axis=axis, keepdims=keepdims)
+
+    return method
 
 
 def _getitem(x: Tensor, index: Any) -> Tensor:
@@ -63,6 +68,14 @@ def _reshape(x: Tensor, *shape: Any) -> Tensor:
     return ops.reshape(x, shape=shape[0] if len(shape) == 1 else shape)
 
 
+def _squeeze(x: Tensor, axis: Axis = None) -> Tensor:
+    return ops.squeeze(x, axis=axis)
+
+
+def _astype(x: Tensor, dtype: Any) -> Tensor:
+    return ops.astype(x, dtype=dtype)
+
+
 METHODS: dict[str, Any] = {
     "__neg__": lambda x: ops.neg(x),
     "__abs__": lambda x: ops.abs(x),
@@ -71,8 +84,8 @@ METHODS: dict[str, Any] = {
     "T": property(_transpose),
     "transpose": _transpose,
     "reshape": _reshape,
-    "squeeze": lambda x, axis=None: ops.squeeze(x, axis=axis),
-    "astype": lambda x, dtype: ops.astype(x, dtype=dtype),
+    "squeeze": _squeeze,
+    "astype": _astype,
     "sum": _reduction(ops.sum),
     "mean": _reduction(ops.mean),
     "max": _reduction(ops.max),
