@@ -11,10 +11,14 @@ from autograd.tensor import Node, array_of
 def refuse_nan_answer(primitive: Any, ans: Any, arrays: Sequence) -> None:
     """Raise FloatingPointError if `ans`, which `primitive` made of `arrays`, contains a NaN."""
     if _has_nan(ans):
-        nans = [name for name, x in zip(primitive.inputs, arrays) if _has_nan(x)]
-        fault = f"its input {nans[0]!r} is already NaN" if nans else "made the first NaN"
+        nan_inputs = [name for name, x in zip(primitive.inputs, arrays) if _has_nan(x)]
         raise FloatingPointError(
-            f"{primitive.name} of {describe(arrays)} at {source_line(Node(ans).origin)}: {fault}"
+            f"{primitive.name} of {describe(arrays)} at {source_line(Node(ans).origin)}: "
+            + (
+                f"its input {nan_inputs[0]!r} is already NaN"
+                if nan_inputs
+                else "made the first NaN"
+            )
         )
 
 

@@ -8,9 +8,8 @@
 
 A rule is the vector-Jacobian product (vjp) of one argument: given `g`, the cotangent of the
 answer, it returns the cotangent of that argument. Its other parameters name what it needs: an
-input (`x`), the answer (`ans`), a keyword argument (`axis`), only the shape of an input
-(`x_shape`), or all keyword arguments that have a default (`**options`). What no rule names is not
-kept. An argument whose derivative is zero, such as a
+input (`x`), the answer (`ans`), a keyword argument (`axis`), or only the shape of an input
+(`x_shape`). What no rule names is not kept. An argument whose derivative is zero, such as a
 condition, has the rule None. The gradient of an argument without a rule is an error.
 
 Called with arrays, a primitive returns an array and records nothing; with a Tensor among its
@@ -68,19 +67,18 @@ class Primitive:
         sources = {name: f"arrays[{i}]" for i, name in enumerate(self.inputs)}
         sources |= {f"{name}_shape": f"arrays[{i}].shape" for i, name in enumerate(self.inputs)}
         sources |= {name: f"keywords[{name!r}]" for name in self.keywords} | {"ans": "ans"}
-        needs = {name: self._needed(vjp) if vjp else {} for name, vjp in vjps.items()}
+        needs = {n: list(inspect.signature(v).parameters)[1:] if v else [] for n, v in vjps.items()}
         for name, needed in needs.items():
             if name not in self.inputs or not set(needed) <= set(sources):
                 raise TypeError(
-                    f"{self.name}: the rule for {name!r} asks for {list(needed)}; rules are for "
+                    f"{self.name}: the rule for {name!r} asks for {needed}; rules are for "
                     f"{self.inputs} and may name {list(sources)}"
                 )
         kept = [source for source in sources if any(source in needed for needed in needs.values())]
 
         def of_saved(name: str) -> Callable | None:
             vjp = vjps.get(name, self._without_rule(name))
-            needed = needs.get(name, {}).items()
-            arguments = ["g", *(f"{before}saved[{kept.index(n)}]" for n, before in needed)]
+            arguments = ["g", *(f"saved[{kept.index(n)}]" for n in needs.get(name, ()))]
             return vjp and _compiled("g, saved", f"vjp({', '.join(arguments)})", vjp=vjp)
 
         values = ", ".join(sources[name] for name in kept)
@@ -89,15 +87,6 @@ class Primitive:
         self.vjps = vjps
         self.kept_inputs = [(kept.index(n), i) for i, n in enumerate(self.inputs) if n in kept]
         self.kept_ans = kept.index("ans") if "ans" in kept else None
-
-    def _needed(self, vjp: Callable) -> dict[str, str]:
-        """The names of a rule beside g, and what precedes each in a call, "axis=" for example."""
-        needed: dict[str, str] = {}
-        for p in list(inspect.signature(vjp).parameters.values())[1:]:
-            options = {name: f"{name}=" for name in self.defaults}
-            before = f"{p.name}=" if p.kind is p.KEYWORD_ONLY else ""
-            needed |= options if p.kind is p.VAR_KEYWORD else {p.name: before}
-        return needed
 
     def _without_rule(self, name: str) -> Callable:
         def refuse(g: Any) -> None:
@@ -137,12 +126,7 @@ class Primitive:
         out._data, out.node = ans, None
         if has_parent and now.recording:
             if ans.dtype not in FLOATS:
-                if ans.dtype.kind not in "iub":
-                    raise TypeError(
-                        f"{self.name} of {describe(arrays)} gives {ans.dtype}: gradients are of "
-                        "float32 and float64"
-                    )
-                return out  # integers and booleans are constants
+                return self._constant(out, arrays)
             if self.keywords:
                 keywords = self.defaults | keywords
             saved = self.keep(arrays, ans, keywords)
@@ -162,6 +146,15 @@ class Primitive:
         bound.apply_defaults()
         keywords = bound.arguments
         return [keywords.pop(name) for name in self.inputs], keywords
+
+    def _constant(self, out: Tensor, arrays: Sequence) -> Tensor:
+        """`out` of integers or booleans, which records nothing; TypeError for another dtype."""
+        if out.dtype.kind not in "iub":
+            raise TypeError(
+                f"{self.name} of {describe(arrays)} gives {out.dtype}: gradients are of float32 "
+                "and float64"
+            )
+        return out
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}{self.__signature__}>"

@@ -42,8 +42,8 @@ def _silu_grad_x(h, g, x):
 
 
 sigmoid.rule(x=lambda g, ans: g * ans * (1 - ans))
-silu.rule(x=silu_grad)
-silu_grad.rule(g=silu_grad, x=_silu_grad_x)
+silu.rule(x=lambda g, x: silu_grad(g, x))
+silu_grad.rule(g=lambda h, x: silu_grad(h, x), x=_silu_grad_x)
 
 
 def gelu(x: Values) -> Any:

@@ -35,19 +35,31 @@ def conv2d_weight_grad(x, g, *, kernel_size, stride=1, padding=0, dilation=1, ma
 
 
 conv2d.rule(
-    x=lambda g, w, x_shape, **options: conv2d_input_grad(g, w, input_size=x_shape[2:], **options),
-    w=lambda g, x, w_shape, **options: conv2d_weight_grad(x, g, kernel_size=w_shape[2:], **options),
+    x=lambda g, w, x_shape, stride, padding, dilation, mask: conv2d_input_grad(
+        g, w, input_size=x_shape[2:], stride=stride, padding=padding, dilation=dilation, mask=mask
+    ),
+    w=lambda g, x, w_shape, stride, padding, dilation, mask: conv2d_weight_grad(
+        x, g, kernel_size=w_shape[2:], stride=stride, padding=padding, dilation=dilation, mask=mask
+    ),
     b=sum_by_channel,
 )
 # In the rules below the cotangent is called h, since g is an input.
 conv2d_input_grad.rule(
-    g=lambda h, w, **options: conv2d(h, w, **options),
-    w=lambda h, g, w_shape, **options: conv2d_weight_grad(h, g, kernel_size=w_shape[2:], **options),
+    g=lambda h, w, stride, padding, dilation, mask: conv2d(
+        h, w, stride=stride, padding=padding, dilation=dilation, mask=mask
+    ),
+    w=lambda h, g, w_shape, stride, padding, dilation, mask: conv2d_weight_grad(
+        h, g, kernel_size=w_shape[2:], stride=stride, padding=padding, dilation=dilation, mask=mask
+    ),
     b=sum_by_channel,
 )
 conv2d_weight_grad.rule(
-    x=lambda h, g, x_shape, **options: conv2d_input_grad(g, h, input_size=x_shape[2:], **options),
-    g=lambda h, x, **options: conv2d(x, h, **options),
+    x=lambda h, g, x_shape, stride, padding, dilation, mask: conv2d_input_grad(
+        g, h, input_size=x_shape[2:], stride=stride, padding=padding, dilation=dilation, mask=mask
+    ),
+    g=lambda h, x, stride, padding, dilation, mask: conv2d(
+        x, h, stride=stride, padding=padding, dilation=dilation, mask=mask
+    ),
 )
 
 
@@ -63,9 +75,15 @@ def fold(windows, *, input_size, stride=1, padding=0, dilation=1):
     return kernels.fold(windows, input_size, stride, padding, dilation)
 
 
-unfold.rule(x=lambda g, x_shape, **options: fold(g, input_size=x_shape[2:], **options))
+unfold.rule(
+    x=lambda g, x_shape, stride, padding, dilation: fold(
+        g, input_size=x_shape[2:], stride=stride, padding=padding, dilation=dilation
+    )
+)
 fold.rule(
-    windows=lambda g, windows_shape, **options: unfold(g, kernel_size=windows_shape[4:], **options)
+    windows=lambda g, windows_shape, stride, padding, dilation: unfold(
+        g, kernel_size=windows_shape[4:], stride=stride, padding=padding, dilation=dilation
+    )
 )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 import kernels
 from autograd.array import Array
-from autograd.primitive import Primitive, primitive
+from autograd.primitive import primitive
 from autograd.tensor import Values, array_of
 
 
@@ -59,24 +59,40 @@ def _power_y(g, x, ans):
 power.rule(x=_power_x, y=_power_y)
 
 
-def _of_numpy(name: str) -> Primitive:
-    """The function of one array that NumPy has under this name."""
-    function = getattr(np, name)
-
-    def forward(x):
-        return function(x)
-
-    forward.__name__ = name
-    return primitive(forward)
+@primitive
+def exp(x):
+    return np.exp(x)
 
 
-exp = _of_numpy("exp")
-log = _of_numpy("log")
-sqrt = _of_numpy("sqrt")
-sin = _of_numpy("sin")
-cos = _of_numpy("cos")
-tanh = _of_numpy("tanh")
-abs = _of_numpy("abs")
+@primitive
+def log(x):
+    return np.log(x)
+
+
+@primitive
+def sqrt(x):
+    return np.sqrt(x)
+
+
+@primitive
+def sin(x):
+    return np.sin(x)
+
+
+@primitive
+def cos(x):
+    return np.cos(x)
+
+
+@primitive
+def tanh(x):
+    return np.tanh(x)
+
+
+@primitive
+def abs(x):
+    return np.abs(x)
+
 
 exp.rule(x=lambda g, ans: g * ans)
 log.rule(x=lambda g, x: g / x)

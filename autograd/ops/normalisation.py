@@ -26,7 +26,11 @@ def group_norm_weight_grad(g, x, *, groups, eps):
     return kernels.group_norm_weight_grad(g, x, groups, eps)
 
 
-group_norm.rule(x=group_norm_input_grad, w=group_norm_weight_grad, b=sum_by_channel)
+group_norm.rule(
+    x=lambda g, x, w, groups, eps: group_norm_input_grad(g, x, w, groups=groups, eps=eps),
+    w=lambda g, x, groups, eps: group_norm_weight_grad(g, x, groups=groups, eps=eps),
+    b=sum_by_channel,
+)
 
 # In the rules below the cotangent is called h. `kernels.group_norm` defines J, which is symmetric:
 # <h, J (g w)> = <w J h, g>.
@@ -51,8 +55,10 @@ def _input_grad_x(h, g, x, w, groups, eps):
     def average(y):
         return sum(y, axis=-1, keepdims=True) / max(y.shape[-1], 1)  # 0 without any positions
 
-    f = grouped(g * by_channel(w, x.ndim))
-    jf = group_norm_input_grad(g, x, w, groups=groups, eps=eps)
+    f, jf = (
+        grouped(g * by_channel(w, x.ndim)),
+        group_norm_input_grad(g, x, w, groups=groups, eps=eps),
+    )
     h, jh = grouped(h), _jacobian(h, x, groups, eps)
     centred = grouped(x) - average(grouped(x))
     r = 1 / sqrt(average(centred * centred) + eps)

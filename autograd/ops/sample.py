@@ -49,7 +49,12 @@ def _mu_grad(g, mu):
     return g_z + g_kl.reshape((*mu.shape[:-1], 1)) * mu
 
 
-z_and_kl.rule(mu=_mu_grad, logvar=z_and_kl_logvar_grad)
+z_and_kl.rule(
+    mu=_mu_grad,
+    logvar=lambda g, logvar, seed, offset: z_and_kl_logvar_grad(
+        g, logvar, seed=seed, offset=offset
+    ),
+)
 
 
 def _logvar_grad_g(h, logvar, seed, offset):
