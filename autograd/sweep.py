@@ -122,11 +122,15 @@ def _sweep(root: Node, seed, wanted, path, create_graph: bool, retain_graph: boo
             found[node] = g
         if primitive is None:
             continue
-        saved = _saved(node, create_graph, trusted_from)
+        saved = node.saved
+        if create_graph or saved is None or node.order < trusted_from:
+            saved = _saved(node, create_graph, trusted_from)
         for parent, rule in zip(node.parents, primitive.rules):
             if parent is None or rule is None or (path is not None and parent not in path):
                 continue
-            d = _as_input(rule(g, saved), parent, node)
+            d = rule(g, saved)
+            if getattr(d, "shape", None) != parent.shape or d.dtype is not parent.dtype:
+                d = _as_input(d, parent, node)
             if detecting_nan:
                 refuse_nan_cotangent(node, parent, g, d, cotangents.get(parent))
             if parent in cotangents:
