@@ -1,8 +1,8 @@
 """grad() and backward(): one pass over the graph in reverse order of creation.
 
-The cotangent of a value is the gradient of the output by it. The chain rule: if y = f(x) has the
-cotangent g, then this use of x contributes J_f(x)^T g, which a rule computes. The cotangent of x is
-the sum over its uses.
+The cotangent of a value is the gradient of the output with respect to it. The chain rule: if
+y = f(x) has the cotangent g, then this use of x contributes J_f(x)^T g, which a rule computes. The
+cotangent of x is the sum over its uses.
 """
 
 import math
@@ -122,9 +122,9 @@ def _sweep(root: Node, seed, wanted, path, create_graph: bool, retain_graph: boo
             found[node] = g
         if primitive is None:
             continue
-        saved = node.saved
-        if create_graph or saved is None or node.order < trusted_from:
-            saved = _saved(node, create_graph, trusted_from)
+        if node.saved is None or node.order < trusted_from:
+            _refuse_unless_kept(node)
+        saved = _recorded(node) if create_graph else node.saved
         for parent, rule in zip(node.parents, primitive.rules):
             if parent is None or rule is None or (path is not None and parent not in path):
                 continue
@@ -143,17 +143,8 @@ def _sweep(root: Node, seed, wanted, path, create_graph: bool, retain_graph: boo
     return found
 
 
-def _saved(node: Node, create_graph: bool, trusted_from: float) -> Any:
-    """What the rules of `node` need: arrays, or with `create_graph` Tensors with their history.
-
-    Raises RuntimeError if it was freed, or if the node is not trusted and it was written to.
-    """
-    if node.saved is None or node.order < trusted_from:
-        _refuse_unless_kept(node)
-    return _recorded(node) if create_graph else node.saved
-
-
 def _refuse_unless_kept(node: Node) -> None:
+    """Raises RuntimeError if what `node` kept was freed, or was written to since."""
     if node.saved is None:
         raise RuntimeError(
             f"the graph was freed by an earlier sweep: {node}; pass retain_graph=True to the "

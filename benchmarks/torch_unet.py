@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from models.diffusion.networks import GROUPS
+from models.diffusion.ddpm_settings import GROUPS
 
 
 def forward(

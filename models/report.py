@@ -101,10 +101,11 @@ class Report:
 
     def samples(self, images: Array, rng: Rng, name: str = "samples") -> Figure:
         """Samples below test images; of a conditional model, a row of samples for each class."""
-        model, data, title = self.model, self.data, f"{self.title}\n{name}"
+        model, data = self.model, self.data
         if isinstance(data, Points):
             sets = {"test data": data.test, "samples": model.sample_means(len(data.test), rng)}
-            return pictures.scatter(data, sets, title)
+            return pictures.scatter(data, sets, "\n".join(filter(None, (self.title, self.sampler))))
+        title = f"{self.title}\n{name}"
         if model.classes:
             labels = np.repeat(np.arange(model.classes), IMAGES_PER_ROW)
             rows = np.split(model.sample_means(len(labels), rng, labels), model.classes)

@@ -35,18 +35,19 @@ def by_what_is_missing(e: Evidence, name: str) -> str:
     if given[0].shape != truths[0].shape:
         return ""
     errors = [truth - g for truth, g in zip(truths, given)]
-    candidates = {"a constant": [np.ones_like(e) for e in errors]}
-    for i, name in enumerate(e.pair.names):
+    ones = [np.ones_like(error) for error in errors]
+    candidates = {"a constant": ones}
+    for i, source in enumerate(e.pair.names):
         if np.shape(e.points[0][i]) == errors[0].shape:
-            candidates[name] = [point[i] for point in e.points]
-            candidates[f"{name}^2"] = [point[i] ** 2 for point in e.points]
+            candidates[source] = [point[i] for point in e.points]
+            candidates[f"{source}^2"] = [point[i] ** 2 for point in e.points]
     for what, values in candidates.items():
         factors = fit([values], errors)
         if factors is not None and not close(factors[0], 0):
             times = "" if close(factors[0], 1) else f"{number_text(factors[0])} times "
             return f"Right but for a second term: {times}{what} is missing."
     for axis, length in enumerate(errors[0].shape):
-        if length > 1 and _spanned(axis, errors, [np.ones_like(e) for e in errors], truths):
+        if length > 1 and _spanned(axis, errors, ones, truths):
             return (
                 f"Right but for a second term, the same all along axis {axis}: what comes through "
                 "a mean or a sum over that axis is missing."

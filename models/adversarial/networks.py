@@ -107,7 +107,7 @@ def _perceptron(widths: Sequence[int], rng: Rng) -> list[Callable]:
     return steps
 
 
-def _image(shape: Shape, hidden: Shape) -> Shape:
+def _image(shape: Shape, hidden: Sequence[int]) -> Shape:
     """The shape, if it is of an image that can be halved for each of the hidden layers."""
     if len(shape) != 2:
         raise UsageError("network=dcgan is for images: choose network=mlp for points of the plane")
@@ -119,7 +119,9 @@ def _image(shape: Shape, hidden: Shape) -> Shape:
     return shape
 
 
-def _downwards(hidden: Shape, image: Shape, classes: int, rng: Rng) -> tuple[list[Callable], int]:
+def _downwards(
+    hidden: Sequence[int], image: Shape, classes: int, rng: Rng
+) -> tuple[list[Callable], int]:
     """Strided convolutions instead of pooling (Radford et al. 2016), and how many features."""
     steps: list[Callable] = []
     for inputs, outputs in itertools.pairwise((1 + classes, *hidden)):
@@ -129,7 +131,7 @@ def _downwards(hidden: Shape, image: Shape, classes: int, rng: Rng) -> tuple[lis
     return [*steps, flatten], hidden[-1] * height * width
 
 
-def _upwards(inputs: int, hidden: Shape, image: Shape, rng: Rng) -> list[Callable]:
+def _upwards(inputs: int, hidden: Sequence[int], image: Shape, rng: Rng) -> list[Callable]:
     """Their mirror image: transposed convolutions, batch normalisation and ReLU."""
     *sizes, smallest = _sizes(image, hidden)
     start = (-1, hidden[-1], *smallest)
@@ -146,7 +148,7 @@ def _upwards(inputs: int, hidden: Shape, image: Shape, rng: Rng) -> list[Callabl
     return [*steps, tanh, flatten]
 
 
-def _sizes(image: Shape, hidden: Shape) -> list[tuple[int, int]]:
+def _sizes(image: Shape, hidden: Sequence[int]) -> list[tuple[int, int]]:
     """The image's, and that after each halving."""
     return [(image[0] >> i, image[1] >> i) for i in range(len(hidden) + 1)]
 

@@ -18,8 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from models import metrics, pictures
-from models.data import load
-from models.data.dataset import in_form
+from models.data import in_form, load
 from models.errors import UsageError
 from models.files import replacing
 from models.progress import bar

@@ -7,8 +7,18 @@ load       every data set by its name
 baseline   the factorised model, which every other should beat
 """
 
-from models.data.dataset import PIXELS, Dataset, Labels, Shape, batches
+from models.data.dataset import PIXELS, Dataset, Labels, Shape, batches, in_form
 from models.data.load import DATASETS, load
 from models.data.ring import Points
 
-__all__ = ["DATASETS", "PIXELS", "Dataset", "Labels", "Points", "Shape", "batches", "load"]
+__all__ = [
+    "DATASETS",
+    "PIXELS",
+    "Dataset",
+    "Labels",
+    "Points",
+    "Shape",
+    "batches",
+    "in_form",
+    "load",
+]

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 
 from models.diffusion.gaussian_diffusion import OBJECTIVES, SCHEDULES
-from models.diffusion.networks import GROUPS
 from models.errors import UsageError
 from models.settings import CommonSettings, setting
+
+GROUPS = 4  # of GroupNorm
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The networks of a diffusion model: they predict the noise in x_t from x_t and t.
+"""The networks of a diffusion model: they predict its objective (eps, x_0 or v) from x_t and t.
 
 Both take features (N, channels, pixels) of x_t, times t (N,) of 1 ... T and labels (N,) or None,
 and give (N, pixels). Their last layer starts at 0, so an untrained network predicts 0.
@@ -12,9 +12,9 @@ import numpy as np
 from autograd import Array, Rng, Tensor, namespace, nn
 from autograd.ops import concatenate, gelu, matmul, silu, softmax, upsample_nearest
 from models.data import Labels, Shape
+from models.diffusion.ddpm_settings import GROUPS, Settings
 from models.errors import UsageError
 
-GROUPS = 4  # of GroupNorm
 CHANNELS = 5  # of an image with its angles
 
 
@@ -22,8 +22,8 @@ def with_angles(x_t: Array, signal: Any, noise: Any, levels: int) -> Array:
     """(N, pixels) to (N, CHANNELS, pixels): x_t, and where each pixel lies between two levels.
 
     That is an angle, once around from one level to the next, and half of it, by cosine and sine
-    (Kingma et al. 2021, "Variational Diffusion Models", appendix C). A density that is to know
-    that pixels have levels must round x_t to them, and of an angle that is a smooth function.
+    (Kingma et al. 2021, "Variational Diffusion Models", appendix C). A density of
+    pixels with levels must round x_t to them, and rounding is a smooth function of the angle.
     `signal` and `noise` are abar_t and 1 - abar_t: as noise drowns the levels, the angles fade,
     by E[e^(i phi eps)] = e^(-phi^2 / 2).
     """
@@ -72,7 +72,7 @@ class Conditioning(nn.Module):
 class MLP(nn.Module):
     """Residual layers h + gelu(W h + an embedding of t): for points and small images."""
 
-    def __init__(self, settings: Any, channels: int, shape: Shape, classes: int, rng: Rng):
+    def __init__(self, settings: Settings, channels: int, shape: Shape, classes: int, rng: Rng):
         pixels, width, depth = math.prod(shape), settings.width, settings.depth
         self.conditioning = Conditioning(settings.T, width, width, classes, rng)
         self.input = nn.Linear(channels * pixels, width, rng)
@@ -131,7 +131,7 @@ class UNet(nn.Module):
     nearest neighbours, which is cheaper than 3 x 3 there.
     """
 
-    def __init__(self, settings: Any, channels: int, shape: Shape, classes: int, rng: Rng):
+    def __init__(self, settings: Settings, channels: int, shape: Shape, classes: int, rng: Rng):
         width, resolutions = settings.width, settings.resolutions
         if any(side % 2 ** (resolutions - 1) for side in shape):
             raise UsageError(

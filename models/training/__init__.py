@@ -1,1 +1,8 @@
-"""A run: what it was asked for (`config`), the loop (`run`), its metrics and its lock."""
+"""A run of training.
+
+config             what it was asked for, and config.json
+run                the model, its data and its optimisers in a directory, and the loop
+picture_schedule   when it makes its pictures
+log                metrics.jsonl
+locks              a directory is trained in by one process at a time
+"""

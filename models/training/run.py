@@ -6,7 +6,7 @@
     *.png                    pictures, made again as it trains, the curves last
     chainrule.lock           the process that trains it
 
-All randomness comes from (seed, what for, step or epoch), so there is no generator state to
+All randomness comes from (seed, purpose, step or epoch), so there is no generator state to
 save, and a resumed run goes on exactly as it would have gone.
 """
 
@@ -35,35 +35,12 @@ from models.progress import bar
 from models.training.config import Config
 from models.training.locks import LOCK, claim, refuse_unless_free, release
 from models.training.log import METRICS, drop_after, read_metrics
+from models.training.picture_schedule import PictureSchedule
 
 TESTS_PRINTED = 6  # of all epochs
-FIRST_PICTURES_SECONDS = 5.0  # expected, until pictures have been made
 TEST_BATCH = 500  # images
 CHECKPOINT, CURVES = "checkpoint.safetensors", "curves"
-_WEIGHTS, _ORDER, _BATCH, _TEST, _PICTURE = range(5)  # what the randomness is for
-
-
-class PictureSchedule:
-    """When a run makes its pictures before its end, where it always does unless `when` is "no".
-
-    `when` is a number of epochs; "end"; or "auto", as often as takes no longer than the training.
-    """
-
-    def __init__(self, when: str | int):
-        self.when = when
-        self.started = time.perf_counter()
-        self.expected = FIRST_PICTURES_SECONDS
-        self.spent = 0.0
-
-    def due(self, epoch: int, printed: bool) -> bool:
-        if isinstance(self.when, int):
-            return epoch % self.when == 0
-        trained = time.perf_counter() - self.started - self.spent
-        return self.when == "auto" and printed and trained > self.spent + 2 * self.expected
-
-    def record(self, seconds: float) -> None:
-        self.expected = seconds
-        self.spent += seconds
+_WEIGHTS, _ORDER, _BATCH, _TEST, _PICTURE = range(5)  # the purposes of random numbers
 
 
 class Run:

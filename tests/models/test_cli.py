@@ -17,7 +17,8 @@ from models.cli import main
 from models.data import DATASETS, Dataset
 from models.errors import Failure
 from models.files import read_arrays, replacing, write_arrays
-from models.training.run import PictureSchedule, Run
+from models.training.picture_schedule import PictureSchedule
+from models.training.run import Run
 
 TINY = ["--set", "hidden=8", "--set", "latent=3", "--set", "batch=500"]
 PICTURES = {"reconstructions", "samples", "interpolations", "latent_plane", "curves"}

@@ -6,8 +6,7 @@ import pytest
 from autograd import Tensor, nn
 from models import pictures
 from models.cli import main
-from models.data import PIXELS, Dataset
-from models.data.dataset import in_form
+from models.data import PIXELS, Dataset, in_form
 from models.data.ring import ring
 from models.errors import UsageError
 from models.families import FAMILIES, Family
