@@ -7,8 +7,9 @@
 
 The engine is `array`, `tensor`, `primitive`, `ops` and `sweep`. Read them in this order, in which
 they import each other. Beside them are the switches (`modes`), the writes to arrays (`memory`), the
-source line of a node (`origin`), the search for a NaN (`nan`) and the methods of a Tensor
-(`operators`). `nn` and `optim` have layers and optimisers, `check` the numerical checks.
+source line of a node (`origin`) and the methods of a Tensor (`operators`). Who wants to know what
+happens is a watcher (`watch`), such as the searches for a NaN or a write (`faults`). `nn` and
+`optim` have layers and optimisers, `check` the numerical checks.
 """
 
 import builtins
@@ -16,7 +17,8 @@ import builtins
 import autograd.operators  # noqa: F401 -- which completes Tensor
 from autograd import check, nn, optim
 from autograd.array import Array, Rng, namespace, to_device
-from autograd.modes import detect_nan, detect_writes, no_grad
+from autograd.faults import detect_nan, detect_writes
+from autograd.modes import no_grad
 from autograd.ops import *  # noqa: F403
 from autograd.ops import __all__ as _ops
 from autograd.primitive import PRIMITIVES, primitive

@@ -41,6 +41,15 @@ def writers_since(time: int, arrays: Iterable) -> set[str]:
     return {writer for when, writer in writes if when > time}
 
 
+def refuse_writers(node: Any, writers: set[str]) -> None:
+    """Raise RuntimeError if there are any."""
+    if writers:
+        raise RuntimeError(
+            f"{node}: what its gradient needs was written to since, by {' and '.join(writers)}; "
+            "take the gradient before that, or compute the forward pass again"
+        )
+
+
 def fingerprints(arrays: Iterable) -> list[int]:
     """A hash of the elements of each array."""
     return [hash(to_device(a, "cpu").tobytes()) for a in arrays if hasattr(a, "dtype")]

@@ -13,6 +13,7 @@ import numpy as np
 from autograd import ops
 from autograd.array import Rng, namespace, to_device
 from autograd.memory import note_write
+from autograd.modes import mode
 from autograd.ops.shape import by_channel
 from autograd.tensor import Tensor, Values, array_of
 from kernels import Mask, Pair, pair
@@ -31,7 +32,14 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
     def __call__(self, *args: Any) -> Any:
-        return self.forward(*args)
+        watchers = mode().watchers
+        for watcher in watchers:
+            watcher.entered(self)
+        try:
+            return self.forward(*args)
+        finally:
+            for watcher in watchers:
+                watcher.left(self)
 
     def tensors(self) -> dict[str, Tensor]:
         """Every parameter and buffer, in order of definition; shared ones by their first name."""

@@ -29,9 +29,7 @@ from typing import Any
 from numpy import ndarray
 
 from autograd.array import FLOATS, PLAIN, array_or_number, as_array, describe
-from autograd.memory import fingerprints
 from autograd.modes import mode
-from autograd.nan import refuse_nan_answer
 from autograd.tensor import Node, Tensor
 
 PRIMITIVES: dict[str, "Primitive"] = {}
@@ -118,21 +116,21 @@ class Primitive:
         except (ValueError, IndexError, TypeError, ZeroDivisionError) as error:
             raise type(error)(f"{self.name} of {describe(arrays)}: {error}") from error
         now = mode()
-        if now.detecting_nan:
-            refuse_nan_answer(self, ans, arrays)
         if type(ans) is not ndarray:
             ans = as_array(ans)
         out = object.__new__(Tensor)  # as Tensor(ans), at half the cost
         out._data, out.node = ans, None
         if has_parent and now.recording:
-            if ans.dtype not in FLOATS:
-                return self._constant(out, arrays)
-            if self.keywords:
-                keywords = self.defaults | keywords
-            saved = self.keep(arrays, ans, keywords)
-            out.node = Node(ans, self, parents, saved)
-            if now.fingerprints is not None:
-                now.fingerprints[out.node.order] = fingerprints(saved)
+            if ans.dtype in FLOATS:
+                if self.keywords:
+                    keywords = self.defaults | keywords
+                saved = self.keep(arrays, ans, keywords)
+                out.node = Node(ans, self, parents, saved)
+            else:
+                self._refuse_unless_integers(out, arrays)
+        if now.watchers:
+            for watcher in now.watchers:
+                watcher.made(self, out, inputs, self.defaults | keywords)
         return out
 
     def _as_declared(self, inputs: Sequence, keywords: dict[str, Any]) -> tuple:
@@ -147,14 +145,13 @@ class Primitive:
         keywords = bound.arguments
         return [keywords.pop(name) for name in self.inputs], keywords
 
-    def _constant(self, out: Tensor, arrays: Sequence) -> Tensor:
-        """`out` of integers or booleans, which records nothing; TypeError for another dtype."""
+    def _refuse_unless_integers(self, out: Tensor, arrays: Sequence) -> None:
+        """Integers and booleans record nothing; TypeError for another dtype."""
         if out.dtype.kind not in "iub":
             raise TypeError(
                 f"{self.name} of {describe(arrays)} gives {out.dtype}: gradients are of float32 "
                 "and float64"
             )
-        return out
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}{self.__signature__}>"

@@ -5,7 +5,6 @@ y = f(x) has the cotangent g, then this use of x contributes J_f(x)^T g, which a
 cotangent of x is the sum over its uses.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 from operator import attrgetter
@@ -15,7 +14,6 @@ import kernels
 from autograd import memory
 from autograd.array import Array, as_array, namespace
 from autograd.modes import mode, switched
-from autograd.nan import refuse_nan_cotangent
 from autograd.ops import sum_to
 from autograd.tensor import Node, Tensor, array_of
 
@@ -112,27 +110,30 @@ def _sweep(root: Node, seed, wanted, path, create_graph: bool, retain_graph: boo
     None.
     """
     cotangents, pending, found = {root: seed}, [(-root.order, root)], {}
-    detecting_nan = mode().detecting_nan
-    trusted_from = memory.last_write if mode().fingerprints is None else math.inf
+    watchers, last_write = mode().watchers, memory.last_write
+    for watcher in watchers:
+        watcher.began(root)
     while pending:
         node = heappop(pending)[1]
         g = cotangents.pop(node)  # complete: all uses of the node have been processed
         primitive = node.primitive
         if primitive is None or node in wanted:
             found[node] = g
+        for watcher in watchers:
+            watcher.reached(node, g)
         if primitive is None:
             continue
-        if node.saved is None or node.order < trusted_from:
+        if node.saved is None or node.order < last_write:
             _refuse_unless_kept(node)
         saved = _recorded(node) if create_graph else node.saved
         for parent, rule in zip(node.parents, primitive.rules):
             if parent is None or rule is None or (path is not None and parent not in path):
                 continue
-            d = rule(g, saved)
+            d = given = rule(g, saved)
             if getattr(d, "shape", None) != parent.shape or d.dtype is not parent.dtype:
                 d = _as_input(d, parent, node)
-            if detecting_nan:
-                refuse_nan_cotangent(node, parent, g, d, cotangents.get(parent))
+            for watcher in watchers:
+                watcher.passed(node, rule, parent, g, given, d, cotangents.get(parent))
             if parent in cotangents:
                 d = _sum(cotangents[parent], d)
             else:
@@ -140,6 +141,8 @@ def _sweep(root: Node, seed, wanted, path, create_graph: bool, retain_graph: boo
             cotangents[parent] = d
         if not retain_graph:
             node.saved = None
+    for watcher in watchers:
+        watcher.ended()
     return found
 
 
@@ -150,15 +153,7 @@ def _refuse_unless_kept(node: Node) -> None:
             f"the graph was freed by an earlier sweep: {node}; pass retain_graph=True to the "
             "earlier backward() or grad() to keep it, or compute it again"
         )
-    writers = memory.writers_since(node.order, node.saved)
-    before = (mode().fingerprints or {}).get(node.order)
-    if before is not None and before != memory.fingerprints(node.saved):
-        writers.add("an assignment to its data")
-    if writers:
-        raise RuntimeError(
-            f"{node}: what its gradient needs was written to since, by {' and '.join(writers)}; "
-            "take the gradient before that, or compute the forward pass again"
-        )
+    memory.refuse_writers(node, memory.writers_since(node.order, node.saved))
 
 
 def _as_input(d: Any, parent: Node, node: Node) -> Any:
