@@ -16,6 +16,7 @@ from autograd.memory import note_write
 from autograd.modes import mode
 from autograd.ops.shape import by_channel
 from autograd.tensor import Tensor, Values, array_of
+from autograd.watch import tell
 from kernels import Mask, Pair, pair
 
 
@@ -33,13 +34,11 @@ class Module:
 
     def __call__(self, *args: Any) -> Any:
         watchers = mode().watchers
-        for watcher in watchers:
-            watcher.entered(self)
+        tell(watchers, "entered", self)
         try:
             return self.forward(*args)
         finally:
-            for watcher in watchers:
-                watcher.left(self)
+            tell(watchers, "left", self)
 
     def tensors(self) -> dict[str, Tensor]:
         """Every parameter and buffer, in order of definition; shared ones by their first name."""

@@ -31,6 +31,7 @@ from numpy import ndarray
 from autograd.array import FLOATS, PLAIN, array_or_number, as_array, describe
 from autograd.modes import mode
 from autograd.tensor import Node, Tensor
+from autograd.watch import tell
 
 PRIMITIVES: dict[str, "Primitive"] = {}
 """Every primitive by name, for tests and tools."""
@@ -129,8 +130,7 @@ class Primitive:
             else:
                 self._refuse_unless_integers(out, arrays)
         if now.watchers:
-            for watcher in now.watchers:
-                watcher.made(self, out, inputs, self.defaults | keywords)
+            tell(now.watchers, "made", self, out, inputs, self.defaults | keywords)
         return out
 
     def _as_declared(self, inputs: Sequence, keywords: dict[str, Any]) -> tuple:

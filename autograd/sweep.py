@@ -16,6 +16,7 @@ from autograd.array import Array, as_array, namespace
 from autograd.modes import mode, switched
 from autograd.ops import sum_to
 from autograd.tensor import Node, Tensor, array_of
+from autograd.watch import tell
 
 Cotangents = dict[Node, Any]
 Cotangent = Tensor | Array | None
@@ -111,16 +112,15 @@ def _sweep(root: Node, seed, wanted, path, create_graph: bool, retain_graph: boo
     """
     cotangents, pending, found = {root: seed}, [(-root.order, root)], {}
     watchers, last_write = mode().watchers, memory.last_write
-    for watcher in watchers:
-        watcher.began(root)
+    tell(watchers, "began", root)
     while pending:
         node = heappop(pending)[1]
         g = cotangents.pop(node)  # complete: all uses of the node have been processed
         primitive = node.primitive
         if primitive is None or node in wanted:
             found[node] = g
-        for watcher in watchers:
-            watcher.reached(node, g)
+        if watchers:
+            tell(watchers, "reached", node, g)
         if primitive is None:
             continue
         if node.saved is None or node.order < last_write:
@@ -132,8 +132,9 @@ def _sweep(root: Node, seed, wanted, path, create_graph: bool, retain_graph: boo
             d = given = rule(g, saved)
             if getattr(d, "shape", None) != parent.shape or d.dtype is not parent.dtype:
                 d = _as_input(d, parent, node)
-            for watcher in watchers:
-                watcher.passed(node, rule, parent, g, given, d, cotangents.get(parent))
+            if watchers:
+                before = cotangents.get(parent)
+                tell(watchers, "passed", node, rule, parent, g, given, d, before)
             if parent in cotangents:
                 d = _sum(cotangents[parent], d)
             else:
@@ -141,8 +142,7 @@ def _sweep(root: Node, seed, wanted, path, create_graph: bool, retain_graph: boo
             cotangents[parent] = d
         if not retain_graph:
             node.saved = None
-    for watcher in watchers:
-        watcher.ended()
+    tell(watchers, "ended")
     return found
 
 

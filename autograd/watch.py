@@ -49,3 +49,9 @@ def watching(watcher: Watcher) -> Iterator[None]:
     """Within the block, in this thread, `watcher` is told what happens."""
     with switched(watchers=(*mode().watchers, watcher)):
         yield
+
+
+def tell(watchers: Sequence[Watcher], what: str, *details: Any) -> None:
+    """Call the method named `what` of each."""
+    for watcher in watchers:
+        getattr(watcher, what)(*details)
