@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: demo test test-ptx test-gpu lint docs imports
+.PHONY: demo test test-browser test-ptx test-gpu lint docs imports
 
 demo: $(BIN)/chainrule
 	$(BIN)/chainrule train vae gan pixelcnn ddpm --out $(DEMO)
@@ -15,6 +15,11 @@ demo: $(BIN)/chainrule
 test: $(BIN)/chainrule
 	OPENBLAS_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest --numprocesses auto
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/pytest --numprocesses auto tests/cuda
+
+# The pages in Debian's chromium (apt-get install chromium), by doing what a person does.
+test-browser: $(BIN)/chainrule
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,browser]'
+	OPENBLAS_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest --numprocesses auto tests/browser
 
 # The CUDA kernels compiled, without a GPU.
 test-ptx: $(BIN)/chainrule
