@@ -1,4 +1,4 @@
-"""The command line: `chainrule train | sample | evaluate | compare | verify`.
+"""The command line: `chainrule train | sample | evaluate | compare | verify | lab`.
 
     arguments      the arguments that each command takes
     assignments    settings as text: --set, and the list of settings in the help

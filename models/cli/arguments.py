@@ -27,6 +27,7 @@ EXAMPLES = """examples:
   chainrule evaluate runs/mnist --json
   chainrule verify --html claims.html                  every derivation, checked by number
   chainrule verify mine.py                             your own: its f, and its gradient df
+  chainrule lab engine                                 a notebook with exercises
 """
 
 
@@ -103,6 +104,12 @@ def parser() -> Parser:
     add("--list", action="store_true", help="list the claims without checking them")
     add("--html", type=Path, metavar="F.html", help="also write a page")
     _add_shared(verify, "--json")
+
+    lab = commands.add_parser("lab", help="list the labs, or copy their notebooks to work in")
+    add = lab.add_argument
+    add("names", nargs="*", metavar="NAME", help="labs, or all; without any they are listed")
+    add("--solutions", action="store_true", help="with the exercises solved")
+    add("--out", type=Path, default=Path(), metavar="DIR", help="the folder (default: this one)")
     # fmt: on
     return parser
 

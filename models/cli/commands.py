@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from models import pictures
+from models import labs, pictures
 from models.cli.assignments import with_assignments
 from models.data import Points
 from models.data.mnist import FILES
@@ -183,6 +183,17 @@ def verify(options: argparse.Namespace) -> None:
         raise Failure(f"{len(failed)} of {len(verdicts)} claims fail: {', '.join(failed)}")
 
 
+def lab(options: argparse.Namespace) -> None:
+    if not options.names:
+        for name in labs.LABS:
+            title, sentence = labs.summary(name)
+            print(f"{name:17}{title}. {sentence}")
+        return
+    names = labs.LABS if options.names == ["all"] else options.names
+    for path in labs.copy(names, options.out, options.solutions):
+        print(path)
+
+
 def _refuse_unless_page(flag: str, path: Path) -> None:
     if path.suffix.lower() != ".html":
         raise UsageError(f"{flag} {path}: it is a page, so name it something.html")
@@ -229,5 +240,5 @@ def _print_report(run: Run, numbers: dict[str, Any]) -> None:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
-    command.__name__: command for command in (train, sample, evaluate, compare, verify)
+    command.__name__: command for command in (train, sample, evaluate, compare, verify, lab)
 }
