@@ -24,9 +24,11 @@ from autograd.ops import __all__ as _ops
 from autograd.primitive import PRIMITIVES, primitive
 from autograd.sweep import backward, grad
 from autograd.tensor import Tensor, Values
+from autograd.traces import trace, tracing
 
 __all__ = [
     "PRIMITIVES", "Array", "Rng", "Tensor", "Values", "backward", "check", "detect_nan",
     "detect_writes", "grad", "namespace", "nn", "no_grad", "optim", "primitive", "to_device",
+    "trace", "tracing",
     *(name for name in _ops if not hasattr(builtins, name)),  # abs, max, min and sum by their name
 ]  # fmt: skip

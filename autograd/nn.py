@@ -55,6 +55,13 @@ class Module:
             else:
                 yield from value.named_tensors(f"{prefix}{name}.")
 
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, "Module"]]:
+        """This one, by the name "", and every Module inside it."""
+        yield prefix.removesuffix("."), self
+        for name, value in _members(self):
+            if isinstance(value, Module):
+                yield from value.named_modules(f"{prefix}{name}.")
+
     def parameters(self) -> dict[str, Tensor]:
         return {name: tensor for name, tensor in self.tensors().items() if tensor.requires_grad}
 

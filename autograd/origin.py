@@ -5,7 +5,7 @@ import sys
 from itertools import islice
 from types import CodeType
 
-OWN_PACKAGES = frozenset({"autograd", "autograd.check", "autograd.ops"})
+OWN_PACKAGES = frozenset({"autograd", "autograd.check", "autograd.ops", "autograd.traces"})
 
 Origin = tuple[CodeType, int]
 """An instruction. The frame itself would keep the user's variables alive."""
@@ -21,7 +21,12 @@ def caller() -> Origin:
 
 def source_line(origin: Origin) -> str:
     """File, line and text of an instruction. This is slow, so only messages call it."""
+    file, line, text = source_of(origin)
+    return f"{file}:{line}" + (f" (`{text}`)" if text else "")
+
+
+def source_of(origin: Origin) -> tuple[str, int, str]:
+    """The file of an instruction, its line, and the text of it, also of a notebook's cell."""
     code, instruction = origin
-    line = next(islice(code.co_positions(), instruction // 2, None))[0]
-    text = linecache.getline(code.co_filename, line or 0).strip()  # also of a notebook's cell
-    return f"{code.co_filename}:{line}" + (f" (`{text}`)" if text else "")
+    line = next(islice(code.co_positions(), instruction // 2, None))[0] or 0
+    return code.co_filename, line, linecache.getline(code.co_filename, line).strip()

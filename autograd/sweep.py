@@ -53,9 +53,9 @@ def grad(
                 "make it with requires_grad=True, outside no_grad(), and do not detach it"
             )
     nodes = [x.node for x in wanted if x.node is not None]
-    root, seed = _seed(outputs, cotangent, create_graph)
+    root, seed = start(outputs, cotangent, create_graph)
     with switched(recording=True):  # under no_grad() too, if create_graph asks for it
-        found = _sweep(
+        found = sweep(
             root, seed, set(nodes), _path(root, nodes), create_graph, create_graph or retain_graph
         )
     gradients = [
@@ -73,13 +73,13 @@ def grad(
 
 def backward(output: Tensor, cotangent: Cotangent = None, retain_graph: bool = False) -> None:
     """Add the gradient of `output` to the `grad` of every leaf that it depends on."""
-    root, seed = _seed(output, cotangent, False)
-    found = _sweep(root, seed, (), None, False, retain_graph)
+    root, seed = start(output, cotangent, False)
+    found = sweep(root, seed, (), None, False, retain_graph)
     for leaf, g in zip(found, memory.separate(found.values(), seed)):
         leaf.grad = Tensor(g if leaf.grad is None else leaf.grad.data + g)
 
 
-def _seed(output: Tensor, cotangent: Any, create_graph: bool) -> tuple[Node, Any]:
+def start(output: Tensor, cotangent: Any, create_graph: bool) -> tuple[Node, Any]:
     """The node of `output`, and the cotangent that the sweep starts from there."""
     if output.node is None:
         raise ValueError(
@@ -102,7 +102,7 @@ def _seed(output: Tensor, cotangent: Any, create_graph: bool) -> tuple[Node, Any
     return output.node, _tensor(cotangent) if create_graph else array_of(cotangent)
 
 
-def _sweep(root: Node, seed, wanted, path, create_graph: bool, retain_graph: bool) -> Cotangents:
+def sweep(root: Node, seed, wanted, path, create_graph: bool, retain_graph: bool) -> Cotangents:
     """The cotangents of the leaves and of the nodes `wanted`, if that of `root` is `seed`.
 
     Nodes are processed in reverse order of creation. An input is older than what is made of it, so

@@ -1,0 +1,71 @@
+"""A trace as a page of one file: step forward, then backward, edge by edge."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment
+
+from autograd.traces.layout import arranged
+from autograd.traces.marks import marks_of
+from autograd.traces.record import Record, Sweep
+from autograd.traces.values import as_json
+
+HERE = Path(__file__).parent
+
+
+def as_html(record: Record, title: str, text: str) -> str:
+    """The page. `text` says what to look for."""
+    template = Environment(autoescape=True).from_string((HERE / "page.html").read_text("utf-8"))
+    data = json.dumps(page_data(record), separators=(",", ":")).replace("</", "<\\/")
+    files = {name: (HERE / f"page.{name}").read_text("utf-8") for name in ("css", "js")}
+    return template.render(title=title, text=text, data=data, **files)
+
+
+def page_data(record: Record) -> dict[str, Any]:
+    """What the page shows, for `json.dumps`. A value that stands elsewhere already is None."""
+    return {
+        "nodes": [
+            {
+                **{k: v for k, v in vars(made).items() if k not in ("value", "source", "inputs")},
+                **made.source._asdict(),
+                "value": as_json(made.value),
+                "inputs": [asdict(x) for x in made.inputs],
+            }
+            for made in record.nodes
+        ],
+        "calls": [
+            {**asdict(call), "rows": rows} for call, rows in zip(record.calls, arranged(record))
+        ],
+        "sweeps": [_sweep(record, sweep) for sweep in record.sweeps],
+        "rules": {" ".join(names): text for names, text in record.rules.items()},
+        "events": record.events,
+    }
+
+
+def _sweep(record: Record, sweep: Sweep) -> dict[str, Any]:
+    """`d` is None where it is the whole cotangent of the parent, `given` where it is `d`."""
+    marks = marks_of(record, sweep)
+    uses = sweep.uses()
+    return {
+        "root": sweep.root,
+        "cotangents": {n: as_json(value) for n, value in sweep.cotangents.items()},
+        "edges": [
+            {
+                "node": edge.node,
+                "argument": edge.argument,
+                "parent": edge.parent,
+                "given": None if edge.given.shape == edge.d.shape else as_json(edge.given),
+                "d": None if len(uses[edge.parent]) == 1 else as_json(edge.d),
+                "gain": edge.d.norm / sweep.cotangents[edge.node].norm
+                if sweep.cotangents[edge.node].norm
+                else None,
+                "local": edge.local
+                and {"kind": edge.local.kind, "value": as_json(edge.local.value)},
+                "mark": asdict(marks[i]) if i in marks else None,
+            }
+            for i, edge in enumerate(sweep.edges)
+        ],
+        "made_by": sweep.made_by,
+    }

@@ -1,0 +1,352 @@
+"""The record of what happened: calls of primitives, and the sweeps through them."""
+
+import os
+import re
+import sys
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from autograd.array import Array, describe
+from autograd.nn import Module
+from autograd.origin import Origin, caller, source_of
+from autograd.tensor import Node, Tensor, array_of
+from autograd.traces.local import LocalDerivative, local_derivative
+from autograd.traces.rules import rule_text
+from autograd.traces.values import Value, value_of
+from autograd.watch import Watcher
+
+
+@dataclass
+class Input:
+    """An input of a call: the number of the node that it comes from, or a plain number as text.
+
+    `cut` if the value is that of a node whose gradient does not come through here: it was detached,
+    turned into an array, or made under no_grad().
+    """
+
+    argument: str
+    node: int | None = None
+    text: str = ""
+    cut: bool = False
+
+
+class Source(NamedTuple):
+    """A line of code. `file` is relative to the folder that Python imports it from."""
+
+    file: str
+    line: int
+    text: str
+
+
+@dataclass
+class Made:
+    """A node of the trace: a call of a primitive, a leaf, or a constant array.
+
+    `name` is that of a parameter or a variable, if it has one. `call` is the number of the module
+    call it belongs to, 0 for none. `value` is None where the graph did not keep it. `sweep` is the
+    number of the sweep whose rules made it, None for the forward pass. Without a gradient,
+    `recorded` is False.
+    """
+
+    kind: str  # "primitive", "leaf" or "constant"
+    primitive: str
+    name: str
+    call: int
+    shape: tuple[int, ...]
+    dtype: str
+    value: Value | None
+    source: Source
+    recorded: bool = True
+    sweep: int | None = None
+    inputs: list[Input] = field(default_factory=list)
+    keywords: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Passed:
+    """An edge of a sweep, from `node` to the input `argument` of it, which `parent` made.
+
+    The rule made `given` of the cotangent of `node`. In the shape and the dtype of `parent` that is
+    `d`; the two differ by a sum over broadcast axes, or a cast. `local` is the local derivative.
+    """
+
+    node: int
+    argument: str
+    parent: int
+    given: Value
+    d: Value
+    local: LocalDerivative | None
+
+
+@dataclass
+class Sweep:
+    """A sweep from `root`: its edges, and the whole cotangent of each node, as it reached them.
+
+    If the sweep is recorded, it makes nodes itself: `made_by` has the edge for which it made each.
+    """
+
+    root: int
+    cotangents: dict[int, Value] = field(default_factory=dict)
+    edges: list[Passed] = field(default_factory=list)
+    made_by: dict[int, int] = field(default_factory=dict)
+
+    def uses(self) -> dict[int, list[int]]:
+        """For each node the edges that bring it a cotangent: its own is their sum."""
+        found: dict[int, list[int]] = {}
+        for i, edge in enumerate(self.edges):
+            found.setdefault(edge.parent, []).append(i)
+        return found
+
+
+@dataclass
+class Call:
+    """A call of a module: its dotted name, its class, and the call inside which it was.
+
+    A sweep is one too, of the nodes that it makes if it is recorded.
+    """
+
+    name: str
+    kind: str
+    parent: int
+
+
+Event = tuple[int, int]
+"""What happened next: a node was made, (-1, its number); or a sweep passed an edge, (sweep, edge).
+"""
+
+
+class Record(Watcher):
+    """Fills lists of nodes, calls and sweeps while it watches, and of `events` in order of time.
+
+    `names` are a module, whose Tensors and inner modules get their dotted names, or Tensors by
+    name. A module that is called and has no name is called by its class.
+    """
+
+    def __init__(self, names: Module | Mapping[str, Tensor] | None = None):
+        self.nodes: list[Made] = []
+        self.calls = [Call("", "", 0)]
+        self.sweeps: list[Sweep] = []
+        self.rules: dict[tuple[str, str], str] = {}
+        self.events: list[Event] = []
+        self._open = [0]  # the calls that have not ended
+        self._names: dict[int, str] = {}  # of modules, by identity
+        self._tensors: dict[int, tuple[str, Tensor]] = {}  # named ones, by the order of their node
+        self._numbers: dict[int, int] = {}  # of recorded nodes, by their order
+        self._makers: dict[int, tuple[Any, int]] = {}  # of arrays, by identity of their memory
+        self._sweeping: int | None = None
+        if isinstance(names, Module):
+            self._register(names, "")
+        for name, tensor in {} if names is None or isinstance(names, Module) else names.items():
+            self._name(name, tensor)
+
+    # Names
+
+    def _register(self, module: Module, name: str) -> None:
+        """Name a module, those in it, and their Tensors."""
+        prefix = f"{name}." if name else ""
+        for inner_name, inner in module.named_modules():
+            self._names[id(inner)] = f"{prefix}{inner_name}" if inner_name else name
+        for inner_name, tensor in module.named_tensors(prefix):
+            self._name(inner_name, tensor)
+
+    def know(self, tensor: Tensor) -> None:
+        """Keep the value of a Tensor that was made before."""
+        self._name("", tensor)
+
+    def _name(self, name: str, tensor: Tensor) -> None:
+        if tensor.node is not None:
+            self._tensors.setdefault(tensor.node.order, (name, tensor))
+
+    def entered(self, module: Any) -> None:
+        if id(module) not in self._names:
+            parent = self.calls[self._open[-1]].name
+            kind = type(module).__name__
+            self._register(module, f"{parent}.{kind}" if parent else kind)
+        name = self._names[id(module)]
+        self.calls.append(Call(name, type(module).__name__, self._open[-1]))
+        self._open.append(len(self.calls) - 1)
+
+    def left(self, module: Any) -> None:
+        self._open.pop()
+
+    # The forward pass
+
+    def made(
+        self, primitive: Any, out: Tensor, inputs: Sequence, keywords: Mapping[str, Any]
+    ) -> None:
+        source = _source(out.node.origin if out.node else caller())
+        found = [self._input(n, x, source) for n, x in zip(primitive.inputs, inputs)]
+        if out.node is None:
+            for x in found:
+                x.cut = x.node is not None and self.nodes[x.node].recorded
+        self._add(
+            Made(
+                kind="primitive",
+                primitive=primitive.name,
+                name="",
+                call=self._open[-1],
+                shape=out.shape,
+                dtype=str(out.dtype),
+                value=value_of(out.data),
+                source=source,
+                recorded=out.node is not None,
+                sweep=self._sweeping,
+                inputs=found,
+                keywords={k: _as_text(v) for k, v in keywords.items()},
+            ),
+            out.node,
+            out.data,
+        )
+
+    def _add(self, made: Made, node: Node | None, array: Array | None) -> int:
+        number = len(self.nodes)
+        self.nodes.append(made)
+        self.events.append((-1, number))
+        if node is not None:
+            self._numbers[node.order] = number
+        if array is not None:
+            self._makers[id(array)] = weakref.ref(array), number
+        if made.sweep is not None:
+            sweep = self.sweeps[made.sweep]
+            sweep.made_by[number] = len(sweep.edges)
+        return number
+
+    def _input(self, argument: str, x: Any, source: Source) -> Input:
+        if isinstance(x, Tensor) and x.node is not None:
+            return Input(argument, self._number(x.node, x.data))
+        array = array_of(x)
+        if not hasattr(array, "shape") or (array.ndim == 0 and not isinstance(x, Tensor)):
+            return Input(argument, text=_as_text(array))
+        maker = self._maker(array)
+        if maker is None:
+            constant = Made("constant", "", "", self._open[-1], array.shape, str(array.dtype),
+                            value_of(array), source, recorded=False)  # fmt: skip
+            return Input(argument, self._add(constant, None, array))
+        return Input(argument, maker, cut=self.nodes[maker].recorded)
+
+    def _maker(self, array: Any) -> int | None:
+        """The number of the node whose value is this array, or has its memory if it is recorded."""
+        given = array
+        while array is not None:
+            made, number = self._makers.get(id(array), (None, 0))
+            if made is not None and made() is array:
+                return number if array is given or self.nodes[number].recorded else None
+            array = getattr(array, "base", None)
+        return None
+
+    def _number(self, node: Node, array: Array | None = None) -> int:
+        """The number of a recorded node; one that was not watched when it was made is added."""
+        if node.order in self._numbers:
+            return self._numbers[node.order]
+        name, tensor = self._tensors.get(node.order, ("", None))
+        array = tensor.data if tensor is not None else array
+        source = _source(node.origin)
+        made = Made(
+            kind="primitive" if node.primitive else "leaf",
+            primitive=node.primitive.name if node.primitive else "",
+            name=name or ("" if node.primitive else _assigned(source.text)),
+            call=self._open[-1],
+            shape=node.shape,
+            dtype=str(node.dtype),
+            value=None if array is None else value_of(array),
+            source=source,
+        )
+        return self._add(made, node, array)
+
+    def _adopt(self, root: Node) -> None:
+        """Add the nodes that `root` is made of and that were not watched, as the graph keeps them.
+
+        Of their values it keeps what a rule names. A node that uses a parameter of a module belongs
+        to that module.
+        """
+        nodes = [node for node in _ancestors(root) if node.order not in self._numbers]
+        values: dict[int, Array] = {}
+        for node in nodes:
+            if node.primitive and node.saved is not None:
+                kept = {i: node.saved[position] for position, i in node.primitive.kept_inputs}
+                values |= {p.order: kept[i] for i, p in enumerate(node.parents) if p and i in kept}
+                if node.primitive.kept_ans is not None:
+                    values[node.order] = node.saved[node.primitive.kept_ans]
+        owners: dict[str, int] = {}
+        for node in nodes:
+            made = self.nodes[self._number(node, values.get(node.order))]
+            if owner := made.name.rpartition(".")[0]:
+                if owner not in owners:
+                    owners[owner] = len(self.calls)
+                    self.calls.append(Call(owner, "", 0))
+                made.call = owners[owner]
+            if node.primitive:
+                parents = [None if p is None else self._number(p) for p in node.parents]
+                made.inputs = [
+                    Input(argument, number, "" if number is not None else "not kept")
+                    for argument, number in zip(node.primitive.inputs, parents)
+                ]
+                leaves = [self.nodes[n] for n in parents if n is not None]
+                made.call = max((x.call for x in leaves if x.kind == "leaf"), default=0)
+
+    # The sweeps
+
+    def began(self, root: Node) -> None:
+        self._adopt(root)
+        self._sweeping = len(self.sweeps)
+        self.sweeps.append(Sweep(self._numbers[root.order]))
+        self._open.append(len(self.calls))
+        self.calls.append(Call(f"sweep {len(self.sweeps)}", "sweep", self._open[-2]))
+
+    def reached(self, node: Node, g: Any) -> None:
+        self.sweeps[-1].cotangents[self._numbers[node.order]] = value_of(array_of(g))
+
+    def passed(
+        self, node: Node, rule: Callable, parent: Node, g: Any, given: Any, d: Any, before: Any
+    ) -> None:
+        primitive: Any = node.primitive
+        argument = primitive.inputs[primitive.rules.index(rule)]
+        vjp = primitive.vjps[argument]
+        self.rules.setdefault((primitive.name, argument), rule_text(vjp))
+        given, d, g = array_of(given), array_of(d), array_of(g)
+        edges = self.sweeps[-1].edges
+        self.events.append((len(self.sweeps) - 1, len(edges)))
+        edges.append(
+            Passed(
+                node=self._numbers[node.order],
+                argument=argument,
+                parent=self._numbers[parent.order],
+                given=value_of(given),
+                d=value_of(d),
+                local=local_derivative(rule, node, g, given),
+            )
+        )
+
+    def ended(self) -> None:
+        self._sweeping = None
+        self._open.pop()
+
+
+def _ancestors(root: Node) -> list[Node]:
+    """All nodes that `root` is made of, and itself, in order of creation."""
+    found, stack = {root}, [root]
+    while stack:
+        new = {parent for parent in stack.pop().parents if parent is not None} - found
+        found |= new
+        stack.extend(new)
+    return sorted(found, key=lambda node: node.order)
+
+
+def _as_text(value: Any) -> str:
+    value = array_of(value)
+    return describe([value]) if getattr(value, "ndim", 0) else str(value)
+
+
+def _source(origin: Origin) -> Source:
+    file, line, text = source_of(origin)
+    folders = [folder for folder in sys.path if folder and file.startswith(folder + os.sep)]
+    longest = max(folders, key=len, default="")
+    return Source(file[len(longest) :].lstrip(os.sep) if longest else file, line, text)
+
+
+def _assigned(text: str) -> str:
+    """The variable that a line such as `w = Tensor(...)` assigns to."""
+    found = re.match(r"(\w+) *=[^=]", text)
+    return found[1] if found else ""
