@@ -1,6 +1,6 @@
 """Where the nodes of a graph stand: in layers, from what goes in down to the loss."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import igraph
 
@@ -9,17 +9,35 @@ from autograd.traces.record import Record
 Rows = list[list[int]]
 
 
-def layers(count: int, edges: Iterable[tuple[int, int]]) -> Rows:
-    """The vertices 0 ... count - 1 by layers, each from left to right (Sugiyama et al. 1981).
+def layers(count: int, edges: Sequence[tuple[int, int]]) -> tuple[Rows, list[list[int]]]:
+    """The vertices 0 ... count - 1 by layers, each from left to right, and the route of each edge.
 
-    An edge goes down from a layer to a later one. The order within a layer has few crossings.
+    An edge goes down from a layer to a later one; the order within a layer has few crossings
+    (Sugiyama et al. 1981). A long edge goes through a vertex of its own in each layer between:
+    they are numbered from `count`.
     """
-    graph = igraph.Graph(count, list(edges), directed=True)
-    places = graph.layout_sugiyama(maxiter=20).coords[:count]
+    graph = igraph.Graph(count, edges, directed=True)
+    layout = graph.layout_sugiyama(_depths(graph) if graph.is_dag() else None, maxiter=20)
+    places, routes = layout.coords[:count], []
+    for (first, last), bends in zip(edges, layout.edge_routing):
+        routes.append([first, *range(len(places), len(places) + len(bends)), last])
+        places += bends
     rows: dict[float, list[tuple[float, int]]] = {}
     for vertex, (x, y) in enumerate(places):
         rows.setdefault(y, []).append((x, vertex))
-    return [[vertex for _, vertex in sorted(rows[y])] for y in sorted(rows)]
+    return [[vertex for _, vertex in sorted(rows[y])] for y in sorted(rows)], routes
+
+
+def _depths(graph: igraph.Graph) -> list[int]:
+    """The layer of each vertex: below all that it is made of, and a leaf just above its use."""
+    depths = [0] * graph.vcount()
+    order = graph.topological_sorting()
+    for vertex in order:
+        depths[vertex] = max((depths[i] + 1 for i in graph.predecessors(vertex)), default=0)
+    for vertex in order:
+        if not graph.predecessors(vertex):
+            depths[vertex] = min((depths[i] - 1 for i in graph.successors(vertex)), default=0)
+    return depths
 
 
 def inside(record: Record, call: int) -> list[tuple[str, int]]:
@@ -78,5 +96,6 @@ def arranged(record: Record) -> list[list[list[tuple[str, int]]]]:
     found = []
     for own, between in zip(children, edges):
         names: Sequence[tuple[str, int]] = list(own)
-        found.append([[names[i] for i in row] for row in layers(len(own), between)])
+        rows, _ = layers(len(own), list(between))
+        found.append([[names[i] for i in row if i < len(own)] for row in rows])
     return found
