@@ -7,11 +7,13 @@ from models.adversarial.gan_report import GANReport
 from models.autoencoders.autoencoder import Autoencoder
 from models.autoencoders.autoencoder_report import AutoencoderReport
 from models.autoencoders.vae import VAE
+from models.autoencoders.vae_page import VAEPage
 from models.autoencoders.vae_report import VAEReport
 from models.autoregressive.pixelcnn import PixelCNN
 from models.autoregressive.pixelcnn_report import PixelCNNReport
 from models.diffusion.ddpm import DDPM
 from models.diffusion.ddpm_report import DDPMReport
+from models.explore import Page
 from models.model import Model
 from models.report import Report
 
@@ -19,10 +21,11 @@ from models.report import Report
 class Family(NamedTuple):
     model: type[Model]
     report: type[Report] = Report
+    page: type[Page] | None = None
 
 
 FAMILIES = {
-    "vae": Family(VAE, VAEReport),
+    "vae": Family(VAE, VAEReport, VAEPage),
     "gan": Family(GAN, GANReport),
     "pixelcnn": Family(PixelCNN, PixelCNNReport),
     "ddpm": Family(DDPM, DDPMReport),

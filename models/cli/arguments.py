@@ -25,6 +25,8 @@ EXAMPLES = """examples:
   chainrule train vae --resume runs/mnist --epochs 80  continue where it stopped
   chainrule sample runs/mnist -n 100 --out samples.png
   chainrule evaluate runs/mnist --json
+  chainrule explore runs/plane                         a page to touch: click and drag
+  chainrule explore --demo                             trains small models, and writes their pages
   chainrule verify --html claims.html                  every derivation, checked by number
   chainrule verify mine.py                             your own: its f, and its gradient df
   chainrule lab engine                                 a notebook with exercises
@@ -63,6 +65,8 @@ def parser() -> Parser:
     length.add_argument("--steps", type=_whole(1), metavar="N", help="training steps in all")
     add("--limit", type=_whole(1), metavar="N",
         help="use only the first N training images and the first N test images")
+    add("--keep", type=_whole(2, 100), metavar="N",
+        help="keep the weights of N times of the training, for the sliders of chainrule explore")
     add("--pictures", type=_when, default="auto", metavar="WHEN",
         help="no: none; end: after training; N: also every N epochs; auto (the default): as often "
         "as they take no longer than the training")
@@ -95,6 +99,19 @@ def parser() -> Parser:
     add("-n", type=_whole(100), default=1000, metavar="N",
         help="number of samples of each model (default: 1000)")
     _add_shared(compare, "--seed", "--device", "--data-dir")
+
+    explore = commands.add_parser(
+        "explore", help="write a page that computes with a model's own weights, to click and drag"
+    )
+    add = explore.add_argument
+    add("directories", type=Path, nargs="*", metavar="DIR",
+        help="of a run; or of several of one model, side by side")
+    add("--html", type=Path, metavar="F.html", help="the page (default: explore.html in first DIR)")
+    add("--demo", action="store_true",
+        help="train what shows most, in a few minutes, and write a page of each model")
+    add("--out", type=Path, metavar="DIR", help="of --demo, a new directory (default: explore)")
+    _add_shared(explore, "--data-dir")
+    explore.set_defaults(device="cpu")
 
     verify = commands.add_parser("verify", help="check the derivations by number, or your own")
     add = verify.add_argument

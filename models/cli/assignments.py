@@ -15,7 +15,7 @@ from models.settings import RENAMED, declarations
 def settings_help() -> str:
     """Every setting of every family: its meaning, choices and defaults."""
     lines = ["settings (--set KEY=VALUE), with their defaults in brackets:"]
-    for family, (model, _) in FAMILIES.items():
+    for family, (model, *_) in FAMILIES.items():
         lines += ["", f"{family}:"]
         default = model.settings_type()
         for name, declared in declarations(model.settings_type).items():

@@ -80,13 +80,14 @@ def _config(model: str, data: str, options: argparse.Namespace) -> Config:
         device=options.device or "cpu",
         steps=options.steps,
         limit=options.limit,
+        keep=options.keep or 0,
     )
 
 
 def _resumed(options: argparse.Namespace) -> Run:
     if len(options.models) > 1:
         raise UsageError("--resume continues one run: name one model")
-    fixed = ("data", "seed", "out", "limit", "set")
+    fixed = ("data", "seed", "out", "limit", "keep", "set")
     if given := [f"--{name}" for name in fixed if getattr(options, name) not in (None, [])]:
         raise UsageError(f"--resume keeps the run's own settings: leave out {', '.join(given)}")
     config = Config.read(options.resume)
@@ -152,6 +153,24 @@ def compare(options: argparse.Namespace) -> None:
 
     for path in comparison.write(runs, options.n, options.seed or 0, options.out, picture):
         print(path)
+
+
+def explore(options: argparse.Namespace) -> None:
+    from models.cli import exploration
+
+    if options.demo:
+        if options.directories or options.html or options.data_dir:
+            raise UsageError("--demo trains runs of its own: it takes --out DIR only")
+        print(*exploration.demonstrate(options.out or Path("explore")), sep="\n")
+        return
+    if not options.directories or options.out:
+        raise UsageError("name the DIR of a run, and perhaps --html F.html; or --demo, with --out")
+    page = options.html or options.directories[0] / "explore.html"
+    _refuse_unless_page("--html", page)
+    if page.exists():
+        raise UsageError(f"{page} exists: remove it, or name another file with --html")
+    runs = [_trained_run(options, directory) for directory in options.directories]
+    print(exploration.write(runs, page))
 
 
 def verify(options: argparse.Namespace) -> None:
@@ -240,5 +259,6 @@ def _print_report(run: Run, numbers: dict[str, Any]) -> None:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
-    command.__name__: command for command in (train, sample, evaluate, compare, verify, lab)
+    command.__name__: command
+    for command in (train, sample, evaluate, compare, explore, verify, lab)
 }

@@ -33,6 +33,7 @@ class Config:
     device: str = "cpu"
     steps: int | None = None
     limit: int | None = None  # only so many images, the first, to train on and to test
+    keep: int = 0  # times of the training at which the weights are kept
 
     def rng(self, purpose: int, count: int = 0) -> Rng:
         return np.random.default_rng([self.seed, purpose, count])

@@ -3,6 +3,7 @@
     config.json              what was asked for, with versions and the data's checksum
     metrics.jsonl            a line a training step, and one a test at the end of each epoch
     checkpoint.safetensors   parameters and optimiser, rewritten after each epoch
+    weights-STEP.safetensors the parameters alone, at the times that `keep` asks for
     *.png                    pictures, made again as it trains, the curves last
     chainrule.lock           the process that trains it
 
@@ -219,8 +220,10 @@ class Run:
         progress.write(f"{self.config.model} on {self.config.data}, {self.pixel_form}")
         with (self.directory / METRICS).open("a") as metrics:
             while self.step < self.total_steps:
+                self._keep_weights()
                 for line in self._epoch():
                     metrics.write(json.dumps(line) + "\n")
+                    self._keep_weights()
                     progress.update()
                 test = {k: float(v.mean()) for k, v in self._evaluate().items()}
                 self._refuse_unless_finite(test)
@@ -321,6 +324,33 @@ class Run:
         self._refuse_unless_finite(arrays)
         metadata = {"model": self.config.model, "step": str(self.step)}
         write_arrays(self.directory / CHECKPOINT, arrays, metadata)
+
+    def _keep_weights(self) -> None:
+        """At 0, at the last step, and between them closer at the start, where most changes."""
+        last = max(self.config.keep - 1, 1)
+        if self.step in {
+            round(self.total_steps * (i / last) ** 2) for i in range(self.config.keep)
+        }:
+            path = self.directory / f"weights-{self.step:08d}.safetensors"
+            write_arrays(path, self.model.state(), {"model": self.config.model})
+
+    def replay(self) -> Iterator[int]:
+        """Load the weights of each time that was kept into the model, and yields its step.
+
+        The last are those of the checkpoint, which the model keeps. Raises Failure for a file that
+        is damaged or of another model.
+        """
+        own = self.model.state()
+        for path in sorted(self.directory.glob("weights-*.safetensors")):
+            step = int(path.stem.removeprefix("weights-"))
+            if step < self.step:
+                try:
+                    self.model.load_state(read_arrays(path)[0])
+                except ValueError as error:
+                    raise Failure(f"{path} does not fit config.json: {error}") from error
+                yield step
+        self.model.load_state(own)
+        yield self.step
 
     def make_pictures(self, suffix: str = ".png") -> list[Path]:
         """Make every picture of the run, as PNG, SVG or PDF; returns their paths."""

@@ -62,7 +62,7 @@ SMALL = {
 
 def report(family, data, **changes):
     """The report of an untrained model."""
-    model, report_type = FAMILIES[family]
+    model, report_type, _ = FAMILIES[family]
     settings = model.settings_type(**(SMALL[family] | changes))
     return report_type(model.for_data(settings, data, np.random.default_rng(0)), data)
 

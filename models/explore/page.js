@@ -1,0 +1,170 @@
+// What the pages of all families share: the data, sliders, and planes that are plotted on a canvas.
+
+"use strict";
+
+const byId = (id) => document.getElementById(id);
+
+const decode = ([type, base64]) => {
+  const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  return new { Float32Array, Int32Array, Uint8Array }[type](bytes.buffer);
+};
+const arrays = JSON.parse(byId("arrays").textContent).map(decode);
+const data = JSON.parse(byId("data").textContent, (_, value) =>
+  value?.array === undefined ? value : arrays[value.array]);
+
+// Those of models/pictures/figure.py, dark enough on white for a projector.
+const COLORS = [
+  "#1f5fa8", "#c04a00", "#1a7a2e", "#c11f26", "#6a3fa0",
+  "#7a4a35", "#b5318a", "#555555", "#756a00", "#00707c",
+];
+const GREY = "#8a929b";
+const INK = "#1b2530";
+
+// A number with three digits, and a minus sign as long as a plus.
+const show = (x) => (Number.isFinite(x) ? Number(x.toPrecision(3)).toLocaleString("en") : String(x)).replace("-", "−");
+const range = (n) => Array.from({ length: n }, (_, i) => i);
+const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
+
+// Samples of N(0, 1), by Box and Muller.
+const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
+
+// Let an <input type=range> choose one of `names`, and show which. Of one there is no choice, so it
+// is hidden. Returns a function that gives the place of the one that is chosen.
+function choice(id, names, onchange) {
+  const input = byId(id);
+  const output = document.querySelector(`output[for="${id}"]`);
+  const say = () => {
+    output.textContent = names[input.value];
+    input.setAttribute("aria-valuetext", names[input.value]);
+  };
+  Object.assign(input, { min: 0, max: names.length - 1, step: 1, value: names.length - 1 });
+  input.closest(".control").hidden = names.length < 2;
+  input.addEventListener("input", () => (say(), onchange()));
+  say();
+  return Object.assign(() => Number(input.value), { set: (i) => ((input.value = i), say(), onchange()) });
+}
+
+// A canvas in the coordinates of a plane, from -reach to reach in both directions, y upwards.
+class Plane {
+  constructor(canvas, reach) {
+    Object.assign(this, { canvas, reach, context: canvas.getContext("2d") });
+  }
+
+  // Begin again on an empty canvas, in pixels of the screen.
+  clear() {
+    const scale = window.devicePixelRatio || 1;
+    this.side = this.canvas.clientWidth;
+    this.canvas.width = this.canvas.height = Math.round(this.side * scale);
+    this.context.setTransform(scale, 0, 0, scale, 0, 0);
+    this.context.clearRect(0, 0, this.side, this.side);
+  }
+
+  at(x, y) {
+    return [(x / this.reach + 1) * 0.5 * this.side, (1 - y / this.reach) * 0.5 * this.side];
+  }
+
+  point(event) {
+    const box = this.canvas.getBoundingClientRect();
+    const across = (event.clientX - box.left) / box.width;
+    const down = (event.clientY - box.top) / box.height;
+    return [(2 * across - 1) * this.reach, (1 - 2 * down) * this.reach];
+  }
+
+  line(points, color, { width = 2, dash = [] } = {}) {
+    const c = this.context;
+    c.beginPath();
+    points.forEach(([x, y]) => c.lineTo(...this.at(x, y)));
+    Object.assign(c, { strokeStyle: color, lineWidth: width });
+    c.setLineDash(dash);
+    c.stroke();
+    c.setLineDash([]);
+  }
+
+  circle(radius, color, options) {
+    const turn = range(97).map((i) => (2 * Math.PI * i) / 96);
+    this.line(turn.map((a) => [radius * Math.cos(a), radius * Math.sin(a)]), color, options);
+  }
+
+  dot(x, y, color, radius, edge) {
+    const c = this.context;
+    c.beginPath();
+    c.arc(...this.at(x, y), radius, 0, 2 * Math.PI);
+    c.fillStyle = color;
+    c.fill();
+    if (edge) Object.assign(c, { strokeStyle: edge, lineWidth: 2 }), c.stroke();
+  }
+
+  text(x, y, text, color, { size = 13, weight = 600, align = "center" } = {}) {
+    const c = this.context;
+    Object.assign(c, { fillStyle: color, textAlign: align, textBaseline: "middle" });
+    c.font = `${weight} ${size}px system-ui, "DejaVu Sans", sans-serif`;
+    c.fillText(text, ...this.at(x, y));
+  }
+
+  // From one point to another, with a head of a size in proportion.
+  arrow([x, y], [dx, dy], color, width = 1.5) {
+    const [a, b] = this.at(x, y);
+    const [c, d] = this.at(x + dx, y + dy);
+    const length = Math.hypot(c - a, d - b);
+    if (length < 1) return;
+    const [u, v] = [(c - a) / length, (d - b) / length];
+    const head = Math.min(7, 0.5 * length);
+    const g = this.context;
+    Object.assign(g, { strokeStyle: color, fillStyle: color, lineWidth: width });
+    g.beginPath();
+    g.moveTo(a, b);
+    g.lineTo(c - head * u, d - head * v);
+    g.stroke();
+    g.beginPath();
+    g.moveTo(c, d);
+    g.lineTo(c - head * u - 0.5 * head * v, d - head * v + 0.5 * head * u);
+    g.lineTo(c - head * u + 0.5 * head * v, d - head * v - 0.5 * head * u);
+    g.fill();
+  }
+
+  // Axes through the frame, with a few round numbers.
+  axes() {
+    const step = [0.5, 1, 2, 5, 10, 20, 50, 100, 1000].find((s) => this.reach / s <= 4) ?? this.reach;
+    for (let tick = -Math.floor(this.reach / step) * step; tick <= this.reach; tick += step) {
+      this.line([[tick, -this.reach], [tick, this.reach]], "#e6eaee", { width: 1 });
+      this.line([[-this.reach, tick], [this.reach, tick]], "#e6eaee", { width: 1 });
+      if (Math.abs(tick) < 0.93 * this.reach) {
+        this.text(tick, -0.96 * this.reach, show(tick), "#55606c", { size: 12, weight: 400 });
+        if (tick) this.text(-0.95 * this.reach, tick, show(tick), "#55606c", { size: 12, weight: 400 });
+      }
+    }
+  }
+
+  // Call `move` with a point: where the pointer presses or is dragged, or with the arrow keys a
+  // step from `now()`. `grab` is told where it was pressed.
+  movable(now, move, grab = () => {}) {
+    this.canvas.classList.add("movable");
+    this.canvas.addEventListener("pointerdown", (event) => {
+      this.canvas.setPointerCapture(event.pointerId);
+      grab(this.point(event));
+      move(this.point(event));
+    });
+    this.canvas.addEventListener("pointermove", (event) => {
+      if (this.canvas.hasPointerCapture(event.pointerId))
+        move(this.point(event).map((v) => clamp(v, -this.reach, this.reach)));
+    });
+    this.canvas.addEventListener("keydown", (event) => {
+      const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+      if (!way) return;
+      event.preventDefault();
+      const step = this.reach / (event.shiftKey ? 10 : 50);
+      move(now().map((v, i) => clamp(v + step * way[i], -this.reach, this.reach)));
+    });
+  }
+}
+
+// Ink of 0 to 1 as black on white, a pixel of the canvas for each.
+function paint(canvas, pixels, [height, width], color = (v) => [255 - 255 * v, 255 - 255 * v, 255 - 255 * v]) {
+  Object.assign(canvas, { width, height });
+  const image = new ImageData(width, height);
+  for (let i = 0; i < width * height; i++) image.data.set([...color(pixels[i]), 255], 4 * i);
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+// Draw again when the window has another width.
+const whenResized = (f) => new ResizeObserver(f).observe(document.querySelector("main"));
