@@ -14,7 +14,7 @@ from typing import Any
 from models.errors import UsageError
 from models.files import replacing
 
-LABS = ("engine",)
+LABS = ("engine", "gan", "vae")
 """Their names, in an order in which they can be taught."""
 
 GAP = 'raise NotImplementedError("write it here")'

@@ -23,6 +23,20 @@ MISTAKES = {
         5: ("g * tanh(x)", "g * tanh(-x)"),
         6: ("return h + tanh", "return tanh"),
     },
+    "gan": {
+        1: ("p / (p + q)", "q / (p + q)"),
+        2: ("squashed(s) - 1", "1 - squashed(s)"),
+        3: ("0.1 * len(points) / 8", "1"),
+        4: ("generator_pace=1.0, learning_rate=1e-3", "generator_pace=10.0"),
+        5: ("create_graph=True", "create_graph=False"),
+    },
+    "vae": {
+        1: ("- logvar - 1", "+ logvar - 1"),
+        2: ("return mu, ", "return 2 * mu, "),
+        3: ("exp(logvar / 2)", "exp(logvar)"),
+        4: ("S**2 / (W**2 + S**2)", "S**2"),
+        5: ("maximum(kl.mean(), free)", "maximum(kl, free).mean()"),
+    },
 }
 """Of each exercise, what a student might write in place of a part of the solution."""
 
