@@ -1,6 +1,7 @@
 """Where the nodes of a graph stand: in layers, from what goes in down to the loss."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import igraph
 
@@ -40,25 +41,6 @@ def _depths(graph: igraph.Graph) -> list[int]:
     return depths
 
 
-def inside(record: Record, call: int) -> list[tuple[str, int]]:
-    """The calls and the nodes directly inside a call, each as its kind and number."""
-    occupied = _occupied(record)
-    calls = [("call", i) for i, c in enumerate(record.calls) if i and c.parent == call]
-    nodes = [("node", i) for i, made in enumerate(record.nodes) if made.call == call]
-    return [one for one in calls if one[1] in occupied] + nodes
-
-
-def _occupied(record: Record) -> set[int]:
-    """The calls that have a node somewhere inside."""
-    found = set()
-    for made in record.nodes:
-        call = made.call
-        while call not in found:
-            found.add(call)
-            call = record.calls[call].parent
-    return found
-
-
 def chain(record: Record, node: int) -> list[int]:
     """The calls around a node, from the outermost, 0, to its own."""
     found = [record.nodes[node].call]
@@ -77,25 +59,43 @@ def edges_of(record: Record) -> list[tuple[int, int]]:
     ]
 
 
-def arranged(record: Record) -> list[list[list[tuple[str, int]]]]:
-    """For each call the layers of what is inside it; calls inside are single boxes."""
-    children: list[dict[tuple[str, int], int]] = [{} for _ in record.calls]
-    for call in sorted(_occupied(record)):
-        children[call] = {child: i for i, child in enumerate(inside(record, call))}
-    edges: list[dict[tuple[int, int], None]] = [{} for _ in record.calls]
+def arranged(record: Record) -> list[dict[str, list[list[str]]]]:
+    """For each call the layers of what is directly inside it, and the routes of the edges there.
+
+    Inside are the node 7, "n7", and the call 3 as a single box, "c3"; "v0" is where a long edge
+    passes a layer. Edges that come from outside begin at "in", those that leave end at "out". What
+    a recorded sweep takes from the graph has no route, since it is most of the graph: the nodes of
+    a sweep stand below its root.
+    """
+    names: list[dict[str, None]] = [{} for _ in record.calls]
+    edges: list[dict[tuple[str, str], None]] = [{} for _ in record.calls]
+    paths = [[*(f"c{i}" for i in chain(record, n)), f"n{n}"] for n in range(len(record.nodes))]
+    for path in paths:
+        for outer, inner in pairwise(path):
+            names[int(outer[1:])][inner] = None
     for first, last in edges_of(record):
-        above, below = chain(record, first), chain(record, last)
-        depth = max(i for i, (a, b) in enumerate(zip(above, below)) if a == b)
-        ends = [
-            children[path[depth]][
-                ("call", path[depth + 1]) if depth + 1 < len(path) else ("node", n)
-            ]
-            for path, n in ((above, first), (below, last))
-        ]
-        edges[above[depth]][ends[0], ends[1]] = None
-    found = []
-    for own, between in zip(children, edges):
-        names: Sequence[tuple[str, int]] = list(own)
-        rows, _ = layers(len(own), list(between))
-        found.append([[names[i] for i in row if i < len(own)] for row in rows])
-    return found
+        enters = None
+        if record.nodes[first].call != record.nodes[last].call:
+            enters = record.nodes[last].sweep
+        if enters is not None:
+            first = record.sweeps[enters].root
+        above, below = paths[first], paths[last]
+        depth = max(i for i, (a, b) in enumerate(zip(above, below)) if a == b) + 1
+        edges[int(above[depth - 1][1:])][above[depth], below[depth]] = None
+        if enters is None:
+            for outer, inner in pairwise(above[depth:]):
+                edges[int(outer[1:])][inner, "out"] = None
+            for outer, inner in pairwise(below[depth:]):
+                edges[int(outer[1:])]["in", inner] = None
+    return [_arranged(list(own), list(between)) for own, between in zip(names, edges)]
+
+
+def _arranged(names: list[str], edges: Sequence[tuple[str, str]]) -> dict[str, list[list[str]]]:
+    names += [end for end in ("in", "out") if any(end in edge for edge in edges)]
+    numbers = {name: i for i, name in enumerate(names)}
+    rows, routes = layers(len(names), [(numbers[a], numbers[b]) for a, b in edges])
+    names += [f"v{i}" for i in range(sum(map(len, rows)) - len(names))]
+    return {
+        "rows": [[names[i] for i in row] for row in rows],
+        "routes": [[names[i] for i in route] for route in routes],
+    }

@@ -1,6 +1,7 @@
 """A trace as a page of one file: step forward, then backward, edge by edge."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,22 @@ from autograd.traces.record import Record, Sweep
 from autograd.traces.values import as_json
 
 HERE = Path(__file__).parent
+SCRIPTS = ("values", "place", "steps", "graph", "panel", "page")
 
 
 def as_html(record: Record, title: str, text: str) -> str:
-    """The page. `text` says what to look for."""
+    """The page of one trace. `text` says what to look for."""
+    return as_pages(title, text, {title: record})
+
+
+def as_pages(title: str, text: str, records: Mapping[str, Record]) -> str:
+    """A page of several traces, each with its heading, of which one is shown at a time."""
     template = Environment(autoescape=True).from_string((HERE / "page.html").read_text("utf-8"))
-    data = json.dumps(page_data(record), separators=(",", ":")).replace("</", "<\\/")
-    files = {name: (HERE / f"page.{name}").read_text("utf-8") for name in ("css", "js")}
-    return template.render(title=title, text=text, data=data, **files)
+    found = [{"heading": heading} | page_data(record) for heading, record in records.items()]
+    data = json.dumps(found, separators=(",", ":")).replace("</", "<\\/")
+    css = (HERE / "page.css").read_text("utf-8")
+    js = "\n".join((HERE / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
+    return template.render(title=title, text=text, data=data, css=css, js=js)
 
 
 def page_data(record: Record) -> dict[str, Any]:
@@ -36,7 +45,7 @@ def page_data(record: Record) -> dict[str, Any]:
             for made in record.nodes
         ],
         "calls": [
-            {**asdict(call), "rows": rows} for call, rows in zip(record.calls, arranged(record))
+            {**asdict(call), **inside} for call, inside in zip(record.calls, arranged(record))
         ],
         "sweeps": [_sweep(record, sweep) for sweep in record.sweeps],
         "rules": {" ".join(names): text for names, text in record.rules.items()},

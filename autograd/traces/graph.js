@@ -1,0 +1,163 @@
+// The graph as SVG: drawn once for what is open, then only marked as the steps go on.
+
+const SIGNS = { "not finite": "!", zero: "0", exploding: "≫", vanishing: "≪" }; // the worst first
+
+// Fills the sheet; `act` is called with the key of a box, or with an edge, that a person chose.
+function drawGraph(trace, svg, act) {
+  const sheet = place(trace), edges = visibleEdges(trace, sheet);
+  svg.setAttribute("viewBox", `0 0 ${sheet.width} ${sheet.height}`);
+  const boxes = [...sheet.boxes.values()].sort((a, b) => a.depth - b.depth);
+  trace.drawn = { sheet, boxes: new Map(), edges: new Map(), inside: new Map() };
+  trace.nodes.forEach((_, n) => {
+    const unit = trace.unit(n);
+    trace.drawn.inside.set(unit, [...(trace.drawn.inside.get(unit) ?? []), n]);
+  });
+  const frames = boxes.filter((box) => box.inner).map((box) =>
+    element("svg:rect", { ...corner(box), class: `frame depth${box.depth % 2}`, rx: 8 }));
+  const lines = [...edges.values()].map((edge) => {
+    const drawn = drawEdge(trace, edge, act);
+    trace.drawn.edges.set(edge.key, { edge, drawn });
+    return drawn;
+  });
+  // The order of the buttons for a keyboard is that in which they stand.
+  const buttons = boxes.sort((a, b) => a.y - b.y || a.x - b.x).map((box) => {
+    const drawn = box.inner ? drawTitle(trace, box, act) : drawBox(trace, box, act);
+    trace.drawn.boxes.set(box.key, drawn);
+    return drawn;
+  });
+  svg.replaceChildren(svg.querySelector("defs"), ...frames, ...lines, ...buttons);
+}
+
+const boxShape = (node) => (node.shape.length ? tuple(node.shape) : "");
+
+const corner = (box) => ({ x: box.x - box.width / 2, y: box.y, width: box.width, height: box.height });
+
+function button(trace, key, attributes, act, ...children) {
+  const choose = (event) => {
+    if (event.type === "keydown" && event.key !== "Enter") return;
+    event.preventDefault();
+    event.stopPropagation();
+    act(key);
+  };
+  return element("svg:g", { role: "button", tabindex: -1, "data-key": key, onclick: choose,
+    onkeydown: choose, ...attributes }, ...children);
+}
+
+function text(words, x, y, kind, anchor = "start") {
+  return element("svg:text", { x, y, class: kind, "text-anchor": anchor }, words);
+}
+
+function drawBox(trace, box, act) {
+  const { x, y, width, height } = corner(box), right = x + width - 9;
+  const n = +box.key.slice(1), isCall = box.key[0] === "c";
+  const kind = isCall ? trace.calls[n].kind : boxShape(trace.nodes[n]);
+  const rest = isCall ? [element("svg:rect", { x: x + 4, y: y + 4, width, height, rx: 6, class: "behind" })] : [];
+  return button(trace, box.key, isCall ? { "aria-expanded": "false" } : {}, act, ...rest,
+    element("svg:rect", { x, y, width, height, rx: isCall ? 6 : 5, class: "body" }),
+    text(`${isCall ? "▸ " : ""}${titleOf(trace, box.key)}`, x + 9, y + 19, "title"),
+    text(kind, right, y + 19, "shape", "end"),
+    text("", x + 9, y + 37, "made"), text("", right, y + 37, "came", "end"));
+}
+
+function drawTitle(trace, box, act) {
+  const { x, y, width } = corner(box), call = trace.calls[+box.key.slice(1)];
+  return button(trace, box.key, { "aria-expanded": "true" }, act,
+    element("svg:rect", { x, y, width, height: TITLE, rx: 8, class: "strip" }),
+    text(`▾ ${titleOf(trace, box.key)}`, x + 10, y + 19, "title"),
+    text(call.kind, x + width - 10, y + 19, "shape", "end"));
+}
+
+function drawEdge(trace, edge, act) {
+  const path = curve(edge), first = edge.points[0] ?? edge.bPoint;
+  const middle = { x: (edge.aPoint.x + first.x) / 2, y: (edge.aPoint.y + first.y) / 2 };
+  const drawn = element("svg:g", { "aria-hidden": "true", onclick: () => act(edge) },
+    element("svg:path", { d: path, class: "hit" }), element("svg:path", { d: path, class: "line" }),
+    element("svg:circle", { cx: middle.x, cy: middle.y, r: 9, class: "sign" }),
+    text("", middle.x, middle.y + 4.5, "sign", "middle"),
+    text("", middle.x + 12, middle.y + 4.5, "gain"));
+  return drawn;
+}
+
+// What has happened so far, as classes and short texts.
+function markGraph(trace) {
+  const sweep = sweepNow(trace), step = trace.steps[stepNumber(trace) - 1];
+  for (const [key, drawn] of trace.drawn.boxes) markBox(trace, sweep, step, key, drawn);
+  const now = new Set(step?.edges);
+  for (const { edge, drawn } of trace.drawn.edges.values()) markEdge(trace, sweep, now, edge, drawn);
+}
+
+function markBox(trace, sweep, step, key, drawn) {
+  const n = +key.slice(1), isCall = key[0] === "c", inside = isCall ? (trace.drawn.inside.get(key) ?? []) : [n];
+  const made = inside.some((i) => isMade(trace, i)), node = trace.nodes[n];
+  const came = made && inside.some((i) => hasCotangent(trace, sweep, i));
+  const lost = !isCall && isUnreached(trace, n);
+  const classes = ["box", isCall ? "call" : node.kind];
+  if (made) classes.push("made");
+  if (came) classes.push("came");
+  if (!isCall && !node.recorded) classes.push("unrecorded");
+  if (lost) classes.push("lost");
+  if (step?.unit === key && step.sweep < 0) classes.push("now");
+  if (trace.hand?.key === key) classes.push("hand");
+  if (isOfSweep(trace, key)) classes.push("late");
+  drawn.setAttribute("class", classes.join(" "));
+  const texts = [made ? boxValue(trace, key, inside) : "", boxGradient(trace, sweep, key, came, lost)];
+  const shown = drawn.querySelectorAll(".made, .came");
+  if (drawn.getAttribute("aria-expanded") !== "true") shown.forEach((part, i) => (part.textContent = texts[i]));
+  const label = [nameOf(trace, key), isCall ? trace.calls[n].kind : shapeText(node.shape), ...texts];
+  drawn.setAttribute("aria-label", label.filter(Boolean).join(", "));
+}
+
+function boxValue(trace, key, inside) {
+  if (key[0] === "c") return `${inside.length} nodes`;
+  const value = trace.nodes[+key.slice(1)].value;
+  return value ? brief(value) : "not kept";
+}
+
+function boxGradient(trace, sweep, key, came, lost) {
+  if (lost) return "no gradient reached it";
+  if (key[0] === "c") return "";
+  const node = trace.nodes[+key.slice(1)];
+  if (!node.recorded) return "no gradient";
+  return came ? `g ${brief(trace.sweeps[sweep].cotangents[+key.slice(1)])}` : "";
+}
+
+// A leaf to which no sweep brings anything, once all of them are over.
+function isUnreached(trace, n) {
+  const last = trace.events.findLastIndex(([sweep]) => sweep >= 0);
+  return trace.nodes[n].kind === "leaf" && trace.at > last && last >= 0 &&
+    !trace.sweeps.some((sweep) => sweep.cotangents[n]);
+}
+
+function markEdge(trace, sweep, now, edge, drawn) {
+  const uses = edge.uses.map((use) => passageOf(trace, sweep, use)).filter((e) => e >= 0);
+  const passed = uses.filter((e) => isPassed(trace, sweep, e)).map((e) => trace.sweeps[sweep].edges[e]);
+  const classes = ["edge"], isCut = edge.uses.every((use) => use.cut);
+  if (edge.uses.every((use) => isMade(trace, use.node))) classes.push("made");
+  if (edge.uses.every((use) => use.cut || !trace.nodes[use.parent].recorded)) classes.push("unrecorded");
+  if (isCut) classes.push("cut");
+  if (passed.length) classes.push("passed");
+  if (uses.some((e) => now.has(e)) && passed.length && trace.steps[stepNumber(trace) - 1].sweep === sweep) classes.push("now");
+  if (uses.length && trace.hand?.edge !== undefined && trace.hand.sweep === sweep && uses.includes(trace.hand.edge)) classes.push("hand");
+  if (edge.uses.some((use) => isOfSweep(trace, `n${use.node}`))) classes.push("late");
+  const kind = Object.keys(SIGNS).find((k) => passed.some((e) => e.mark?.kind === k));
+  if (kind) classes.push("marked", kind.replace(" ", "-"));
+  drawn.setAttribute("class", classes.join(" "));
+  drawn.querySelector("text.sign").textContent = kind ? SIGNS[kind] : isCut ? "✂" : "";
+  const gain = classes.includes("now") && passed.length === 1 && passed[0].gain !== null;
+  drawn.querySelector(".gain").textContent = gain ? `× ${number(+passed[0].gain.toPrecision(3))}` : "";
+  const size = Math.max(...passed.map((e) => e.norm / trace.sweeps[sweep].largest || 0));
+  drawn.querySelector(".line").style.strokeWidth = passed.length ? thickness(size) : "";
+}
+
+// From 1.5 to 7 pixels over six powers of ten.
+const thickness = (share) => 1.5 + 5.5 * Math.max(0, Math.min(1, 1 + Math.log10(share) / 6));
+
+// The edge of a sweep that goes up along a use, -1 for none.
+function passageOf(trace, sweep, use) {
+  if (sweep < 0) return -1;
+  const all = trace.sweeps[sweep].brings.get(use.parent) ?? [];
+  return all.find((e) => {
+    const edge = trace.sweeps[sweep].edges[e];
+    return edge.node === use.node && edge.argument === use.argument;
+  }) ?? -1;
+}

@@ -1,0 +1,147 @@
+// What is in hand, beside the graph: a node, a call of a module, or an edge of a sweep.
+
+function panelView(trace, choose) {
+  const hand = trace.hand;
+  if (!hand) return [element("p", {}, "Step forward, or choose a box of the graph.")];
+  if (hand.edge !== undefined) return edgeView(trace, hand, choose);
+  return hand.key[0] === "c" ? callView(trace, hand.key, choose) : nodeView(trace, hand.key, choose);
+}
+
+const section = (title, ...children) =>
+  element("section", {}, element("h3", {}, ...[title].flat()), ...children);
+
+const link = (words, hand, choose) => element("button", { class: "link", onclick: () => choose(hand) }, words);
+
+const nodeLink = (trace, n, choose) => link(nameOf(trace, `n${n}`), { key: `n${n}` }, choose);
+
+function sourceView(node) {
+  return element("div", { class: "source" }, element("p", {}, `${node.file}:${node.line}`),
+    element("pre", {}, node.text || "(no text of this line)"));
+}
+
+function nodeView(trace, key, choose) {
+  const n = +key.slice(1), node = trace.nodes[n], inside = trace.calls[node.call].name;
+  const kinds = { leaf: "a leaf", constant: "a constant: nothing is recorded", primitive: "made by a primitive" };
+  const about = [kinds[node.kind], shapeText(node.shape), node.dtype];
+  if (inside) about.push(`in ${inside}`);
+  const view = [element("h2", {}, nameOf(trace, key)), element("p", { class: "about" }, about.join(" · "))];
+  if (node.kind === "primitive") view.push(element("p", { class: "calling" }, ...callText(trace, node, choose)));
+  if (!node.recorded && node.kind === "primitive") {
+    view.push(remark("no gradient", "It was made without recording, so no gradient goes through it."));
+  }
+  for (const input of node.inputs.filter((x) => x.cut)) {
+    view.push(remark("✂", `It takes the value of ${nameOf(trace, `n${input.node}`)}, but cut: the gradient does not go there.`));
+  }
+  view.push(section("Its value", valueView(node.value, "value")));
+  return [...view, ...gradientView(trace, n, choose), section("Where it was made", sourceView(node))];
+}
+
+function callText(trace, node, choose) {
+  const parts = [`${node.primitive}(`];
+  node.inputs.forEach((x, i) => {
+    parts.push(`${i ? ", " : ""}${x.argument} = `);
+    parts.push(x.node === null ? x.text : nodeLink(trace, x.node, choose), x.cut ? " ✂" : "");
+  });
+  const options = Object.entries(node.keywords).map(([name, value]) => `${name} = ${value}`);
+  return [...parts, options.length && node.inputs.length ? ", " : "", options.join(", "), ")"];
+}
+
+const remark = (sign, words) =>
+  element("p", { class: "remark" }, element("span", { class: "sign" }, sign), ` ${words}`);
+
+function gradientView(trace, n, choose) {
+  const sweep = sweepNow(trace);
+  if (isUnreached(trace, n)) return [remark("∅", "No gradient reached it: the loss was not made of it, or what was made of it was cut.")];
+  if (sweep < 0 || !trace.sweeps[sweep].cotangents[n]) return [];
+  return [section(`The gradient of the loss with respect to it${sweepName(trace, sweep)}`,
+    ...sumView(trace, sweep, n, choose),
+    hasCotangent(trace, sweep, n) ? valueView(trace.sweeps[sweep].cotangents[n], "gradient")
+      : element("p", { class: "none" }, "not complete yet"))];
+}
+
+const sweepName = (trace, sweep) => (trace.sweeps.length > 1 ? `, in sweep ${sweep + 1}` : "");
+
+// Where several edges bring cotangents to a node: their sum, with those that have come.
+function sumView(trace, sweep, n, choose) {
+  const { all, come } = arrived(trace, sweep, n), edges = trace.sweeps[sweep].edges;
+  if (all.length < 2) return [];
+  const total = trace.sweeps[sweep].cotangents[n];
+  const terms = all.map((e) => {
+    const isHere = come.includes(e), what = short(edges[e].d);
+    return element("li", { class: isHere ? "come" : "" },
+      link(`${isHere ? "✓" : "…"} ${isHere ? what : "?"}`, { sweep, edge: e }, choose),
+      ` from ${nameOf(trace, `n${edges[e].node}`)}`);
+  });
+  const sum = come.length === all.length ? `= ${short(total)}` : `${come.length} of ${all.length} have come`;
+  return [element("div", { class: "sum" },
+    element("p", {}, `${all.length} uses bring it a cotangent each, and they are added:`),
+    element("ul", {}, ...terms), element("p", { class: "total" }, sum))];
+}
+
+const short = (value) => (value.whole?.length === 1 ? number(value.whole[0]) : `‖·‖ ${number(+norm(value).toPrecision(3))}`);
+
+function edgeView(trace, { sweep, edge: e }, choose) {
+  const edge = trace.sweeps[sweep].edges[e], node = trace.nodes[edge.node], parent = `n${edge.parent}`;
+  const name = nameOf(trace, `n${edge.node}`), to = nameOf(trace, parent);
+  const view = [
+    element("h2", {}, nodeLink(trace, edge.node, choose), " → ", nodeLink(trace, edge.parent, choose)),
+    element("p", { class: "about" }, `edge ${e + 1} of ${trace.sweeps[sweep].edges.length} of the backward pass${sweepName(trace, sweep)}`)];
+  if (edge.mark) view.push(remark(SIGNS[edge.mark.kind], `${edge.mark.kind}: ${edge.mark.text}`));
+  view.push(section(["In: ", symbol("g"), `, the gradient with respect to ${name}`], valueView(edge.g, "g")));
+  const rule = trace.rules[`${node.primitive} ${edge.argument}`];
+  view.push(section(`The rule of ${node.primitive} for its input ${edge.argument}`, element("pre", { tabindex: 0 }, rule)));
+  if (edge.local) view.push(localView(node, edge));
+  if (edge.given) {
+    view.push(section("The rule gives", valueView(edge.given, "given")));
+    const [before, after] = [edge.given.shape, edge.d.shape].map(tuple);
+    view.push(element("p", { class: "note" }, `summed over the axes that were broadcast, from ${before} to ${after}:`));
+  }
+  view.push(section(["Out: ", symbol("d"), `, what goes to ${to}`], valueView(edge.d, "d"), gainView(edge)));
+  const sum = sumView(trace, sweep, edge.parent, choose);
+  if (sum.length) view.push(section(`The sum at ${to}`, ...sum));
+  view.push(section(`Where ${name} was made`, sourceView(node)));
+  return view;
+}
+
+const symbol = (letter) => element("var", {}, letter);
+
+function localView(node, edge) {
+  const kinds = {
+    elementwise: "each element of the output depends on its own element of the input, so d is this times g",
+    row: "the output is one number, so d is this times g",
+    matrix: "outputs by rows, inputs by columns, so d is g times this",
+  };
+  return section(`The local derivative, ∂${node.primitive} / ∂${edge.argument}`,
+    valueView(edge.local.value, "local derivative"), element("p", { class: "note" }, kinds[edge.local.kind]));
+}
+
+function gainView(edge) {
+  if (edge.gain === null || edge.gain === undefined) return null;
+  return element("p", { class: "note" }, `‖d‖ / ‖g‖ = ${number(edge.gain)}`);
+}
+
+function callView(trace, key, choose) {
+  const c = +key.slice(1), call = trace.calls[c], sweep = sweepNow(trace);
+  const inside = trace.nodes.map((_, n) => n).filter((n) => trace.path(n).includes(key));
+  const leaves = inside.filter((n) => trace.nodes[n].kind === "leaf");
+  const isIn = new Set(inside);
+  const into = [...new Set(inside.flatMap((n) => trace.nodes[n].inputs.map((x) => x.node)))].filter((n) => n !== null && !isIn.has(n));
+  const out = inside.filter((n) => trace.nodes.some((node, i) => !isIn.has(i) && node.inputs.some((x) => x.node === n)));
+  const names = (list) => element("ul", {}, ...list.map((n) => element("li", {}, nodeLink(trace, n, choose), ` ${shapeText(trace.nodes[n].shape)}`)));
+  const view = [element("h2", {}, call.name), element("p", { class: "about" }, `${call.kind} · ${inside.length} nodes · ${trace.open.has(c) ? "open" : "folded: choose it again to open it"}`)];
+  if (leaves.length) view.push(section("Its leaves", leafTable(trace, leaves, sweep)));
+  if (into.length) view.push(section("What goes in", names(into)));
+  if (out.length) view.push(section("What comes out", names(out)));
+  return view;
+}
+
+function leafTable(trace, leaves, sweep) {
+  const rows = leaves.map((n) => {
+    const node = trace.nodes[n], g = hasCotangent(trace, sweep, n) ? trace.sweeps[sweep].cotangents[n] : null;
+    const cells = [titleOf(trace, `n${n}`), tuple(node.shape), node.value ? number(node.value.rms) : "", g ? number(g.rms) : "–"];
+    return element("tr", {}, element("th", { scope: "row" }, cells[0]), ...cells.slice(1).map((x) => element("td", {}, x)));
+  });
+  const head = ["leaf", "shape", "rms", "rms of gradient"].map((x) => element("th", { scope: "col" }, x));
+  return element("div", { class: "table leaves", tabindex: 0, role: "region", "aria-label": "leaves" },
+    element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows)));
+}
