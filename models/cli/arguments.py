@@ -70,6 +70,9 @@ def parser() -> Parser:
     add("--pictures", type=_when, default="auto", metavar="WHEN",
         help="no: none; end: after training; N: also every N epochs; auto (the default): as often "
         "as they take no longer than the training")
+    add("--health", type=_whole(1), default=0, metavar="N",
+        help="record the gradients, updates and dead units of each layer every N steps (default: "
+        "never)")
     _add_shared(train, "--seed", "--device")
     add("--out", type=Path, metavar="DIR",
         help="a new directory (default: in runs/); several models get a folder each inside it")

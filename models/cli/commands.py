@@ -41,7 +41,7 @@ def train(options: argparse.Namespace) -> None:
             run.begin()
         total, done = sum(run.total_steps for run in runs), sum(run.step for run in runs)
         with bar(" ".join(options.models), total, "step", done) as progress:
-            paths = [run.train(progress, options.pictures) for run in runs]
+            paths = [run.train(progress, options.pictures, options.health) for run in runs]
     finally:
         for run in runs:
             release(run.lock)
@@ -256,6 +256,8 @@ def _print_report(run: Run, numbers: dict[str, Any]) -> None:
     for row in rows:
         digits = 0 if isinstance(row.value, int) else 2 if abs(row.value) >= 1 else 4
         print(f"  {row.name:24}{row.value:10.{digits}f}   {row.remark}".rstrip())
+    if health := run.health:
+        print("", *health.remarks(), sep="\n  ")
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {

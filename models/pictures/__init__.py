@@ -3,10 +3,11 @@
     figure    a figure and the file it is saved in; colours and sizes
     images    images in rows
     curves    training curves
+    layers    numbers of each layer through a training
     points    points of the plane
 
-`rows`, `curves` and `scatter` return a figure. `plot_rows`, `plot_panel` and `plot_points` plot
-into axes that are given.
+`rows`, `curves`, `layers` and `scatter` return a figure. `plot_rows`, `plot_panel` and
+`plot_points` plot into axes that are given.
 """
 
 from models.pictures.curves import Panel, curves, plot_panel
@@ -22,10 +23,11 @@ from models.pictures.figure import (
     to_bytes,
 )
 from models.pictures.images import across, mosaic, plot_rows, rows
+from models.pictures.layers import LayersPanel, layers
 from models.pictures.points import plot_points, scatter
 
 __all__ = [
-    "COLORS", "GREY", "WIDTH", "Panel", "Picture", "across", "curves", "escape", "legend_below",
-    "mosaic", "plot_panel", "plot_points", "plot_rows", "rows", "save", "scatter", "suffix_of",
-    "to_bytes",
+    "COLORS", "GREY", "WIDTH", "LayersPanel", "Panel", "Picture", "across", "curves", "escape",
+    "layers", "legend_below", "mosaic", "plot_panel", "plot_points", "plot_rows", "rows", "save",
+    "scatter", "suffix_of", "to_bytes",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""metrics.jsonl: a line for each training step, and one for the test after each epoch."""
+"""Files of a line for each step: metrics.jsonl, which has the tests too, and health.jsonl."""
 
 import json
 from pathlib import Path
@@ -7,12 +7,16 @@ from typing import Any
 from models.errors import Failure
 from models.files import replacing
 
-METRICS = "metrics.jsonl"
+METRICS, HEALTH = "metrics.jsonl", "health.jsonl"
 
 
 def read_metrics(directory: Path) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl; none if it is not there. A last line cut short is left out."""
-    path = directory / METRICS
+    """The lines of metrics.jsonl: one for each training step, one for the test of each epoch."""
+    return read_lines(directory / METRICS)
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file; none if it is not there. A last line cut short is left out."""
     lines = path.read_text(errors="replace").splitlines() if path.exists() else []
     metrics = []
     for i, line in enumerate(lines):
@@ -28,8 +32,10 @@ def read_metrics(directory: Path) -> list[dict[str, Any]]:
     return metrics
 
 
-def drop_after(directory: Path, step: int) -> None:
+def drop_after(path: Path, step: int) -> None:
     """Forget the lines of steps that no checkpoint has: they are about to be made again."""
-    lines = [json.dumps(m) + "\n" for m in read_metrics(directory) if m["step"] <= step]
-    with replacing(directory / METRICS) as unfinished:
+    if not path.exists():
+        return
+    lines = [json.dumps(m) + "\n" for m in read_lines(path) if m["step"] <= step]
+    with replacing(path) as unfinished:
         unfinished.write_text("".join(lines))

@@ -2,6 +2,7 @@
 
     config.json              what was asked for, with versions and the data's checksum
     metrics.jsonl            a line a training step, and one a test at the end of each epoch
+    health.jsonl             gradients and updates of the steps that are recorded, if any
     checkpoint.safetensors   parameters and optimiser, rewritten after each epoch
     weights-STEP.safetensors the parameters alone, at the times that `keep` asks for
     *.png                    pictures, made again as it trains, the curves last
@@ -17,7 +18,7 @@ import math
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,9 @@ from models.families import FAMILIES
 from models.files import read_arrays, write_arrays
 from models.progress import bar
 from models.training.config import Config
+from models.training.health import Health, recording
 from models.training.locks import LOCK, claim, refuse_unless_free, release
-from models.training.log import METRICS, drop_after, read_metrics
+from models.training.log import HEALTH, METRICS, drop_after, read_metrics
 from models.training.picture_schedule import PictureSchedule
 
 TESTS_PRINTED = 6  # of all epochs
@@ -81,6 +83,7 @@ class Run:
             )
         self.total_steps = self._total_steps(config)
         self.step = 0
+        self.health_interval = 0
         self.optimizers = self.model.optimizers(self.total_steps)
 
     def __repr__(self) -> str:
@@ -195,14 +198,18 @@ class Run:
                 )
                 return
 
-    def train(self, progress: tqdm | None = None, pictures: str | int = "auto") -> list[Path]:
+    def train(
+        self, progress: tqdm | None = None, pictures: str | int = "auto", health: int = 0
+    ) -> list[Path]:
         """From where the run stands to its last step; returns the paths of the pictures.
 
         `progress` is a bar that several runs share; without it the run has its own. `pictures` are
         made at the "end" and, unless that is all, each so many epochs or ("auto") as often as
-        takes no longer than the training does; or "no" pictures are made. Raises Failure
-        if a number is not finite, or if another process trains the run.
+        takes no longer than the training does; or "no" pictures are made. The `health` of every
+        so many steps is recorded, from the first; 0 for none. Raises Failure if a number is not
+        finite, or if another process trains the run.
         """
+        self.health_interval = health
         claim(self.lock)
         try:
             own = bar(self.config.model, self.total_steps, "step", self.step)
@@ -213,7 +220,8 @@ class Run:
             release(self.lock)
 
     def _train(self, progress: tqdm, schedule: PictureSchedule) -> None:
-        drop_after(self.directory, self.step)
+        for name in (METRICS, HEALTH):
+            drop_after(self.directory / name, self.step)
         epochs = math.ceil(self.total_steps / self.steps_per_epoch)
         epochs_per_line = max(1, epochs // TESTS_PRINTED)
         key, label = self.report.headline
@@ -259,10 +267,16 @@ class Run:
         x = to_device(images, self.config.device)
         labels = self._labels(self.data.train_labels, chosen)
         epoch = self.step / self.steps_per_epoch
-        numbers = self.model.update(x, rng, epoch, labels, self.optimizers)
+        with self._recording():
+            numbers = self.model.update(x, rng, epoch, labels, self.optimizers)
         self._refuse_unless_finite(numbers)
         self.step += 1
         return {"step": self.step, **numbers}
+
+    def _recording(self) -> AbstractContextManager:
+        if self.health_interval and self.step % self.health_interval == 0:
+            return recording(self.model, self.directory, self.step + 1)
+        return nullcontext()
 
     def _labels(self, labels: Labels, chosen: Any) -> Labels:
         return labels[chosen] if self.model.classes and labels is not None else None
@@ -352,10 +366,17 @@ class Run:
         self.model.load_state(own)
         yield self.step
 
+    @property
+    def health(self) -> Health | None:
+        """The gradients and updates of its layers, as recorded; None if none are."""
+        return Health.read(self.directory, self.model)
+
     def make_pictures(self, suffix: str = ".png") -> list[Path]:
         """Make every picture of the run, as PNG, SVG or PDF; returns their paths."""
         with bar(f"{self.config.model}: making pictures"):
             figures = self.report.pictures(self.test_images, self.config.rng(_PICTURE))
+            if health := self.health:
+                figures["health"] = health.picture(self.steps_per_epoch, self.report.title)
             figures[CURVES] = pictures.curves(
                 read_metrics(self.directory),
                 self.steps_per_epoch,
