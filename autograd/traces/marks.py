@@ -2,11 +2,10 @@
 
 import math
 from dataclasses import dataclass
-from statistics import median
 
-from autograd.traces.record import Passed, Record, Sweep
+from autograd.traces.record import Passed, Sweep
 
-FACTOR = 1e3  # below or above the median of the sweep, by the root mean square
+FACTOR = 1e4  # below or above the norm of the cotangent that the sweep began with
 
 
 @dataclass(frozen=True)
@@ -17,36 +16,29 @@ class Mark:
     text: str
 
 
-def marks_of(record: Record, sweep: Sweep) -> dict[int, Mark]:
-    """The remarks on edges of a sweep, by their number."""
-    sizes = [v.rms for v in sweep.cotangents.values() if v.rms > 0]
-    middle = median(sizes) if sizes else 0.0
-    found = {}
-    for i, edge in enumerate(sweep.edges):
-        mark = _mark(edge, sweep, middle)
-        if mark is not None:
-            found[i] = mark
-    return found
+def marks_of(sweep: Sweep) -> dict[int, Mark]:
+    """The remarks on edges of a sweep, by their number.
+
+    They compare norms, which a mean over a batch or over pixels changes little.
+    """
+    marks = ((i, _mark(edge, sweep)) for i, edge in enumerate(sweep.edges))
+    return {i: mark for i, mark in marks if mark is not None}
 
 
-def _mark(edge: Passed, sweep: Sweep, middle: float) -> Mark | None:
+def _mark(edge: Passed, sweep: Sweep) -> Mark | None:
     g, d = sweep.cotangents[edge.node], edge.d
     if d.nans or d.infinities:
         first = "" if g.nans or g.infinities else ": it begins here"
         return Mark("not finite", f"{d.nans:,} NaN and {d.infinities:,} infinite{first}")
     if d.rms == 0:
         if g.rms == 0:
-            return Mark("zero", "exactly zero, since what came in is zero")
-        return Mark("zero", "exactly zero: the local derivative is zero wherever g is not")
-    if d.rms < middle / FACTOR:
-        return Mark("vanishing", f"it vanishes: {_gain(g.norm, d.norm)}, and {d.rms / middle:.0e} "
-                    "of the median of this sweep")  # fmt: skip
-    if d.rms > middle * FACTOR:
-        return Mark("exploding", f"it explodes: {_gain(g.norm, d.norm)}, and {d.rms / middle:.0e} "
-                    "times the median of this sweep")  # fmt: skip
-    return None
-
-
-def _gain(before: float, after: float) -> str:
-    ratio = after / before if before else math.inf
-    return f"this step changes its norm by a factor of {ratio:.2g}"
+            return Mark("zero", "exactly zero, since what comes in is zero")
+        return Mark("zero", "exactly zero: the local derivative is 0 wherever what comes in is not")
+    share = d.norm / sweep.cotangents[sweep.root].norm
+    if 1 / FACTOR < share < FACTOR:
+        return None
+    gain = d.norm / g.norm if g.norm else math.inf
+    kind, verb = ("vanishing", "vanishes") if share < 1 else ("exploding", "explodes")
+    return Mark(
+        kind, f"it {verb}: its norm is {share:.1e} of the first one, here by a factor of {gain:.2g}"
+    )

@@ -55,7 +55,7 @@ def page_data(record: Record) -> dict[str, Any]:
 
 def _sweep(record: Record, sweep: Sweep) -> dict[str, Any]:
     """`d` is None where it is the whole cotangent of the parent, `given` where it is `d`."""
-    marks = marks_of(record, sweep)
+    marks = marks_of(sweep)
     uses = sweep.uses()
     return {
         "root": sweep.root,

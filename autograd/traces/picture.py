@@ -138,7 +138,7 @@ def _kinds(record: Record) -> dict[tuple[int, int], tuple[str, str]]:
         }
     if record.sweeps:
         sweep = record.sweeps[-1]
-        for i, mark in marks_of(record, sweep).items():
+        for i, mark in marks_of(sweep).items():
             edge = sweep.edges[i]
             found[edge.parent, edge.node] = ("marked", mark.kind)
     return found

@@ -1,11 +1,10 @@
 """The record of what happened: calls of primitives, and the sweeps through them."""
 
-import os
 import re
-import sys
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from autograd.array import Array, describe
@@ -33,7 +32,7 @@ class Input:
 
 
 class Source(NamedTuple):
-    """A line of code. `file` is relative to the folder that Python imports it from."""
+    """A line of code. `file` is its path within its package, or its name if it is in none."""
 
     file: str
     line: int
@@ -138,8 +137,11 @@ class Record(Watcher):
         self._sweeping: int | None = None
         if isinstance(names, Module):
             self._register(names, "")
-        for name, tensor in {} if names is None or isinstance(names, Module) else names.items():
-            self._name(name, tensor)
+        else:
+            for name, tensor in (names or {}).items():
+                self._name(name, tensor)
+                if tensor.node is not None:
+                    self._number(tensor.node)
 
     # Names
 
@@ -340,10 +342,12 @@ def _as_text(value: Any) -> str:
 
 
 def _source(origin: Origin) -> Source:
-    file, line, text = source_of(origin)
-    folders = [folder for folder in sys.path if folder and file.startswith(folder + os.sep)]
-    longest = max(folders, key=len, default="")
-    return Source(file[len(longest) :].lstrip(os.sep) if longest else file, line, text)
+    name, line, text = source_of(origin)
+    file = Path(name)
+    folder = file.parent
+    while (folder / "__init__.py").exists():
+        folder = folder.parent
+    return Source(file.relative_to(folder).as_posix(), line, text)
 
 
 def _assigned(text: str) -> str:

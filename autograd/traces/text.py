@@ -4,7 +4,7 @@ from autograd.traces import values
 from autograd.traces.marks import marks_of
 from autograd.traces.record import Made, Record, Sweep
 
-WIDTH = 44  # characters of a value
+WIDTH = 64  # characters of a value
 
 
 def as_text(record: Record) -> str:
@@ -49,7 +49,7 @@ def _value(made: Made) -> str:
 
 def _sweep(record: Record, number: int, sweep: Sweep) -> list[str]:
     lines = [f"sweep {number + 1}, from {label(record, sweep.root)}: g goes in, d comes out"]
-    marks = marks_of(record, sweep)
+    marks = marks_of(sweep)
     for i, edge in enumerate(sweep.edges):
         primitive = record.nodes[edge.node].primitive
         g = values.as_text(sweep.cotangents[edge.node], WIDTH)

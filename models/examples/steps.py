@@ -1,0 +1,80 @@
+"""One training step of a model: of each family on the 8x8 digits, or of a run."""
+
+import dataclasses
+from functools import partial
+
+import numpy as np
+
+from autograd import tracing
+from models.data import Dataset, load
+from models.examples.example import EXAMPLES, Example, Traces
+from models.families import FAMILIES
+from models.model import Model
+
+BATCH = 8  # images of a step, for a small page
+STEPS_BEFORE = 20  # so that layers that start at 0 have left it
+TEXTS = {
+    "autoencoder": (
+        "The loss is a distance between x and its reconstruction: x comes in twice, at the top "
+        "and beside the loss. Follow the gradient up through the decoder, the code, and the "
+        "encoder. A unit of a relu that is off hands on a gradient of exactly 0."
+    ),
+    "vae": (
+        "Open z_and_kl: mu and logvar get a gradient by two ways, through the sample z and from "
+        "the divergence. The reconstruction alone reaches the decoder. The image x is a constant, "
+        "and comes in twice, at the encoder and beside the loss."
+    ),
+    "gan": (
+        "The discriminator is trained twice, then the generator: a sweep for each, with those of "
+        "the gradient penalty between, which are recorded. While the discriminator is trained, "
+        "samples are a constant: they were made without recording, and the generator gets no "
+        "gradient. The last sweep passes by the weights of the discriminator and ends in those of "
+        "the generator."
+    ),
+    "pixelcnn": (
+        "Each masked convolution sees only pixels above and to the left, so its dead taps have a "
+        "gradient of exactly 0. The logits of all pixels come from one pass, and the loss is "
+        "their cross-entropy. Each residual block adds its cotangent to the one that goes on."
+    ),
+    "ddpm": (
+        "The network sees x_t, a mixture of image and noise made by plain numbers, and the loss "
+        "is a squared distance from what it has to predict. The last layer started at 0, so what "
+        "comes past it is still small. The embedding of t enters every block, and its cotangent "
+        "is the sum of what the blocks send back."
+    ),
+}
+"""What to look for in each."""
+
+
+def traced_step(model: Model, data: Dataset, seed: int = 0, after: int = 0) -> Traces:
+    """A training step on `BATCH` images with all its sweeps, `after` others. It changes the model.
+
+    Images, noise and the order depend on `seed` only.
+    """
+    model.settings = dataclasses.replace(model.settings, batch=BATCH)
+    rng = np.random.default_rng(seed)
+    optimizers = model.optimizers(after + 1)
+
+    def update() -> None:
+        chosen = rng.permutation(len(data.train))[: model.images_per_step]
+        labels = None if data.train_labels is None else data.train_labels[chosen]
+        x = model.array(data.observe(data.train[chosen], model.pixels, rng))
+        model.update(x, rng, 0.0, labels if model.classes else None, optimizers)
+
+    for _ in range(after):
+        update()
+    with tracing(model) as trace:
+        update()
+    return {"a training step": trace}
+
+
+def _on_digits(name: str) -> Traces:
+    data, family = load("digits"), FAMILIES[name].model
+    settings = family.defaults.get("digits") or family.settings_type()
+    model = family.for_data(settings, data, np.random.default_rng(0))
+    return traced_step(model, data, after=STEPS_BEFORE)
+
+
+for _name in FAMILIES:
+    _title, _text = f"A training step: {_name}", TEXTS.get(_name, "")
+    EXAMPLES[_name] = Example(_title, _text, partial(_on_digits, _name))
