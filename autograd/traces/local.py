@@ -30,7 +30,7 @@ class LocalDerivative:
 
 
 def local_derivative(rule: Callable, node: Node, g: Array, given: Array) -> LocalDerivative | None:
-    """That of an edge whose rule made `given` of `g`; None if it is a large matrix."""
+    """That of an edge whose rule made `given` of `g`; None if it is large or empty."""
     xp = namespace(g)
 
     def vjp(cotangent: Array) -> Array:
@@ -48,8 +48,8 @@ def local_derivative(rule: Callable, node: Node, g: Array, given: Array) -> Loca
         if xp.abs(rest).max(initial=0) <= 16 * np.finfo(g.dtype).eps * size:
             return LocalDerivative("elementwise", value_of(slope))
     columns = math.prod(given.shape)
-    if g.size > MAX_ROWS or g.size * columns > MAX_MATRIX:
+    if not 0 < g.size <= MAX_ROWS or g.size * columns > MAX_MATRIX:
         return None
     units = xp.eye(g.size, dtype=g.dtype).reshape(-1, *g.shape)
     rows = [vjp(unit).reshape(columns) for unit in units]
-    return LocalDerivative("matrix", value_of(xp.stack(rows)))
+    return LocalDerivative("matrix", value_of(xp.stack(rows), MAX_MATRIX))

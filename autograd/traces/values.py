@@ -17,7 +17,7 @@ BINS = 16  # of a histogram
 class Value:
     """An array as it was then. Statistics are over its finite elements; NaN where there are none.
 
-    `whole` is the array itself, or None if it has more than `MAX_WHOLE` elements. `thumbnail` has
+    `whole` is the array itself, or None if it is large. `thumbnail` has
     the means of equal blocks of its last two axes, of the first example of the axes before;
     `histogram` counts the elements in `BINS` equal bins from `least` to `most`.
     """
@@ -44,11 +44,11 @@ class Value:
         return self.rms * math.sqrt(self.size)
 
 
-def value_of(array: Array) -> Value:
-    """What is kept of an array of numbers; the array may change afterwards."""
+def value_of(array: Array, most: int = MAX_WHOLE) -> Value:
+    """What is kept of an array of numbers, whole with at most `most`; the array may change then."""
     array = to_device(array, "cpu")
     finite = array[np.isfinite(array)].astype(np.float64)
-    small = array.size <= MAX_WHOLE
+    small = array.size <= most
     nans = int(np.isnan(array).sum())
     most = finite.max() if finite.size else math.nan
     least = finite.min() if finite.size else math.nan
@@ -65,8 +65,15 @@ def value_of(array: Array) -> Value:
         infinities=array.size - finite.size - nans,
         whole=array.copy() if small else None,
         thumbnail=None if small else thumbnail(array),
-        histogram=None if small else np.histogram(finite, BINS)[0],
+        histogram=None if small else _histogram(finite / scale),
     )
+
+
+def _histogram(finite: np.ndarray) -> np.ndarray:
+    """Counts in equal bins from the least to the most; all in the first if they are the same."""
+    shifted = finite - finite.min(initial=math.inf)
+    width = shifted.max(initial=0.0)
+    return np.histogram(shifted / width if width else shifted, BINS, (0, 1))[0]
 
 
 def thumbnail(array: np.ndarray, side: int = SIDE) -> np.ndarray:
