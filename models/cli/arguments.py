@@ -27,6 +27,7 @@ EXAMPLES = """examples:
   chainrule evaluate runs/mnist --json
   chainrule explore runs/plane                         a page to touch: click and drag
   chainrule explore --demo                             trains small models, and writes their pages
+  chainrule trace neuron                               a page: forward, then backward
   chainrule verify --html claims.html                  every derivation, checked by number
   chainrule verify mine.py                             your own: its f, and its gradient df
   chainrule lab engine                                 a notebook with exercises
@@ -115,6 +116,20 @@ def parser() -> Parser:
     add("--out", type=Path, metavar="DIR", help="of --demo, a new directory (default: explore)")
     _add_shared(explore, "--data-dir")
     explore.set_defaults(device="cpu")
+
+    trace = commands.add_parser(
+        "trace", help="step through a computation: forward, then backward, edge by edge"
+    )
+    add = trace.add_argument
+    add("name", nargs="?", metavar="EXAMPLE|DIR",
+        help="an example, or the directory of a run for its next training step; without it the "
+        "examples are listed")
+    add("--text", action="store_true", help="print every value, rule and cotangent")
+    add("--svg", type=Path, metavar="F.svg", help="a picture of the graph")
+    add("--html", type=Path, metavar="F.html",
+        help="a page to step through (the default: trace-EXAMPLE.html, or trace.html in DIR)")
+    _add_shared(trace, "--data-dir")
+    trace.set_defaults(device="cpu")
 
     verify = commands.add_parser("verify", help="check the derivations by number, or your own")
     add = verify.add_argument

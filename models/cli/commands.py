@@ -173,6 +173,35 @@ def explore(options: argparse.Namespace) -> None:
     print(exploration.write(runs, page))
 
 
+def trace(options: argparse.Namespace) -> None:
+    from models.cli import traces
+
+    if options.name is None:
+        if options.text or options.svg or options.html or options.data_dir:
+            raise UsageError(
+                "name an example, or the directory of a run; alone it lists the examples"
+            )
+        print(traces.as_list())
+        return
+    directory = Path(options.name)
+    is_run = options.name not in traces.EXAMPLES and directory.is_dir()
+    page = options.html
+    if not (options.text or options.svg or page):
+        page = directory / "trace.html" if is_run else Path(f"trace-{options.name}.html")
+    if options.svg and options.svg.suffix.lower() != ".svg":
+        raise UsageError(f"--svg {options.svg}: name the picture something.svg")
+    if page:
+        _refuse_unless_page("--html", page)
+    if is_run:
+        example = traces.of_run(_trained_run(options, directory))
+    elif options.data_dir:
+        raise UsageError("--data-dir is of a run; the examples need no data")
+    else:
+        example = traces.named(options.name)
+    for path in traces.write(example, options.text, options.svg, page):
+        print(path)
+
+
 def verify(options: argparse.Namespace) -> None:
     from models.derivations import homework, verification
 
@@ -262,5 +291,5 @@ def _print_report(run: Run, numbers: dict[str, Any]) -> None:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     command.__name__: command
-    for command in (train, sample, evaluate, compare, explore, verify, lab)
+    for command in (train, sample, evaluate, compare, explore, trace, verify, lab)
 }

@@ -1,0 +1,67 @@
+"""What `chainrule trace` writes: an example or a training step, as text, as pictures, as a page."""
+
+from pathlib import Path
+
+from autograd.traces.page import as_pages
+from models.errors import Failure, UsageError
+from models.examples import EXAMPLES, Example
+from models.examples.steps import traced_step
+from models.files import replacing
+from models.training.run import Run
+
+
+def as_list() -> str:
+    """A line for each example: its name and title."""
+    width = max(map(len, EXAMPLES))
+    return "\n".join(f"{name:{width}}  {example.title}" for name, example in EXAMPLES.items())
+
+
+def named(name: str) -> Example:
+    """Raises UsageError for a name that is neither an example nor a directory."""
+    if name not in EXAMPLES:
+        raise UsageError(
+            f"{name} is no example and no directory of a run: the examples are "
+            f"{', '.join(EXAMPLES)}"
+        )
+    return EXAMPLES[name]
+
+
+def of_run(run: Run) -> Example:
+    """The next training step of a run, on a few images. The run in its directory stays as it is."""
+    c = run.config
+    text = EXAMPLES[c.model].text
+    return Example(
+        f"A training step: {c.model} on {c.data}, after {run.step:,} steps",
+        text,
+        lambda: traced_step(run.model, run.data, c.seed),
+    )
+
+
+def write(example: Example, text: bool, svg: Path | None, html: Path | None) -> list[Path]:
+    """Print it, and write its pictures and its page; returns their paths.
+
+    Several traces have a picture each, F-HEADING.svg. Raises Failure for a graph that is too large
+    for a picture.
+    """
+    traces = example.traces()
+    if text:
+        print(example.title, example.text, sep="\n\n")
+        for heading, trace in traces.items():
+            print("", heading, "", trace, sep="\n")
+    files: dict[Path, str] = {}
+    if svg:
+        for heading, trace in traces.items():
+            stem = svg.stem if len(traces) == 1 else f"{svg.stem}-{heading.replace(' ', '-')}"
+            try:
+                files[svg.with_name(f"{stem}.svg")] = trace.svg()
+            except ValueError as error:
+                raise Failure(str(error)) from error
+    if html:
+        files[html] = as_pages(example.title, example.text, traces)
+    for path in files:
+        if path.exists():
+            raise UsageError(f"{path} exists: remove it, or name another file")
+    for path, content in files.items():
+        with replacing(path) as unfinished:
+            unfinished.write_text(content, encoding="utf-8")
+    return list(files)
