@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from models.adversarial.gan import GAN
+from models.adversarial.gan_page import GANPage
 from models.adversarial.gan_report import GANReport
 from models.autoencoders.autoencoder import Autoencoder
 from models.autoencoders.autoencoder_report import AutoencoderReport
@@ -12,6 +13,7 @@ from models.autoencoders.vae_report import VAEReport
 from models.autoregressive.pixelcnn import PixelCNN
 from models.autoregressive.pixelcnn_report import PixelCNNReport
 from models.diffusion.ddpm import DDPM
+from models.diffusion.ddpm_page import DDPMPage
 from models.diffusion.ddpm_report import DDPMReport
 from models.explore import Page
 from models.model import Model
@@ -26,8 +28,8 @@ class Family(NamedTuple):
 
 FAMILIES = {
     "vae": Family(VAE, VAEReport, VAEPage),
-    "gan": Family(GAN, GANReport),
+    "gan": Family(GAN, GANReport, GANPage),
     "pixelcnn": Family(PixelCNN, PixelCNNReport),
-    "ddpm": Family(DDPM, DDPMReport),
+    "ddpm": Family(DDPM, DDPMReport, DDPMPage),
     "autoencoder": Family(Autoencoder, AutoencoderReport),
 }

@@ -4,8 +4,8 @@ const points = { z: [0.5, 0.5], A: [-1.6, 0.4], B: [1.3, 1] };
 const RADIUS = Math.sqrt(-2 * Math.log(0.05)); // 95% of N(0, I) in the plane is within
 
 const runs = data.runs;
-const which = choice("run", runs.map((run) => `β = ${run.beta}  (${run.name})`), drawAll);
-const when = choice("time", runs[0].times.map(() => ""), drawAll);
+const which = choice("run", runs.length, (i) => `β = ${runs[i].beta} (${runs[i].name})`, drawAll);
+const when = choice("time", runs[0].times.length, sayTime, drawAll);
 const codes = new Plane(byId("codes"), 3);
 const plane = new Plane(byId("plane"), 3);
 
@@ -13,8 +13,7 @@ const handle = () => document.querySelector("input[name=handle]:checked").value;
 const current = () => runs[which()].times[Math.min(when(), runs[which()].times.length - 1)];
 
 function decoded(zs) {
-  const images = run(current().decode, Float32Array.from(zs.flat()));
-  return images.map((v) => clamp(v, 0, 1));
+  return compute(current().decode, Float32Array.from(zs)).map((v) => clamp(v, 0, 1));
 }
 
 // Images of `shape` side by side, `columns` in each row, with a pixel of paper between them.
@@ -36,16 +35,18 @@ function reachOf(time) {
   return Math.max(1.1 * sizes[Math.floor(0.995 * (sizes.length - 1))], 1.15 * RADIUS);
 }
 
+function sayTime() {
+  const { steps, epoch } = runs[which()];
+  return `${stepOf(current().step, steps)}, epoch ${show(current().step / epoch)}`;
+}
+
 function drawAll() {
   const time = current();
-  const { steps, epoch, shape } = runs[which()];
-  const said = `step ${time.step.toLocaleString("en")} of ${steps.toLocaleString("en")}, epoch ${show(time.step / epoch)}`;
-  document.querySelector("output[for=time]").textContent = said;
-  byId("time").setAttribute("aria-valuetext", said);
+  const { shape } = runs[which()];
+  which.say();
+  when.say();
   codes.reach = plane.reach = reachOf(time);
-  const across = range(data.grid).map((i) => ((2 * i + 1) / data.grid - 1) * plane.reach);
-  const grid = across.flatMap((_, i) => across.map((x) => [x, -across[i]]));
-  paintMosaic(byId("plane"), decoded(grid), shape, data.grid);
+  paintMosaic(byId("plane"), decoded(plane.grid(data.grid)), shape, data.grid);
   drawNumbers();
   drawPoints();
 }
@@ -89,9 +90,9 @@ function way(kind) {
 function drawPoints() {
   const { shape, images, labels, classes } = runs[which()];
   drawCodes();
-  paint(byId("image"), decoded([points.z]), shape);
+  paint(byId("image"), decoded(points.z), shape);
   for (const [id, kind] of [["linear", "line"], ["spherical", "arc"]])
-    paintMosaic(byId(id), decoded(way(kind)), shape, data.strip);
+    paintMosaic(byId(id), decoded(way(kind).flat()), shape, data.strip);
   const middle = (data.strip - 1) / 2;
   byId("halves").textContent = ["line", "arc"]
     .map((kind) => show(Math.hypot(...way(kind)[middle]))).join(" and ");

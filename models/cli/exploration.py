@@ -13,8 +13,6 @@ from models.training.config import Config
 from models.training.locks import refuse_unless_free
 from models.training.run import Run
 
-KEPT = 12  # times of the training of each run of the demonstration
-
 
 def write(runs: Sequence[Run], path: Path) -> Path:
     """The page of runs of one family. Raises UsageError for runs that it cannot show."""
@@ -40,17 +38,17 @@ def demonstrate(directory: Path) -> list[Path]:
     for name, family in FAMILIES.items():
         if family.page:
             runs = [
-                _trained(name, family.page.demo_data, settings, directory / name / run)
+                _trained(name, family.page, settings, directory / name / run)
                 for run, settings in family.page.demo.items()
             ]
             pages.append(write(runs, directory / f"{name}.html"))
     return pages
 
 
-def _trained(model: str, data: str, settings: Any, directory: Path) -> Run:
-    family = FAMILIES[model].model
-    defaults = family.defaults.get(data) or family.settings_type()
-    config = Config(dataclasses.replace(defaults, **settings), model=model, data=data, keep=KEPT)
+def _trained(model: str, page: type[explore.Page], settings: Any, directory: Path) -> Run:
+    data, keep = page.demo_data, page.demo_times
+    defaults = FAMILIES[model].model.defaults[data]
+    config = Config(dataclasses.replace(defaults, **settings), model=model, data=data, keep=keep)
     run = Run.create(config, directory)
     run.train(pictures="no")
     return run

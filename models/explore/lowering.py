@@ -148,6 +148,6 @@ class _Lowered:
             live[live_taps(keywords["mask"], kernel.shape[2:])] = 1
             w = self.new_place(kernel.shape)
             self.constants[w] = kernel * live.reshape(kernel.shape[2:])
-        sizes = {name: pair(keywords[name]) for name in ("stride", "padding", "dilation")}
-        sizes |= {"kernel": self.shapes[w][2:], "image": image[1:], "answer": answer[1:]}
+        sizes = {"image": image[1:], "answer": answer[1:], "kernel": self.shapes[w][2:]}
+        sizes |= {option: pair(keywords[option]) for option in ("stride", "padding", "dilation")}
         self.emit(place, name, [source, w, b], **sizes)

@@ -25,24 +25,41 @@ const show = (x) => (Number.isFinite(x) ? Number(x.toPrecision(3)).toLocaleStrin
 const range = (n) => Array.from({ length: n }, (_, i) => i);
 const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
 
-// Samples of N(0, 1), by Box and Muller.
-const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
-
-// Let an <input type=range> choose one of `names`, and show which. Of one there is no choice, so it
-// is hidden. Returns a function that gives the place of the one that is chosen.
-function choice(id, names, onchange) {
-  const input = byId(id);
-  const output = document.querySelector(`output[for="${id}"]`);
-  const say = () => {
-    output.textContent = names[input.value];
-    input.setAttribute("aria-valuetext", names[input.value]);
+// Numbers of U[0, 1) from a seed: a linear congruential generator (Press et al. 2007, section 7.1).
+function uniform(seed) {
+  let state = BigInt(seed);
+  return () => {
+    state = (state * 6364136223846793005n + 1442695040888963407n) & 0xffffffffffffffffn;
+    return Number(state >> 11n) / 2 ** 53;
   };
-  Object.assign(input, { min: 0, max: names.length - 1, step: 1, value: names.length - 1 });
-  input.closest(".control").hidden = names.length < 2;
-  input.addEventListener("input", () => (say(), onchange()));
-  say();
-  return Object.assign(() => Number(input.value), { set: (i) => ((input.value = i), say(), onchange()) });
 }
+
+// Samples of N(0, 1) from those of U[0, 1), by Box and Muller.
+const normals = (n, random) => Float32Array.from({ length: n }, () =>
+  Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random()));
+
+// An <input type=range> of `count` places, the last one chosen; `label` says which is chosen. Of one
+// there is no choice, so it is hidden. What is returned gives the place, and says it with `say`.
+function choice(id, count, label, onchange) {
+  const input = byId(id);
+  const chosen = () => Number(input.value);
+  chosen.say = () => {
+    const text = label(chosen());
+    document.querySelector(`output[for="${id}"]`).textContent = text;
+    input.setAttribute("aria-valuetext", text);
+  };
+  chosen.set = (place) => ((input.value = place), chosen.say(), onchange());
+  chosen.resize = (count) => {
+    Object.assign(input, { min: 0, max: count - 1, step: 1, value: count - 1 });
+    input.closest(".control").hidden = count < 2;
+  };
+  chosen.resize(count);
+  input.addEventListener("input", () => (chosen.say(), onchange()));
+  return chosen;
+}
+
+// A step of the training, as a slider says it.
+const stepOf = (step, steps) => `step ${step.toLocaleString("en")} of ${steps.toLocaleString("en")}`;
 
 // A canvas in the coordinates of a plane, from -reach to reach in both directions, y upwards.
 class Plane {
@@ -80,9 +97,15 @@ class Plane {
     c.setLineDash([]);
   }
 
-  circle(radius, color, options) {
+  circle(radius, color, options, [x, y] = [0, 0]) {
     const turn = range(97).map((i) => (2 * Math.PI * i) / 96);
-    this.line(turn.map((a) => [radius * Math.cos(a), radius * Math.sin(a)]), color, options);
+    this.line(turn.map((a) => [x + radius * Math.cos(a), y + radius * Math.sin(a)]), color, options);
+  }
+
+  cross([x, y]) {
+    const arm = 0.045 * this.reach;
+    this.line([[x - arm, y], [x + arm, y]], INK, { width: 3 });
+    this.line([[x, y - arm], [x, y + arm]], INK, { width: 3 });
   }
 
   dot(x, y, color, radius, edge) {
@@ -120,6 +143,19 @@ class Plane {
     g.lineTo(c - head * u - 0.5 * head * v, d - head * v + 0.5 * head * u);
     g.lineTo(c - head * u + 0.5 * head * v, d - head * v - 0.5 * head * u);
     g.fill();
+  }
+
+  // A square of n x n values as colours, from the upper left corner.
+  surface(values, n, color) {
+    const square = document.createElement("canvas");
+    paint(square, values, [n, n], color);
+    this.context.drawImage(square, 0, 0, this.side, this.side);
+  }
+
+  // The middles of n x n squares, in the order of `surface`.
+  grid(n) {
+    const across = range(n).map((i) => ((2 * i + 1) / n - 1) * this.reach);
+    return Float32Array.from(across.flatMap((_, i) => across.flatMap((x) => [x, -across[i]])));
   }
 
   // Axes through the frame, with a few round numbers.
@@ -164,6 +200,32 @@ function paint(canvas, pixels, [height, width], color = (v) => [255 - 255 * v, 2
   const image = new ImageData(width, height);
   for (let i = 0; i < width * height; i++) image.data.set([...color(pixels[i]), 255], 4 * i);
   canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+// Points of the plane as one array, x and y in turn.
+function eachPoint(points, f) {
+  for (let i = 0; i < points.length / 2; i++) f(points[2 * i], points[2 * i + 1], i);
+}
+
+// A button that calls `step` again and again until that returns false, or it is pressed again.
+function player(id, step, milliseconds) {
+  const button = byId(id);
+  let timer = null;
+  const stop = () => (clearInterval(timer), (timer = null), (button.textContent = "Play"));
+  button.textContent = "Play";
+  button.addEventListener("click", () => {
+    if (timer) return stop();
+    button.textContent = "Pause";
+    timer = setInterval(() => step() === false && stop(), milliseconds);
+  });
+  return stop;
+}
+
+// From blue over white to orange, for -1 to 1: told apart by everyone.
+function diverging(v) {
+  const t = clamp(v, -1, 1);
+  const end = t < 0 ? [192, 74, 0] : [31, 95, 168];
+  return end.map((c) => 255 + (c - 255) * Math.abs(t) * 0.85);
 }
 
 // Draw again when the window has another width.

@@ -31,6 +31,7 @@ class Page:
     look: ClassVar[Sequence[str]]  # what to look for, a sentence each
     demo: ClassVar[Mapping[str, Mapping[str, Any]]]  # runs that show it, with their settings
     demo_data: ClassVar[str] = "digits"
+    demo_times: ClassVar[int] = 8  # of the training, at which their weights are kept
 
     def __init__(self, runs: Sequence[Any]):
         """Raises UsageError if the page cannot show one of these runs."""

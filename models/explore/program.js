@@ -3,7 +3,7 @@
 
 "use strict";
 
-function run(program, ...inputs) {
+function compute(program, ...inputs) {
   const values = [...inputs];
   for (const [place, array] of program.constants) values[place] = array;
   for (const [place, name, from, options] of program.steps)

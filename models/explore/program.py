@@ -40,7 +40,7 @@ class Program:
 
     shapes: list[tuple[int, ...]]
     inputs: int
-    constants: dict[int, np.ndarray | None] = field(default_factory=dict)
+    constants: dict[int, Any] = field(default_factory=dict)
     steps: dict[int, Step] = field(default_factory=dict)
     output: int = 0
 

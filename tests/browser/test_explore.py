@@ -5,6 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from autograd import Tensor, grad, softplus
+from models.adversarial import gan_page
+from models.adversarial.gan_page import arrows, judge
 from models.autoencoders.vae_page import image
 from models.cli import exploration
 from models.families import FAMILIES
@@ -81,8 +84,9 @@ def test_anyone_can_use_it_on_any_screen(page_of, opened, accessible, name, widt
 
 
 @pytest.mark.parametrize("name", FAMILIES_SHOWN)
-def test_it_is_small(page_of, name):
-    assert page_of(name)[1].stat().st_size < 1e6
+def test_it_is_small_with_all_times_of_the_demonstration(page_of, name):
+    size = page_of(name)[1].stat().st_size
+    assert size * FAMILIES[name].page.demo_times / KEPT < 1e6
 
 
 def close(found, expected):
@@ -100,7 +104,7 @@ class TestVAE:
         for i, run in enumerate(page_of("vae")[0]):
             for j, _ in enumerate(run.replay()):
                 program = f"data.runs[{i}].times[{j}].decode"
-                found = page.evaluate(f"[...run({program}, Float32Array.of(0.3, -1.2))]")
+                found = page.evaluate(f"[...compute({program}, Float32Array.of(0.3, -1.2))]")
                 close(found, image(run.model, z).data)
             codes = page.evaluate(f"[...data.runs[{i}].times.at(-1).codes]")
             assert len(codes) == 2 * len(run.data.test)
@@ -144,3 +148,100 @@ class TestVAE:
         page.locator("#time").press("End")
         assert "step 40 of 40" in page.locator("output[for=time]").text_content()
         assert page.locator("#numbers").text_content() != first
+
+
+class TestGAN:
+    @pytest.fixture
+    def page(self, page_of, opened):
+        return opened(page_of("gan")[1])
+
+    def test_both_players_are_the_model_at_each_time(self, page_of, page):
+        x = np.float32([[0.7, -1.3]])
+        for i, run in enumerate(page_of("gan")[0]):
+            for j, _ in enumerate(run.replay()):
+                time = f"data.runs[{i}].times[{j}]"
+                samples = page.evaluate(f"[...compute({time}.generate, data.runs[{i}].z)]")
+                z = np.random.default_rng(0).standard_normal((gan_page.SAMPLES, 2), np.float32)
+                close(samples, run.model.generator(z).data)
+                at = "Float32Array.of(0.7, -1.3)"
+                close(page.evaluate(f"[...compute({time}.judge, {at})]"), judge(run.model, x).data)
+                point = Tensor(x, requires_grad=True)
+                score = run.model.discriminator(point)
+                expected = -grad(softplus(-score).sum(), point).data  # non-saturating
+                close(page.evaluate(f"[...compute({time}.arrow, {at})]"), expected)
+                given = f"new Float32Array({samples})"
+                found = page.evaluate(f"[...compute({time}.arrows, {given})]")
+                close(found, arrows(run.model, np.float32(samples).reshape(-1, 2)).data)
+
+    def test_a_click_says_what_D_thinks_there(self, page):
+        x, y = position(page, "canvas >> nth=1", 0.75, 0.25)
+        assert milliseconds_of_a_click(page, x, y) < 100
+        reach = page.evaluate("data.reach")
+        np.testing.assert_allclose(page.evaluate("probe"), [reach / 2, reach / 2], atol=0.02)
+        for numbers in page.locator(".numbers").all_text_contents():
+            assert "D = 0." in numbers and "At the cross (1." in numbers
+
+    def test_the_keyboard_moves_the_cross_of_both(self, page):
+        page.locator("canvas").first.focus()
+        page.keyboard.press("ArrowLeft")
+        np.testing.assert_allclose(page.evaluate("probe[0] / data.reach"), -1 / 50)
+
+    def test_training_is_played_and_what_is_shown_is_chosen(self, page):
+        slide(page, "time", 0)
+        assert "step 0 of 40" in page.locator("output[for=time]").text_content()
+        page.locator("#play").click()
+        page.wait_for_function("when() > 0")
+        assert page.locator("#play").text_content() == "Pause"
+        page.locator("#play").click()
+        before = page.evaluate("panels[0].plane.canvas.toDataURL()")
+        page.locator("#arrows").uncheck()
+        assert page.evaluate("panels[0].plane.canvas.toDataURL()") != before
+
+
+class TestDDPM:
+    @pytest.fixture
+    def page(self, page_of, opened):
+        return opened(page_of("ddpm")[1])
+
+    def test_the_score_and_each_step_are_those_of_the_model(self, page_of, page):
+        (run,) = page_of("ddpm")[0]
+        model, x = run.model, np.float32([[0.4, -0.9]])
+        noise = np.float32([[0.3, 1.1]])
+        slide(page, "class", 3)
+        slide(page, "guidance", 2)  # w = 1
+        for j, _ in enumerate(run.replay()):
+            slide(page, "time", j)
+            for steps, times in enumerate(page.evaluate("runOf().samplers.map(s => [...s.times])")):
+                slide(page, "steps", steps)
+                for k in (0, len(times) // 2, len(times) - 2):
+                    t, s = np.array([times[k]]), np.array([times[k + 1]])
+                    with model.ema.applied():
+                        x_0 = model.denoise(x, t, np.array([2]), guidance=1.0)
+                    for kind, eta in (("ddim", 0.0), ("ancestral", 1.0)):
+                        mean, variance = model.diffusion.posterior_mean(x_0, x, t, s, eta)
+                        expected = mean + np.sqrt(variance)[:, None] * noise * (s > 0)
+                        found = page.evaluate(
+                            f"[...step(timeOf().one, Float32Array.of(0.4, -0.9), {k}, '{kind}',"
+                            " [0.3, 1.1])]"
+                        )
+                        close(found, expected)
+
+    def test_both_samplers_begin_with_the_same_noise(self, page):
+        slide(page, "t", 10)
+        chains = page.evaluate("['ancestral', 'ddim'].map(k => chains[k].points.map(p => [...p]))")
+        assert chains[0][0] == chains[1][0]
+        assert chains[0][10] != chains[1][10]
+        page.locator("#again").click()
+        assert page.evaluate("[...chains.ddim.points[0]]") != chains[1][0]
+
+    def test_it_is_played_to_the_end(self, page):
+        slide(page, "steps", page.evaluate("runOf().samplers.length - 1"))
+        page.locator("#play").click()
+        page.wait_for_function("place() === sampler().times.length - 1")
+        assert page.locator("output[for=t]").text_content().startswith("t = 0 ")
+        page.wait_for_function("byId('play').textContent === 'Play'")
+
+    def test_a_click_says_the_score_there(self, page):
+        x, y = position(page, "#ddim", 0.75, 0.5)
+        assert milliseconds_of_a_click(page, x, y) < 100
+        assert page.locator("#numbers").text_content().startswith("At the cross (1.35")
