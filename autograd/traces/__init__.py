@@ -5,7 +5,8 @@
         grad(loss, model.parameters())
     print(t)
 
-record     what is recorded: nodes, calls of modules, edges of sweeps
+graph      what a trace is made of: nodes, calls of modules, edges of sweeps
+record     how it is recorded
 values     what is kept of an array
 local      the local derivative of an edge
 rules      the rules as they are written in the code

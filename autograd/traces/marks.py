@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from autograd.traces.record import Passed, Sweep
+from autograd.traces.graph import Passed, Sweep
 
 FACTOR = 1e4  # below or above the norm of the cotangent that the sweep began with
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from jinja2 import Environment
 
+from autograd.traces.graph import Sweep
 from autograd.traces.layout import arranged
 from autograd.traces.marks import marks_of
-from autograd.traces.record import Record, Sweep
+from autograd.traces.record import Record
 from autograd.traces.values import as_json
 
 HERE = Path(__file__).parent

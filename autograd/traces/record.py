@@ -3,117 +3,17 @@
 import re
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from autograd.array import Array, describe
 from autograd.nn import Module
-from autograd.origin import Origin, caller, source_of
+from autograd.origin import caller
 from autograd.tensor import Node, Tensor, array_of
-from autograd.traces.local import LocalDerivative, local_derivative
+from autograd.traces.graph import Call, Event, Input, Made, Passed, Source, Sweep
+from autograd.traces.local import local_derivative
 from autograd.traces.rules import rule_text
-from autograd.traces.values import Value, value_of
+from autograd.traces.values import value_of
 from autograd.watch import Watcher
-
-
-@dataclass
-class Input:
-    """An input of a call: the number of the node that it comes from, or a plain number as text.
-
-    `cut` if the value is that of a node whose gradient does not come through here: it was detached,
-    turned into an array, or made under no_grad().
-    """
-
-    argument: str
-    node: int | None = None
-    text: str = ""
-    cut: bool = False
-
-
-class Source(NamedTuple):
-    """A line of code. `file` is its path within its package, or its name if it is in none."""
-
-    file: str
-    line: int
-    text: str
-
-
-@dataclass
-class Made:
-    """A node of the trace: a call of a primitive, a leaf, or a constant array.
-
-    `name` is that of a parameter or a variable, if it has one. `call` is the number of the module
-    call it belongs to, 0 for none. `value` is None where the graph did not keep it. `sweep` is the
-    number of the sweep whose rules made it, None for the forward pass. Without a gradient,
-    `recorded` is False.
-    """
-
-    kind: str  # "primitive", "leaf" or "constant"
-    primitive: str
-    name: str
-    call: int
-    shape: tuple[int, ...]
-    dtype: str
-    value: Value | None
-    source: Source
-    recorded: bool = True
-    sweep: int | None = None
-    inputs: list[Input] = field(default_factory=list)
-    keywords: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass
-class Passed:
-    """An edge of a sweep, from `node` to the input `argument` of it, which `parent` made.
-
-    The rule made `given` of the cotangent of `node`. In the shape and the dtype of `parent` that is
-    `d`; the two differ by a sum over broadcast axes, or a cast. `local` is the local derivative.
-    """
-
-    node: int
-    argument: str
-    parent: int
-    given: Value
-    d: Value
-    local: LocalDerivative | None
-
-
-@dataclass
-class Sweep:
-    """A sweep from `root`: its edges, and the whole cotangent of each node, as it reached them.
-
-    If the sweep is recorded, it makes nodes itself: `made_by` has the edge for which it made each.
-    """
-
-    root: int
-    cotangents: dict[int, Value] = field(default_factory=dict)
-    edges: list[Passed] = field(default_factory=list)
-    made_by: dict[int, int] = field(default_factory=dict)
-
-    def uses(self) -> dict[int, list[int]]:
-        """For each node the edges that bring it a cotangent: its own is their sum."""
-        found: dict[int, list[int]] = {}
-        for i, edge in enumerate(self.edges):
-            found.setdefault(edge.parent, []).append(i)
-        return found
-
-
-@dataclass
-class Call:
-    """A call of a module: its dotted name, its class, and the call inside which it was.
-
-    A sweep is one too, of the nodes that it makes if it is recorded.
-    """
-
-    name: str
-    kind: str
-    parent: int
-
-
-Event = tuple[int, int]
-"""What happened next: a node was made, (-1, its number); or a sweep passed an edge, (sweep, edge).
-"""
 
 
 class Record(Watcher):
@@ -178,7 +78,7 @@ class Record(Watcher):
     def made(
         self, primitive: Any, out: Tensor, inputs: Sequence, keywords: Mapping[str, Any]
     ) -> None:
-        source = _source(out.node.origin if out.node else caller())
+        source = Source.of(out.node.origin if out.node else caller())
         found = [self._input(n, x, source) for n, x in zip(primitive.inputs, inputs)]
         if out.node is None:
             for x in found:
@@ -244,7 +144,7 @@ class Record(Watcher):
             return self._numbers[node.order]
         name, tensor = self._tensors.get(node.order, ("", None))
         array = tensor.data if tensor is not None else array
-        source = _source(node.origin)
+        source = Source.of(node.origin)
         made = Made(
             kind="primitive" if node.primitive else "leaf",
             primitive=node.primitive.name if node.primitive else "",
@@ -308,6 +208,7 @@ class Record(Watcher):
         vjp = primitive.vjps[argument]
         self.rules.setdefault((primitive.name, argument), rule_text(vjp))
         given, d, g = array_of(given), array_of(d), array_of(g)
+        value = value_of(d)
         edges = self.sweeps[-1].edges
         self.events.append((len(self.sweeps) - 1, len(edges)))
         edges.append(
@@ -315,8 +216,8 @@ class Record(Watcher):
                 node=self._numbers[node.order],
                 argument=argument,
                 parent=self._numbers[parent.order],
-                given=value_of(given),
-                d=value_of(d),
+                given=value if given is d else value_of(given),
+                d=value,
                 local=local_derivative(rule, node, g, given),
             )
         )
@@ -339,15 +240,6 @@ def _ancestors(root: Node) -> list[Node]:
 def _as_text(value: Any) -> str:
     value = array_of(value)
     return describe([value]) if getattr(value, "ndim", 0) else str(value)
-
-
-def _source(origin: Origin) -> Source:
-    name, line, text = source_of(origin)
-    file = Path(name)
-    folder = file.parent
-    while (folder / "__init__.py").exists():
-        folder = folder.parent
-    return Source(file.relative_to(folder).as_posix(), line, text)
 
 
 def _assigned(text: str) -> str:

@@ -1,8 +1,9 @@
 """A trace as text: the nodes in order of creation, then the edges of each sweep."""
 
 from autograd.traces import values
+from autograd.traces.graph import Made, Sweep
 from autograd.traces.marks import marks_of
-from autograd.traces.record import Made, Record, Sweep
+from autograd.traces.record import Record
 
 WIDTH = 64  # characters of a value
 

@@ -44,11 +44,11 @@ class Value:
         return self.rms * math.sqrt(self.size)
 
 
-def value_of(array: Array, most: int = MAX_WHOLE) -> Value:
-    """What is kept of an array of numbers, whole with at most `most`; the array may change then."""
+def value_of(array: Array, limit: int = MAX_WHOLE) -> Value:
+    """What is kept of an array: all of it if it has at most `limit` elements."""
     array = to_device(array, "cpu")
     finite = array[np.isfinite(array)].astype(np.float64)
-    small = array.size <= most
+    small = array.size <= limit
     nans = int(np.isnan(array).sum())
     most = finite.max() if finite.size else math.nan
     least = finite.min() if finite.size else math.nan
