@@ -7,6 +7,9 @@ import igraph
 
 from autograd.traces.record import Record
 
+MAX_INSIDE = 800
+"""Boxes directly inside one call that a page shows."""
+
 Rows = list[list[int]]
 
 
@@ -65,7 +68,7 @@ def arranged(record: Record) -> list[dict[str, list[list[str]]]]:
     Inside are the node 7, "n7", and the call 3 as a single box, "c3"; "v0" is where a long edge
     passes a layer. Edges that come from outside begin at "in", those that leave end at "out". What
     a recorded sweep takes from the graph has no route, since it is most of the graph: the nodes of
-    a sweep stand below its root.
+    a sweep stand below its root. Raises ValueError for too many nodes side by side.
     """
     names: list[dict[str, None]] = [{} for _ in record.calls]
     edges: list[dict[tuple[str, str], None]] = [{} for _ in record.calls]
@@ -91,6 +94,11 @@ def arranged(record: Record) -> list[dict[str, list[list[str]]]]:
 
 
 def _arranged(names: list[str], edges: Sequence[tuple[str, str]]) -> dict[str, list[list[str]]]:
+    if len(names) > MAX_INSIDE:
+        raise ValueError(
+            f"{len(names):,} nodes side by side are too many for a page: trace a smaller part, or "
+            "let modules make them, which are folded"
+        )
     names += [end for end in ("in", "out") if any(end in edge for edge in edges)]
     numbers = {name: i for i, name in enumerate(names)}
     rows, routes = layers(len(names), [(numbers[a], numbers[b]) for a, b in edges])

@@ -29,16 +29,14 @@ def _mark(edge: Passed, sweep: Sweep) -> Mark | None:
     g, d = sweep.cotangents[edge.node], edge.d
     if d.nans or d.infinities:
         first = "" if g.nans or g.infinities else ": it begins here"
-        return Mark("not finite", f"{d.nans:,} NaN and {d.infinities:,} infinite{first}")
+        return Mark("not finite", f"{d.nans:,} NaN, {d.infinities:,} infinite{first}")
     if d.rms == 0:
         if g.rms == 0:
-            return Mark("zero", "exactly zero, since what comes in is zero")
-        return Mark("zero", "exactly zero: the local derivative is 0 wherever what comes in is not")
+            return Mark("zero", "what comes in is exactly 0")
+        return Mark("zero", "the local derivative is 0 wherever what comes in is not")
     share = d.norm / sweep.cotangents[sweep.root].norm
     if 1 / FACTOR < share < FACTOR:
         return None
     gain = d.norm / g.norm if g.norm else math.inf
-    kind, verb = ("vanishing", "vanishes") if share < 1 else ("exploding", "explodes")
-    return Mark(
-        kind, f"it {verb}: its norm is {share:.1e} of the first one, here by a factor of {gain:.2g}"
-    )
+    kind = "vanishing" if share < 1 else "exploding"
+    return Mark(kind, f"its norm is {share:.1e} of the first one, here by a factor of {gain:.3g}")

@@ -65,7 +65,7 @@ def _sweep(record: Record, number: int, sweep: Sweep) -> list[str]:
         lines.append(f"    d {values.as_text(edge.d, WIDTH)}{summed}")
         lines += [f"    makes {_node(record, n)}" for n, by in sweep.made_by.items() if by == i]
         if i in marks:
-            lines.append(f"    {marks[i].text}")
+            lines.append(f"    {marks[i].kind}: {marks[i].text}")
     for node, edges in sweep.uses().items():
         if len(edges) > 1:
             total = values.as_text(sweep.cotangents[node], WIDTH)

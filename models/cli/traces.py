@@ -5,6 +5,7 @@ from pathlib import Path
 from autograd.traces.page import as_pages
 from models.errors import Failure, UsageError
 from models.examples import EXAMPLES, Example
+from models.examples.example import Traces
 from models.examples.steps import traced_step
 from models.files import replacing
 from models.training.run import Run
@@ -40,24 +41,20 @@ def of_run(run: Run) -> Example:
 def write(example: Example, text: bool, svg: Path | None, html: Path | None) -> list[Path]:
     """Print it, and write its pictures and its page; returns their paths.
 
-    Several traces have a picture each, F-HEADING.svg. Raises Failure for a graph that is too large
-    for a picture.
+    Several traces have a picture each, F-HEADING.svg. Raises Failure for a graph that is too large,
+    UsageError for a file that exists.
     """
     traces = example.traces()
     if text:
         print(example.title, example.text, sep="\n\n")
         for heading, trace in traces.items():
             print("", heading, "", trace, sep="\n")
-    files: dict[Path, str] = {}
-    if svg:
-        for heading, trace in traces.items():
-            stem = svg.stem if len(traces) == 1 else f"{svg.stem}-{heading.replace(' ', '-')}"
-            try:
-                files[svg.with_name(f"{stem}.svg")] = trace.svg()
-            except ValueError as error:
-                raise Failure(str(error)) from error
-    if html:
-        files[html] = as_pages(example.title, example.text, traces)
+    try:
+        files = _pictures(svg, traces) if svg else {}
+        if html:
+            files[html] = as_pages(example.title, example.text, traces)
+    except ValueError as error:  # it is too large
+        raise Failure(str(error)) from error
     for path in files:
         if path.exists():
             raise UsageError(f"{path} exists: remove it, or name another file")
@@ -65,3 +62,10 @@ def write(example: Example, text: bool, svg: Path | None, html: Path | None) -> 
         with replacing(path) as unfinished:
             unfinished.write_text(content, encoding="utf-8")
     return list(files)
+
+
+def _pictures(path: Path, traces: Traces) -> dict[Path, str]:
+    names = {heading: f"{path.stem}-{heading.replace(' ', '-')}.svg" for heading in traces}
+    if len(traces) == 1:
+        names = dict.fromkeys(traces, path.name)
+    return {path.with_name(name): traces[heading].svg() for heading, name in names.items()}

@@ -358,10 +358,11 @@ def test_a_picture_has_a_box_for_each_node_none_over_another_and_folds_what_is_l
         assert re.search("<title>", found._repr_html_())
 
 
-def test_a_graph_that_is_too_large_is_refused():
+@pytest.mark.parametrize(("count", "show"), [(200, "svg"), (1000, "html")])
+def test_a_graph_that_is_too_large_is_refused(count, show):
     x = leaf(1.0)
     with tracing() as found:
-        for _ in range(200):
+        for _ in range(count):
             x = x + 1.0
-    with pytest.raises(ValueError, match="too large"):
-        found.svg()
+    with pytest.raises(ValueError, match=r"too large|too many"):
+        getattr(found, show)()
