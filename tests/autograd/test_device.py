@@ -352,3 +352,17 @@ def test_a_run_without_a_gpu_fails_in_one_line(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(device.cuda.runtime, "getDevice", no_driver)
     error = fails_without_a_gpu(tmp_path, capsys)
     assert "device cuda: no usable GPU (cudaErrorInsufficientDriver: no driver); use cpu" in error
+
+
+def test_a_trace_on_the_device_is_that_on_the_cpu():
+    def traced(place: str) -> str:
+        x = Tensor(to_device(np.linspace(-1, 1, 6).reshape(2, 3), place), requires_grad=True)
+        w = Tensor(to_device(np.linspace(0, 1, 3), place), requires_grad=True)
+        with ag.tracing({"x": x, "w": w}) as trace:
+            h = ag.tanh(x * w)
+            (
+                ag.conv2d(h.reshape(1, 1, 2, 3), h.reshape(1, 1, 2, 3)) + h.detach().sum()
+            ).sum().backward()
+        return str(trace)
+
+    assert traced("cuda") == traced("cpu")
