@@ -21,8 +21,8 @@ mode = _mode.get
 def switched(**switches: Any) -> Iterator[None]:
     """Set switches of this thread, and restore them afterwards."""
     before = mode()
-    _mode.set(replace(before, **switches))
     try:
+        _mode.set(replace(before, **switches))
         yield
     finally:
         _mode.set(before)

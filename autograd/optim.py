@@ -216,9 +216,9 @@ class EMA:
     def applied(self) -> Iterator[None]:
         """Within the block the parameters have their averages; afterwards their own values."""
         before = {name: p.data for name, p in self.parameters.items()}
-        for name, p in self.parameters.items():
-            p.data = self.average[name]
         try:
+            for name, p in self.parameters.items():
+                p.data = self.average[name]
             yield
         finally:
             for name, p in self.parameters.items():

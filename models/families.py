@@ -1,6 +1,6 @@
 """The families of models, by the names that the command line has for them."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from models.adversarial.gan import GAN
 from models.adversarial.gan_page import GANPage
@@ -24,6 +24,10 @@ class Family(NamedTuple):
     model: type[Model]
     report: type[Report] = Report
     page: type[Page] | None = None
+
+    def settings(self, data: str) -> Any:
+        """Those known to work on the data of this name, or else the defaults."""
+        return self.model.defaults.get(data) or self.model.settings_type()
 
 
 FAMILIES = {

@@ -2,11 +2,16 @@
 
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from numba.core import event
-from tqdm import tqdm
+from tqdm import TqdmWarning
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", TqdmWarning)  # a notebook without ipywidgets has a bar of text
+    from tqdm.auto import tqdm
 
 DELAY = 2.0  # seconds before a bar appears
 
@@ -32,8 +37,8 @@ def bar(text: str, total: int | None = None, unit: str = "", done: int = 0) -> I
         def tick() -> None:
             seconds = DELAY
             while not finished.wait(seconds):
-                progress.delay = 0  # otherwise tqdm would not remove a bar that was never updated
                 progress.refresh()
+                progress.delay = 0  # otherwise tqdm would not remove a bar that was never updated
                 seconds = 1.0
 
         clock = threading.Thread(target=tick, daemon=True)

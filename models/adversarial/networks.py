@@ -92,8 +92,8 @@ class Discriminator(nn.Module):
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Within the block no running average is updated, and no power step is made."""
     before = module.training
-    module.train(False)
     try:
+        module.train(False)
         yield
     finally:
         module.train(before)

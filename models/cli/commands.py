@@ -65,9 +65,8 @@ def _new_runs(options: argparse.Namespace) -> list[Run]:
 
 
 def _config(model: str, data: str, options: argparse.Namespace) -> Config:
-    family = FAMILIES[model].model
-    defaults = family.defaults.get(data) or family.settings_type()
-    settings = with_assignments(defaults, options.set, declarations(family.settings_type))
+    defaults = FAMILIES[model].settings(data)
+    settings = with_assignments(defaults, options.set, declarations(type(defaults)))
     if options.epochs:
         settings = dataclasses.replace(settings, epochs=options.epochs)
     folder = os.environ.get("CHAINRULE_DATA")

@@ -10,12 +10,12 @@ import matplotlib
 import numpy as np
 from jinja2 import Template
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 import models.derivations.claims  # noqa: F401 -- it fills CLAIMS
 from models.derivations.claim import CLAIMS, Claim, Verdict
 from models.errors import UsageError
 from models.files import replacing
+from models.progress import bar
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 RENAMED_TOPICS = {
@@ -47,10 +47,13 @@ def select(names: Sequence[str]) -> list[Claim]:
 
 
 def verify(claims: Sequence[Claim]) -> list[Verdict]:
-    """Check them; a progress bar appears after two seconds."""
-    return [
-        claim.check() for claim in tqdm(claims, unit="claim", disable=None, leave=False, delay=2)
-    ]
+    """Check them."""
+    verdicts = []
+    with bar("verify", len(claims), "claim") as progress:
+        for claim in claims:
+            verdicts.append(claim.check())
+            progress.update()
+    return verdicts
 
 
 def list_claims(claims: Sequence[Claim]) -> str:

@@ -35,6 +35,22 @@ class Config:
     limit: int | None = None  # only so many images, the first, to train on and to test
     keep: int = 0  # times of the training at which the weights are kept
 
+    @classmethod
+    def of(cls, model: str, data: str = "digits", **choices: Any) -> "Config":
+        """Of a family by its name. `choices` are settings of the family and other fields of this.
+
+        Settings that are not named are those known to work on the data. Raises UsageError for an
+        unknown name, or a value out of bounds.
+        """
+        if model not in FAMILIES:
+            raise UsageError(f"unknown model {model!r}: choose one of {', '.join(FAMILIES)}")
+        settings = FAMILIES[model].settings(data)
+        own = {name: choices.pop(name) for name in _names(cls) & choices.keys()}
+        if unknown := sorted(choices.keys() - _names(type(settings))):
+            known = ", ".join(field.name for field in dataclasses.fields(settings))
+            raise UsageError(f"{model} has no setting {', '.join(unknown)}: its own are {known}")
+        return cls(dataclasses.replace(settings, **choices), model, data, **own)
+
     def rng(self, purpose: int, count: int = 0) -> Rng:
         return np.random.default_rng([self.seed, purpose, count])
 

@@ -21,35 +21,37 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from filelock import FileLock
-from tqdm import tqdm
 
 from autograd import Array, to_device
 from models import pictures
 from models.data import Labels, batches, load
 from models.errors import Caution, Failure, UsageError
 from models.families import FAMILIES
-from models.files import read_arrays, write_arrays
-from models.progress import bar
+from models.progress import bar, tqdm
+from models.training import checkpoint
+from models.training.checkpoint import CHECKPOINT
 from models.training.config import Config
 from models.training.health import Health, recording
+from models.training.interrupts import held_back
 from models.training.locks import LOCK, claim, refuse_unless_free, release
 from models.training.log import HEALTH, METRICS, drop_after, read_metrics
 from models.training.picture_schedule import PictureSchedule
 
 TESTS_PRINTED = 6  # of all epochs
 TEST_BATCH = 500  # images
-CHECKPOINT, CURVES = "checkpoint.safetensors", "curves"
+CURVES = "curves"
 _WEIGHTS, _ORDER, _BATCH, _TEST, _PICTURE = range(5)  # the purposes of random numbers
 
 
 class Run:
     """A model with its data and its optimiser, in a directory, at a step."""
 
-    def __init__(self, config: Config, directory: Path):
+    def __init__(self, config: Config, directory: Path | str):
+        self.directory = directory = Path(directory)
         with bar(f"reading {config.data}"):
             self.data = load(config.data, config.data_dir)
         if config.limit:
@@ -65,7 +67,6 @@ class Run:
                 f"{checksum[:12]}..., not {config.data_checksum[:12]}..."
             )
         self.config = dataclasses.replace(config, data_checksum=checksum)
-        self.directory = directory
         self.lock = FileLock(directory / LOCK)
         self.settings = config.settings
         family = FAMILIES[config.model]
@@ -108,9 +109,9 @@ class Run:
         return self.data.describe(self.model.pixels) + first
 
     @classmethod
-    def create(cls, config: Config, directory: Path) -> "Run":
+    def create(cls, config: Config, directory: Path | str) -> "Run":
         """A new run. Raises UsageError if there is something in `directory`."""
-        refuse_unless_free(directory)
+        refuse_unless_free(Path(directory))
         run = cls(config, directory)
         run.begin()
         return run
@@ -126,12 +127,13 @@ class Run:
         self.config.write(self.directory)
 
     @classmethod
-    def open(cls, directory: Path, **changes: Any) -> "Run":
+    def open(cls, directory: Path | str, **changes: Any) -> "Run":
         """The run as its checkpoint has it, or at its start; with changes to its config.
 
         Raises UsageError or Failure if the directory is no run, or the checkpoint not this one's.
         """
-        run = cls(dataclasses.replace(Config.read(directory), **changes), directory)
+        config = dataclasses.replace(Config.read(Path(directory)), **changes)
+        run = cls(config, directory)
         run._load()
         return run
 
@@ -161,21 +163,7 @@ class Run:
         return run
 
     def _load(self) -> None:
-        path = self.directory / CHECKPOINT
-        if not path.exists():
-            return
-        arrays, metadata = read_arrays(path)
-        if metadata.get("model") != self.config.model:
-            raise Failure(
-                f"{path} is of the model {metadata.get('model')!r}, not {self.config.model!r}"
-            )
-        try:
-            self.model.load_state(_within(arrays, "model."))
-            for name, optimizer in self.optimizers.items():
-                optimizer.load_state(_within(arrays, f"{name}."))
-            self.step = int(metadata["step"])
-        except (ValueError, LookupError) as error:
-            raise Failure(f"{path} does not fit its config.json: {error}") from error
+        self.step = checkpoint.load(self.directory, self.model, self.optimizers)
 
     @property
     def _has_pictures(self) -> bool:
@@ -206,7 +194,8 @@ class Run:
         `progress` is a bar that several runs share; without it the run has its own. `pictures` are
         made at the "end" and, unless that is all, each so many epochs or ("auto") as often as
         takes no longer than the training does; or "no" pictures are made. The `health` of every
-        so many steps is recorded, from the first; 0 for none. Raises Failure if a number is not
+        so many steps is recorded, from the first; 0 for none. An interrupt is raised after the step
+        in hand, and nothing is lost: `train` goes on from there. Raises Failure if a number is not
         finite, or if another process trains the run.
         """
         self.health_interval = health
@@ -216,27 +205,31 @@ class Run:
             with own if progress is None else nullcontext(progress) as shown:
                 self._train(shown, PictureSchedule(pictures))
             return [] if pictures == "no" else self.make_pictures()
+        except KeyboardInterrupt:
+            with held_back():
+                self.save()
+            raise
         finally:
             release(self.lock)
 
     def _train(self, progress: tqdm, schedule: PictureSchedule) -> None:
         for name in (METRICS, HEALTH):
             drop_after(self.directory / name, self.step)
+        lines = read_metrics(self.directory)
+        tested = max((line["step"] for line in lines if line.get("test")), default=0)
         epochs = math.ceil(self.total_steps / self.steps_per_epoch)
         epochs_per_line = max(1, epochs // TESTS_PRINTED)
         key, label = self.report.headline
         progress.write(f"{self.config.model} on {self.config.data}, {self.pixel_form}")
         with (self.directory / METRICS).open("a") as metrics:
-            while self.step < self.total_steps:
-                self._keep_weights()
-                for line in self._epoch():
-                    metrics.write(json.dumps(line) + "\n")
-                    self._keep_weights()
-                    progress.update()
+            while self.step < self.total_steps or tested < self.step:
+                if not (self._ends_epoch and tested < self.step):
+                    self._train_epoch(metrics, progress)
                 test = {k: float(v.mean()) for k, v in self._evaluate().items()}
                 self._refuse_unless_finite(test)
                 metrics.write(json.dumps({"step": self.step, "test": True, **test}) + "\n")
                 metrics.flush()
+                tested = self.step
                 self.save()
                 progress.set_postfix_str(f"{key} {test[key]:.2f}")
                 epoch = math.ceil(self.step / self.steps_per_epoch)
@@ -250,16 +243,29 @@ class Run:
                     self.make_pictures()
                     schedule.record(time.perf_counter() - started)
 
-    def _epoch(self) -> Iterator[dict[str, Any]]:
-        """Train to the end of the epoch, or to the last step; yields the numbers of each step."""
+    @property
+    def _ends_epoch(self) -> bool:
+        return self.step % self.steps_per_epoch == 0 or self.step == self.total_steps
+
+    def _train_epoch(self, metrics: TextIO, progress: tqdm) -> None:
+        """Train to the end of the epoch, or to the last step; writes the numbers of each step."""
         epoch, first = divmod(self.step, self.steps_per_epoch)
         order = self.config.rng(_ORDER, epoch).permutation(len(self.data.train))
         last = min(self.steps_per_epoch, self.total_steps - epoch * self.steps_per_epoch)
         size = self.model.images_per_step
+        self._keep_weights()
         for i in range(first, last):
-            started = time.perf_counter()
-            numbers = self._train_step(order[i * size : (i + 1) * size])
-            yield numbers | {"seconds": round(time.perf_counter() - started, 6)}
+            with held_back():
+                started = time.perf_counter()
+                numbers = self._train_step(order[i * size : (i + 1) * size])
+                numbers["seconds"] = round(time.perf_counter() - started, 6)
+                metrics.write(json.dumps(numbers) + "\n")
+            self._keep_weights()
+            progress.update()
+
+    def _keep_weights(self) -> None:
+        times = self.config.keep
+        checkpoint.keep_weights(self.directory, self.model, self.step, times, self.total_steps)
 
     def _train_step(self, chosen: np.ndarray) -> dict[str, Any]:
         rng = self.config.rng(_BATCH, self.step)
@@ -329,42 +335,15 @@ class Run:
 
     def save(self) -> None:
         """Raises Failure if a gradient, or a number to save, is not finite: a loss can hide it."""
-        arrays = {f"model.{name}": array for name, array in self.model.state().items()}
-        for name, optimizer in self.optimizers.items():
-            arrays |= {f"{name}.{key}": array for key, array in optimizer.state().items()}
         for name, p in self.model.parameters().items():
             if p.grad is not None:
                 self._refuse_unless_finite({f"gradient.{name}": p.grad.numpy()})
-        self._refuse_unless_finite(arrays)
-        metadata = {"model": self.config.model, "step": str(self.step)}
-        write_arrays(self.directory / CHECKPOINT, arrays, metadata)
-
-    def _keep_weights(self) -> None:
-        """At 0, at the last step, and between them closer at the start, where most changes."""
-        last = max(self.config.keep - 1, 1)
-        if self.step in {
-            round(self.total_steps * (i / last) ** 2) for i in range(self.config.keep)
-        }:
-            path = self.directory / f"weights-{self.step:08d}.safetensors"
-            write_arrays(path, self.model.state(), {"model": self.config.model})
+        self._refuse_unless_finite(checkpoint.state(self.model, self.optimizers))
+        checkpoint.save(self.directory, self.model, self.optimizers, self.step)
 
     def replay(self) -> Iterator[int]:
-        """Load the weights of each time that was kept into the model, and yields its step.
-
-        The last are those of the checkpoint, which the model keeps. Raises Failure for a file that
-        is damaged or of another model.
-        """
-        own = self.model.state()
-        for path in sorted(self.directory.glob("weights-*.safetensors")):
-            step = int(path.stem.removeprefix("weights-"))
-            if step < self.step:
-                try:
-                    self.model.load_state(read_arrays(path)[0])
-                except ValueError as error:
-                    raise Failure(f"{path} does not fit config.json: {error}") from error
-                yield step
-        self.model.load_state(own)
-        yield self.step
+        """The model at each time that `keep` asked for, and at last as it is; yields the steps."""
+        return checkpoint.replay(self.directory, self.model, self.step)
 
     @property
     def health(self) -> Health | None:
@@ -385,7 +364,3 @@ class Run:
             )
             paths = {name: self.directory / f"{name}{suffix}" for name in figures}
             return [pictures.save(figure, paths[name]) for name, figure in figures.items()]
-
-
-def _within(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}

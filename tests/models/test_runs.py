@@ -26,7 +26,7 @@ from models.training.locks import LOCK, claim, refuse_unless_free, release
 from models.training.run import Run
 
 TINY = ["hidden=8", "latent=3", "batch=500"]
-SAVE = "models.training.run.write_arrays"
+SAVE = "models.training.checkpoint.write_arrays"
 COMMAND = ["train", "vae", *(word for s in TINY for word in ("--set", s)), "--epochs"]
 
 STOPPED = """
