@@ -37,6 +37,20 @@ MISTAKES = {
         4: ("S**2 / (W**2 + S**2)", "S**2"),
         5: ("maximum(kl.mean(), free)", "maximum(kl, free).mean()"),
     },
+    "pixelcnn": {
+        1: ('(kind == "B")', '(kind == "A")'),
+        2: ("x * logits - np.logaddexp(0, logits)", "-np.logaddexp(0, -logits)"),
+        3: ("rng.random(n) <", "rng.random() <"),
+        4: ("right <= up", "right < up"),
+        5: ("[0, 0, 0] if is_first else [1, 1, 1]", "[0, 0, 0]"),
+    },
+    "ddpm": {
+        1: ("np.cumprod(1 - betas)", "1 - np.cumsum(betas)"),
+        2: ("np.sqrt(abar_before) * beta", "np.sqrt(abar) * beta"),
+        3: ("0.5 * np.log", "np.log"),
+        4: ("np.sqrt(v) *", "v *"),
+        5: ("(part + 0.008) / 1.008", "part / 2"),
+    },
 }
 """Of each exercise, what a student might write in place of a part of the solution."""
 
