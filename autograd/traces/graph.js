@@ -7,11 +7,7 @@ function drawGraph(trace, svg, act) {
   const sheet = place(trace), edges = visibleEdges(trace, sheet);
   svg.setAttribute("viewBox", `0 0 ${sheet.width} ${sheet.height}`);
   const boxes = [...sheet.boxes.values()].sort((a, b) => a.depth - b.depth);
-  trace.drawn = { sheet, boxes: new Map(), edges: new Map(), inside: new Map() };
-  trace.nodes.forEach((_, n) => {
-    const unit = trace.unit(n);
-    trace.drawn.inside.set(unit, [...(trace.drawn.inside.get(unit) ?? []), n]);
-  });
+  trace.drawn = { sheet, boxes: new Map(), edges: new Map() };
   const frames = boxes.filter((box) => box.inner).map((box) =>
     element("svg:rect", { ...corner(box), class: `frame depth${box.depth % 2}`, rx: 8 }));
   const lines = [...edges.values()].map((edge) => {
@@ -47,6 +43,13 @@ function text(words, x, y, kind, anchor = "start") {
   return element("svg:text", { x, y, class: kind, "text-anchor": anchor }, words);
 }
 
+function titleText(trace, key, x, y) {
+  const [number, title] = titleOf(trace, key), sign = trace.open.has(+key.slice(1)) ? "▾ " : "▸ ";
+  const words = text("", x, y, "title");
+  words.append(element("svg:tspan", { class: "number" }, key[0] === "c" ? sign : number), title);
+  return words;
+}
+
 function drawBox(trace, box, act) {
   const { x, y, width, height } = corner(box), right = x + width - 9;
   const n = +box.key.slice(1), isCall = box.key[0] === "c";
@@ -54,7 +57,7 @@ function drawBox(trace, box, act) {
   const rest = isCall ? [element("svg:rect", { x: x + 4, y: y + 4, width, height, rx: 6, class: "behind" })] : [];
   return button(trace, box.key, isCall ? { "aria-expanded": "false" } : {}, act, ...rest,
     element("svg:rect", { x, y, width, height, rx: isCall ? 6 : 5, class: "body" }),
-    text(`${isCall ? "▸ " : ""}${titleOf(trace, box.key)}`, x + 9, y + 19, "title"),
+    titleText(trace, box.key, x + 9, y + 19),
     text(kind, right, y + 19, "shape", "end"),
     text("", x + 9, y + 37, "made"), text("", right, y + 37, "came", "end"));
 }
@@ -63,7 +66,7 @@ function drawTitle(trace, box, act) {
   const { x, y, width } = corner(box), call = trace.calls[+box.key.slice(1)];
   return button(trace, box.key, { "aria-expanded": "true" }, act,
     element("svg:rect", { x, y, width, height: TITLE, rx: 8, class: "strip" }),
-    text(`▾ ${titleOf(trace, box.key)}`, x + 10, y + 19, "title"),
+    titleText(trace, box.key, x + 10, y + 19),
     text(call.kind, x + width - 10, y + 19, "shape", "end"));
 }
 
@@ -87,38 +90,33 @@ function markGraph(trace) {
 }
 
 function markBox(trace, sweep, step, key, drawn) {
-  const n = +key.slice(1), isCall = key[0] === "c", inside = isCall ? (trace.drawn.inside.get(key) ?? []) : [n];
-  const made = inside.some((i) => isMade(trace, i)), node = trace.nodes[n];
-  const came = made && inside.some((i) => hasCotangent(trace, sweep, i));
-  const lost = !isCall && isUnreached(trace, n);
+  const n = +key.slice(1), isCall = key[0] === "c";
+  const face = trace.face(key), node = trace.nodes[face], made = isMade(trace, face);
+  const came = made && hasCotangent(trace, sweep, face);
+  const lost = !isCall && isUnreached(trace, face);
   const classes = ["box", isCall ? "call" : node.kind];
   if (made) classes.push("made");
   if (came) classes.push("came");
-  if (!isCall && !node.recorded) classes.push("unrecorded");
+  if (!node.recorded) classes.push("unrecorded");
   if (lost) classes.push("lost");
   if (step?.unit === key && step.sweep < 0) classes.push("now");
   if (trace.hand?.key === key) classes.push("hand");
   if (isOfSweep(trace, key)) classes.push("late");
   drawn.setAttribute("class", classes.join(" "));
-  const texts = [made ? boxValue(trace, key, inside) : "", boxGradient(trace, sweep, key, came, lost)];
+  const texts = made ? [node.value ? brief(node.value) : "not kept", boxGradient(trace, sweep, face, lost)] : ["", ""];
   const shown = drawn.querySelectorAll(".made, .came");
   if (drawn.getAttribute("aria-expanded") !== "true") shown.forEach((part, i) => (part.textContent = texts[i]));
   const label = [nameOf(trace, key), isCall ? trace.calls[n].kind : shapeText(node.shape), ...texts];
   drawn.setAttribute("aria-label", label.filter(Boolean).join(", "));
 }
 
-function boxValue(trace, key, inside) {
-  if (key[0] === "c") return `${inside.length} nodes`;
-  const value = trace.nodes[+key.slice(1)].value;
-  return value ? brief(value) : "not kept";
-}
-
-function boxGradient(trace, sweep, key, came, lost) {
-  if (lost) return "no gradient reached it";
-  if (key[0] === "c") return "";
-  const node = trace.nodes[+key.slice(1)];
-  if (!node.recorded) return "no gradient";
-  return came ? `g ${brief(trace.sweeps[sweep].cotangents[+key.slice(1)])}` : "";
+function boxGradient(trace, sweep, n, lost) {
+  if (lost) return "not reached";
+  if (!trace.nodes[n].recorded) return "no gradient";
+  if (sweep < 0 || !trace.sweeps[sweep].cotangents[n]) return "";
+  const { all, come } = arrived(trace, sweep, n);
+  if (come.length === all.length) return `g ${brief(trace.sweeps[sweep].cotangents[n])}`;
+  return come.length ? `${come.length} of ${all.length} …` : "";
 }
 
 // A leaf to which no sweep brings anything, once all of them are over.
@@ -131,26 +129,28 @@ function isUnreached(trace, n) {
 function markEdge(trace, sweep, now, edge, drawn) {
   const uses = edge.uses.map((use) => passageOf(trace, sweep, use)).filter((e) => e >= 0);
   const passed = uses.filter((e) => isPassed(trace, sweep, e)).map((e) => trace.sweeps[sweep].edges[e]);
+  const isBack = trace.steps[stepNumber(trace) - 1]?.sweep === sweep;
   const classes = ["edge"], isCut = edge.uses.every((use) => use.cut);
   if (edge.uses.every((use) => isMade(trace, use.node))) classes.push("made");
   if (edge.uses.every((use) => use.cut || !trace.nodes[use.parent].recorded)) classes.push("unrecorded");
   if (isCut) classes.push("cut");
   if (passed.length) classes.push("passed");
-  if (uses.some((e) => now.has(e)) && passed.length && trace.steps[stepNumber(trace) - 1].sweep === sweep) classes.push("now");
+  if (uses.some((e) => now.has(e)) && passed.length && isBack) classes.push("now");
   if (uses.length && trace.hand?.edge !== undefined && trace.hand.sweep === sweep && uses.includes(trace.hand.edge)) classes.push("hand");
   if (edge.uses.some((use) => isOfSweep(trace, `n${use.node}`))) classes.push("late");
+  if (!edge.isRouted) classes.push("faint");
   const kind = Object.keys(SIGNS).find((k) => passed.some((e) => e.mark?.kind === k));
   if (kind) classes.push("marked", kind.replace(" ", "-"));
   drawn.setAttribute("class", classes.join(" "));
   drawn.querySelector("text.sign").textContent = kind ? SIGNS[kind] : isCut ? "✂" : "";
-  const gain = classes.includes("now") && passed.length === 1 && passed[0].gain !== null;
-  drawn.querySelector(".gain").textContent = gain ? `× ${number(+passed[0].gain.toPrecision(3))}` : "";
+  const gain = classes.includes("now") && passed.length === 1 && Number.isFinite(passed[0].gain);
+  drawn.querySelector(".gain").textContent = gain ? `× ${number(passed[0].gain, 3)}` : "";
   const size = Math.max(...passed.map((e) => e.norm / trace.sweeps[sweep].largest || 0));
   drawn.querySelector(".line").style.strokeWidth = passed.length ? thickness(size) : "";
 }
 
-// From 1.5 to 7 pixels over six powers of ten.
-const thickness = (share) => 1.5 + 5.5 * Math.max(0, Math.min(1, 1 + Math.log10(share) / 6));
+// From 1.5 to 6 pixels over six powers of ten.
+const thickness = (share) => 1.5 + 4.5 * Math.max(0, Math.min(1, 1 + Math.log10(share) / 6));
 
 // The edge of a sweep that goes up along a use, -1 for none.
 function passageOf(trace, sweep, use) {

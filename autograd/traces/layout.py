@@ -77,15 +77,13 @@ def arranged(record: Record) -> list[dict[str, list[list[str]]]]:
         for outer, inner in pairwise(path):
             names[int(outer[1:])][inner] = None
     for first, last in edges_of(record):
-        enters = None
-        if record.nodes[first].call != record.nodes[last].call:
-            enters = record.nodes[last].sweep
-        if enters is not None:
-            first = record.sweeps[enters].root
-        above, below = paths[first], paths[last]
+        made = record.nodes[last]
+        entered = None if made.call == record.nodes[first].call else made.sweep
+        above = paths[first if entered is None else record.sweeps[entered].root]
+        below = paths[last]
         depth = max(i for i, (a, b) in enumerate(zip(above, below)) if a == b) + 1
         edges[int(above[depth - 1][1:])][above[depth], below[depth]] = None
-        if enters is None:
+        if entered is None:
             for outer, inner in pairwise(above[depth:]):
                 edges[int(outer[1:])][inner, "out"] = None
             for outer, inner in pairwise(below[depth:]):

@@ -44,6 +44,7 @@ function handOf(step) {
 function choose(hand) {
   stop();
   trace.hand = hand;
+  if (hand.edge !== undefined) trace.at = endOfStep(trace, trace.sweeps[hand.sweep].passedAt[hand.edge]);
   $("panel").scrollTop = 0;
   show();
   follow();
@@ -104,7 +105,7 @@ function follow() {
 // `factor` changes the size; without one the graph fits the width, if its text can still be read.
 function zoom(factor) {
   const { width, height } = trace.drawn.sheet;
-  const fit = Math.max(0.6, Math.min(1.3, ($("view").clientWidth - 8) / width));
+  const fit = Math.max(0.8, Math.min(1.3, ($("view").clientWidth - 8) / width));
   trace.zoom = factor ? Math.max(0.2, Math.min(3, (trace.zoom ?? fit) * factor)) : trace.zoom;
   trace.scale = trace.zoom ?? fit;
   $("graph").style.width = `${width * trace.scale}px`;
@@ -133,9 +134,10 @@ function drawNorms(number) {
     const most = Math.log10(Math.max(...own)), least = Math.min(Math.log10(Math.min(...own)), most - 1);
     sizes.forEach((size, i) => {
       if (trace.steps[i].sweep >= 0 !== isBack) return;
-      const height = size > 0 ? 4 + (32 * (Math.log10(size) - least)) / (most - least) : 2;
+      const isFinite = Number.isFinite(size);
+      const height = !isFinite ? 36 : size ? 4 + (32 * (Math.log10(size) - least)) / (most - least) : 1;
       bars.push(element("svg:rect", { x: `${((i + 0.6) / count) * 100}%`, width: `${80 / count}%`, y: 38 - height, height,
-        class: `${isBack ? "back" : "ahead"} ${i < number ? "done" : ""} ${i === number - 1 ? "now" : ""}` }));
+        class: `${isBack ? "back" : "ahead"} ${i < number ? "done" : ""} ${isFinite ? "" : "not-finite"} ${i === number - 1 ? "now" : ""}` }));
     });
   }
   $("norms").replaceChildren(...bars);

@@ -27,7 +27,7 @@ def as_pages(title: str, text: str, records: Mapping[str, Record]) -> str:
     """A page of several traces, each with its heading, of which one is shown at a time."""
     template = Environment(autoescape=True).from_string((HERE / "page.html").read_text("utf-8"))
     found = [{"heading": heading} | page_data(record) for heading, record in records.items()]
-    data = json.dumps(found, separators=(",", ":")).replace("</", "<\\/")
+    data = json.dumps(found, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
     css = (HERE / "page.css").read_text("utf-8")
     js = "\n".join((HERE / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
     return template.render(title=title, text=text, data=data, css=css, js=js)
@@ -68,9 +68,6 @@ def _sweep(record: Record, sweep: Sweep) -> dict[str, Any]:
                 "parent": edge.parent,
                 "given": None if edge.given.shape == edge.d.shape else as_json(edge.given),
                 "d": None if len(uses[edge.parent]) == 1 else as_json(edge.d),
-                "gain": edge.d.norm / sweep.cotangents[edge.node].norm
-                if sweep.cotangents[edge.node].norm
-                else None,
                 "local": edge.local
                 and {"kind": edge.local.kind, "value": as_json(edge.local.value)},
                 "mark": asdict(marks[i]) if i in marks else None,

@@ -2,9 +2,20 @@
 
 function panelView(trace, choose) {
   const hand = trace.hand;
-  if (!hand) return [element("p", {}, "Step forward, or choose a box of the graph.")];
+  if (!hand) return overview(trace, choose);
   if (hand.edge !== undefined) return edgeView(trace, hand, choose);
   return hand.key[0] === "c" ? callView(trace, hand.key, choose) : nodeView(trace, hand.key, choose);
+}
+
+// Before the first step: how much there is, and what is to be remarked.
+function overview(trace, choose) {
+  const edges = trace.sweeps.map((sweep) => sweep.edges.length);
+  const passes = edges.map((count, i) => `sweep ${i + 1} passes ${count} edges`);
+  const found = trace.sweeps.flatMap(({ edges }, sweep) => edges.flatMap((edge, e) => (edge.mark ?
+    [element("li", {}, `${SIGNS[edge.mark.kind]} `, link(`${nameOf(trace, `n${edge.node}`)} → ${nameOf(trace, `n${edge.parent}`)}`, { sweep, edge: e }, choose), `: ${edge.mark.kind}`)] : [])));
+  return [element("h2", {}, trace.heading), element("p", {}, `${trace.nodes.length} nodes; ${passes.join(", ")}.`),
+    element("p", {}, "Step with the arrow keys, play, or choose a box of the graph."),
+    found.length ? section("Gradients with a remark", element("ul", { class: "remarks" }, ...found)) : ""];
 }
 
 const section = (title, ...children) =>
@@ -53,8 +64,13 @@ function gradientView(trace, n, choose) {
   const sweep = sweepNow(trace);
   if (isUnreached(trace, n)) return [remark("∅", "No gradient reached it: the loss was not made of it, or what was made of it was cut.")];
   if (sweep < 0 || !trace.sweeps[sweep].cotangents[n]) return [];
+  const { edges, brings } = trace.sweeps[sweep], own = [...edges.keys()].filter((e) => edges[e].node === n);
+  const links = (words, list, end) => (list.length ? element("p", {}, words, ...list.flatMap((e, i) =>
+    [i ? ", " : "", link(nameOf(trace, `n${edges[e][end]}`), { sweep, edge: e }, choose)])) : "");
+  const from = brings.get(n) ?? [];
   return [section(`The gradient of the loss with respect to it${sweepName(trace, sweep)}`,
     ...sumView(trace, sweep, n, choose),
+    from.length === 1 ? links("it comes from ", from, "node") : "", links("it goes on to ", own, "parent"),
     hasCotangent(trace, sweep, n) ? valueView(trace.sweeps[sweep].cotangents[n], "gradient")
       : element("p", { class: "none" }, "not complete yet"))];
 }
@@ -67,18 +83,15 @@ function sumView(trace, sweep, n, choose) {
   if (all.length < 2) return [];
   const total = trace.sweeps[sweep].cotangents[n];
   const terms = all.map((e) => {
-    const isHere = come.includes(e), what = short(edges[e].d);
-    return element("li", { class: isHere ? "come" : "" },
-      link(`${isHere ? "✓" : "…"} ${isHere ? what : "?"}`, { sweep, edge: e }, choose),
-      ` from ${nameOf(trace, `n${edges[e].node}`)}`);
+    const has = come.includes(e), name = nameOf(trace, `n${edges[e].node}`);
+    return element("li", { class: has ? "come" : "" },
+      element("span", {}, has ? `✓ ${brief(edges[e].d)}` : "… not yet"),
+      link(`from ${name}`, { sweep, edge: e }, choose));
   });
-  const sum = come.length === all.length ? `= ${short(total)}` : `${come.length} of ${all.length} have come`;
-  return [element("div", { class: "sum" },
-    element("p", {}, `${all.length} uses bring it a cotangent each, and they are added:`),
-    element("ul", {}, ...terms), element("p", { class: "total" }, sum))];
+  const sum = come.length === all.length ? `= ${brief(total)}` : `${come.length} of ${all.length} have come`;
+  return [element("p", {}, `It is used ${all.length} times. Each use brings a cotangent, and they are added:`),
+    element("ul", { class: "sum" }, ...terms), element("p", { class: "total" }, sum)];
 }
-
-const short = (value) => (value.whole?.length === 1 ? number(value.whole[0]) : `‖·‖ ${number(+norm(value).toPrecision(3))}`);
 
 function edgeView(trace, { sweep, edge: e }, choose) {
   const edge = trace.sweeps[sweep].edges[e], node = trace.nodes[edge.node], parent = `n${edge.parent}`;
@@ -87,7 +100,7 @@ function edgeView(trace, { sweep, edge: e }, choose) {
     element("h2", {}, nodeLink(trace, edge.node, choose), " → ", nodeLink(trace, edge.parent, choose)),
     element("p", { class: "about" }, `edge ${e + 1} of ${trace.sweeps[sweep].edges.length} of the backward pass${sweepName(trace, sweep)}`)];
   if (edge.mark) view.push(remark(SIGNS[edge.mark.kind], `${edge.mark.kind}: ${edge.mark.text}`));
-  view.push(section(["In: ", symbol("g"), `, the gradient with respect to ${name}`], valueView(edge.g, "g")));
+  view.push(section(["In: ", symbol("g"), `, the cotangent of ${name}`], valueView(edge.g, "g")));
   const rule = trace.rules[`${node.primitive} ${edge.argument}`];
   view.push(section(`The rule of ${node.primitive} for its input ${edge.argument}`, element("pre", { tabindex: 0 }, rule)));
   if (edge.local) view.push(localView(node, edge));
@@ -107,16 +120,18 @@ const symbol = (letter) => element("var", {}, letter);
 
 function localView(node, edge) {
   const kinds = {
-    elementwise: "each element of the output depends on its own element of the input, so d is this times g",
-    row: "the output is one number, so d is this times g",
-    matrix: "outputs by rows, inputs by columns, so d is g times this",
+    elementwise: "Each element of the output depends on its own element of the input: d = g × this, element by element.",
+    row: "The output is one number: d = g × this.",
+    matrix: "A row for each element of the output, a column for each of the input: d = g × this, a vector times a matrix.",
   };
+  const scalars = [edge.g, edge.local.value, edge.given ?? edge.d].map((value) => value.whole?.length === 1 && number(value.whole[0]));
+  const words = scalars.every(Boolean) ? `d = ${scalars[0]} × ${scalars[1]} = ${scalars[2]}` : kinds[edge.local.kind];
   return section(`The local derivative, ∂${node.primitive} / ∂${edge.argument}`,
-    valueView(edge.local.value, "local derivative"), element("p", { class: "note" }, kinds[edge.local.kind]));
+    valueView(edge.local.value, "local derivative"), element("p", { class: "note" }, words));
 }
 
 function gainView(edge) {
-  if (edge.gain === null || edge.gain === undefined) return null;
+  if (!Number.isFinite(edge.gain)) return null;
   return element("p", { class: "note" }, `‖d‖ / ‖g‖ = ${number(edge.gain)}`);
 }
 
@@ -128,7 +143,7 @@ function callView(trace, key, choose) {
   const into = [...new Set(inside.flatMap((n) => trace.nodes[n].inputs.map((x) => x.node)))].filter((n) => n !== null && !isIn.has(n));
   const out = inside.filter((n) => trace.nodes.some((node, i) => !isIn.has(i) && node.inputs.some((x) => x.node === n)));
   const names = (list) => element("ul", {}, ...list.map((n) => element("li", {}, nodeLink(trace, n, choose), ` ${shapeText(trace.nodes[n].shape)}`)));
-  const view = [element("h2", {}, call.name), element("p", { class: "about" }, `${call.kind} · ${inside.length} nodes · ${trace.open.has(c) ? "open" : "folded: choose it again to open it"}`)];
+  const view = [element("h2", {}, call.name), element("p", { class: "about" }, `${call.kind} · ${inside.length} nodes · ${trace.open.has(c) ? "open" : "folded: a click on it, or Enter, opens it"}`)];
   if (leaves.length) view.push(section("Its leaves", leafTable(trace, leaves, sweep)));
   if (into.length) view.push(section("What goes in", names(into)));
   if (out.length) view.push(section("What comes out", names(out)));
@@ -138,7 +153,7 @@ function callView(trace, key, choose) {
 function leafTable(trace, leaves, sweep) {
   const rows = leaves.map((n) => {
     const node = trace.nodes[n], g = hasCotangent(trace, sweep, n) ? trace.sweeps[sweep].cotangents[n] : null;
-    const cells = [titleOf(trace, `n${n}`), tuple(node.shape), node.value ? number(node.value.rms) : "", g ? number(g.rms) : "–"];
+    const cells = [titleOf(trace, `n${n}`).join(""), tuple(node.shape), node.value ? number(node.value.rms) : "", g ? number(g.rms) : "–"];
     return element("tr", {}, element("th", { scope: "row" }, cells[0]), ...cells.slice(1).map((x) => element("td", {}, x)));
   });
   const head = ["leaf", "shape", "rms", "rms of gradient"].map((x) => element("th", { scope: "col" }, x));

@@ -1,6 +1,6 @@
 // Where boxes and edges stand. Rows and routes come from layout.py; here they get their pixels.
 
-const ACROSS = 18, DOWN = 34, PADDING = 14, TITLE = 28, BOX = 46, LANE = 6;
+const ACROSS = 18, DOWN = 38, PADDING = 14, TITLE = 28, BOX = 46, LANE = 6;
 
 // The boxes of what is visible, by key, and the places where long edges pass.
 function place(trace) {
@@ -39,7 +39,9 @@ function arrange(trace, call) {
   const left = Math.min(...grid.flat().map((spot) => spot.x - spot.width / 2));
   for (const spot of spots.values()) spot.x -= left;
   const width = Math.max(...grid.flat().map((spot) => spot.x + spot.width / 2));
-  return { spots, width, height: Math.max(0, y - DOWN) };
+  const height = Math.max(0, y - DOWN);
+  if (spots.has("out")) spots.get("out").y = height + PADDING; // at the lower side of the frame
+  return { spots, width, height };
 }
 
 const isLane = (spot) => "vio".includes(spot.key[0]);
@@ -48,14 +50,14 @@ function sizeFor(trace, key) {
   const n = +key.slice(1);
   if ("vio".includes(key[0])) return { width: LANE, height: 0 };
   if (key[0] === "c" && trace.open.has(n)) {
-    const inner = arrange(trace, n), title = textWidth(titleOf(trace, key)) + 40;
+    const inner = arrange(trace, n), title = textWidth(titleOf(trace, key).join("")) + 40;
     return { inner, width: Math.max(inner.width + 2 * PADDING, title),
       height: inner.height + 2 * PADDING + TITLE };
   }
-  const isCall = key[0] === "c", first = `${titleOf(trace, key)}  ${isCall ? trace.calls[n].kind : boxShape(trace.nodes[n])}`;
-  const second = isCall ? "" : trace.nodes[n].value ? `${brief(trace.nodes[n].value)}  ` : "not kept ";
-  const gradients = isCall ? [] : trace.sweeps.map((sweep) => sweep.cotangents[n]).filter(Boolean);
-  const longest = Math.max(0, ...gradients.map((value) => brief(value).length + 2), isCall || gradients.length ? 0 : 11);
+  const isCall = key[0] === "c", face = trace.face(key), first = `${titleOf(trace, key).join("")}  ${isCall ? trace.calls[n].kind : boxShape(trace.nodes[n])}`;
+  const { value } = trace.nodes[face], second = `${value ? brief(value) : "not kept"}  `;
+  const gradients = trace.sweeps.map((sweep) => sweep.cotangents[face]).filter(Boolean);
+  const longest = Math.max(...gradients.map((g) => brief(g).length + 2), gradients.length ? 9 : 11);
   return { width: Math.max(116, textWidth(first) + 22, 7.4 * (second.length + longest) + 20), height: BOX };
 }
 
@@ -104,7 +106,7 @@ function visibleEdges(trace, sheet) {
       const a = trace.unit(from), b = trace.unit(n);
       if (a === b) continue;
       const key = a[0] + b[0] === "nn" ? `${a} ${b} ${argument}` : `${a} ${b}`;
-      if (!edges.has(key)) edges.set(key, { key, a, b, uses: [], points: points(trace, sheet, from, n) });
+      if (!edges.has(key)) edges.set(key, newEdge(trace, sheet, key, from, n));
       edges.get(key).uses.push({ node: n, parent: from, argument, cut });
     }
   });
@@ -112,15 +114,21 @@ function visibleEdges(trace, sheet) {
   return edges;
 }
 
+function newEdge(trace, sheet, key, from, to) {
+  const spots = points(trace, sheet, from, to);
+  return { key, a: trace.unit(from), b: trace.unit(to), uses: [], points: spots ?? [], isRouted: spots !== null };
+}
+
 // The spots that an edge passes on its way, from call to call.
 function points(trace, sheet, from, to) {
   const above = trace.path(from), below = trace.path(to);
-  let depth = 1;
+  let depth = 1, isRouted = true;
   while (above[depth] === below[depth]) depth++;
   const found = [];
   const walk = (outer, first, last) => {
-    const route = trace.routes.get(`${outer} ${first} ${last}`) ?? [];
-    found.push(...route.filter((key) => "vio".includes(key[0])).map((key) => sheet.lanes.get(`${outer} ${key}`)));
+    const route = trace.routes.get(`${outer} ${first} ${last}`) ?? null;
+    isRouted &&= route !== null;
+    found.push(...(route ?? []).filter((key) => "vio".includes(key[0])).map((key) => sheet.lanes.get(`${outer} ${key}`)));
   };
   const isOpen = (key) => key[0] === "c" && trace.open.has(+key.slice(1));
   for (let i = above.length - 2; i >= depth; i--) {
@@ -128,7 +136,7 @@ function points(trace, sheet, from, to) {
   }
   walk(+above[depth - 1].slice(1), above[depth], below[depth]);
   for (let i = depth; i < below.length - 1 && isOpen(below[i]); i++) walk(+below[i].slice(1), "in", below[i + 1]);
-  return found.filter(Boolean);
+  return isRouted ? found.filter(Boolean) : null;
 }
 
 // Spread the ends of edges along the top and the bottom of their boxes.

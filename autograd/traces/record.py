@@ -126,7 +126,10 @@ class Record(Watcher):
             constant = Made("constant", "", "", self._open[-1], array.shape, str(array.dtype),
                             value_of(array), source, recorded=False)  # fmt: skip
             return Input(argument, self._add(constant, None, array))
-        return Input(argument, maker, cut=self.nodes[maker].recorded)
+        made = self.nodes[maker]
+        while made.kind == "constant" and self._sweeping is None and made.call not in self._open:
+            made.call = self.calls[made.call].parent  # it stands outside the calls that share it
+        return Input(argument, maker, cut=made.recorded)
 
     def _maker(self, array: Any) -> int | None:
         """The number of the node whose value is this array, or has its memory if it is recorded."""

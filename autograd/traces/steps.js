@@ -1,6 +1,6 @@
 // A trace as a person sees it: what is open, how much has happened, and the steps from here to there.
 
-const FEW = 44; // boxes that are open at first
+const FEW = 30; // boxes that are seen at first
 
 function asTrace(data) {
   const trace = { ...data, open: new Set(), at: 0, hand: null, zoom: null };
@@ -12,6 +12,7 @@ function asTrace(data) {
   trace.path = (n) => paths[n];
   // What stands for a node: itself, or the outermost folded call around it.
   trace.unit = (n) => paths[n].slice(1).find((key) => key[0] === "n" || !trace.open.has(+key.slice(1)));
+  trace.face = faces(trace);
   trace.routes = new Map(trace.calls.flatMap((call, c) =>
     call.routes.map((route) => [`${c} ${route[0]} ${route.at(-1)}`, route])));
   trace.madeAt = [];
@@ -22,6 +23,7 @@ function asTrace(data) {
       edge.g = sweep.cotangents[edge.node];
       edge.d ??= sweep.cotangents[edge.parent];
       edge.norm = norm(edge.d);
+      edge.gain = edge.norm / norm(edge.g); // NaN for 0 / 0
     });
     sweep.largest = Math.max(...sweep.edges.map((edge) => edge.norm || 0));
   }
@@ -34,16 +36,32 @@ function asTrace(data) {
   return trace;
 }
 
-// Open calls from the outermost inwards, as long as there are few boxes.
+// What a folded call shows is its output: the last node in it that is used outside.
+function faces(trace) {
+  const found = new Map();
+  trace.nodes.forEach((node, n) => {
+    for (const { node: from } of node.inputs) {
+      if (from === null) continue;
+      const outside = trace.path(from).filter((key) => !trace.path(n).includes(key));
+      for (const key of outside) found.set(key, Math.max(from, +(found.get(key) ?? 0)));
+    }
+    for (const key of trace.path(n)) if (!found.has(key)) found.set(key, n);
+  });
+  return (key) => (key[0] === "n" ? +key.slice(1) : found.get(key));
+}
+
+// Open calls from the outermost inwards, as long as there are few boxes. Among many, a call of one
+// primitive, such as a Linear, is as good as its primitive.
 function openFew(trace) {
   const children = (call) => trace.calls[call].rows.flat().filter((key) => "nc".includes(key[0]));
-  let count = children(0).length;
-  const waiting = children(0);
+  const waiting = children(0), isSmall = trace.nodes.length <= FEW;
+  let count = waiting.length;
   while (waiting.length) {
     const key = waiting.shift();
     if (key[0] !== "c") continue;
     const inside = children(+key.slice(1));
-    if (count + inside.length > FEW) continue;
+    const worth = isSmall || inside.filter((k) => k[0] === "c" || trace.nodes[+k.slice(1)].kind === "primitive").length > 1;
+    if (count + inside.length > FEW || !worth) continue;
     trace.open.add(+key.slice(1));
     count += inside.length;
     waiting.push(...inside);
@@ -73,11 +91,13 @@ function stepNumber(trace) {
   return trace.steps.filter((step) => step.from < trace.at).length;
 }
 
+// What is done when the step of an event is over.
+const endOfStep = (trace, event) => trace.steps.find((step) => event < step.to).to;
+
 function toggle(trace, call) {
   if (!trace.open.delete(call)) trace.open.add(call);
   trace.steps = stepsOf(trace);
-  const number = stepNumber(trace);
-  trace.at = number ? trace.steps[number - 1].to : 0;
+  if (trace.at) trace.at = endOfStep(trace, trace.at - 1);
 }
 
 // The sweep that is under way or has ended last, and whether it has reached a node.
@@ -107,14 +127,16 @@ function nameOf(trace, key) {
   const n = +key.slice(1);
   if (key[0] === "c") return trace.calls[n].name;
   const { name, primitive, kind } = trace.nodes[n];
-  return name || primitive || kind;
+  return name || `${n} ${primitive || kind}`;
 }
 
-// In a box: without the name of the call around it.
+// In a box, in two parts: the number of a node without a name, and the name without that of the
+// call around it.
 function titleOf(trace, key) {
   const n = +key.slice(1), outer = key[0] === "c" ? trace.calls[n].parent : trace.nodes[n].call;
   const name = nameOf(trace, key), prefix = `${trace.calls[outer].name}.`;
-  return name.startsWith(prefix) ? name.slice(prefix.length) : name;
+  if (key[0] === "n" && !trace.nodes[n].name) return [`${n} `, name.slice(`${n} `.length)];
+  return ["", name.startsWith(prefix) ? name.slice(prefix.length) : name];
 }
 
 function stepText(trace) {

@@ -12,11 +12,11 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-function number(x) {
+function number(x, digits = 4) {
   if (typeof x === "string") return x === "nan" ? "NaN" : x.replace("-", "−");
   if (typeof x === "boolean") return String(x);
   const size = Math.abs(x);
-  const text = size && (size < 1e-3 || size >= 1e5) ? x.toExponential(2) : String(+x.toPrecision(4));
+  const text = size && (size < 1e-3 || size >= 1e5) ? x.toExponential(Math.min(2, digits - 1)) : String(+x.toPrecision(digits));
   return text.replace(/-/g, "−").replace("e+", "e");
 }
 
@@ -34,9 +34,9 @@ const norm = (value) =>
 // In a box of the graph: the elements if they fit, else their size.
 function brief(value) {
   if (value.nans || value.infinities) return value.nans ? "has NaN" : "has inf";
-  const whole = value.whole && value.whole.map(number).join(", ");
+  const whole = value.whole && value.whole.map((x) => number(x)).join(", ");
   if (whole !== undefined && whole.length <= 14) return value.shape.length ? `[${whole}]` : whole;
-  return `rms ${number(+(+value.rms).toPrecision(3))}`;
+  return `rms ${number(value.rms, 2)}`;
 }
 
 // Blue below zero, white at zero, orange above; `t` is from -1 to 1.
@@ -56,15 +56,18 @@ function valueView(value, label) {
   if (value.whole && size === 1) return element("p", { class: "scalar" }, number(value.whole[0]));
   const view = element("div", { class: "value" });
   if (value.whole) view.append(...tables(value, label));
-  else view.append(picture(value, label), scale(value), histogram(value));
+  else view.append(element("div", {}, picture(value, label), scale(value)), histogram(value));
   view.append(element("p", { class: "statistics" }, statistics(value)));
   return view;
 }
 
 function statistics(value) {
   const parts = [`${shapeText(value.shape)}, ${value.dtype}`];
-  parts.push(`from ${number(value.least)} to ${number(value.most)}`);
-  parts.push(`mean ${number(value.mean)}`, `rms ${number(value.rms)}`);
+  const isShort = value.whole && value.whole.length <= 8, isFinite = typeof value.mean === "number";
+  if (isFinite && !isShort) {
+    parts.push(`from ${number(value.least)} to ${number(value.most)}`);
+    parts.push(`mean ${number(value.mean)}`, `rms ${number(value.rms)}`);
+  }
   const counts = [[value.zeros, "exactly zero"], [value.nans, "NaN"], [value.infinities, "infinite"]];
   for (const [count, what] of counts) {
     if (count) parts.push(`${count.toLocaleString("en")} of ${sizeOf(value).toLocaleString("en")} ${what}`);
