@@ -77,7 +77,9 @@ function drawEdge(trace, edge, act) {
     element("svg:path", { d: path, class: "hit" }), element("svg:path", { d: path, class: "line" }),
     element("svg:circle", { cx: middle.x, cy: middle.y, r: 9, class: "sign" }),
     text("", middle.x, middle.y + 4.5, "sign", "middle"),
-    text("", middle.x + 12, middle.y + 4.5, "gain"));
+    element("svg:rect", { y: middle.y - 11, height: 22, rx: 11, class: "gain" }),
+    text("", middle.x, middle.y + 5, "gain", "middle"));
+  drawn.middle = middle.x;
   return drawn;
 }
 
@@ -144,9 +146,19 @@ function markEdge(trace, sweep, now, edge, drawn) {
   drawn.setAttribute("class", classes.join(" "));
   drawn.querySelector("text.sign").textContent = kind ? SIGNS[kind] : isCut ? "✂" : "";
   const gain = classes.includes("now") && passed.length === 1 && Number.isFinite(passed[0].gain);
-  drawn.querySelector(".gain").textContent = gain ? `× ${number(passed[0].gain, 3)}` : "";
+  showGain(drawn, gain ? `× ${number(passed[0].gain, 3)}` : "", kind ? 14 : 0);
   const size = Math.max(...passed.map((e) => e.norm / trace.sweeps[sweep].largest || 0));
   drawn.querySelector(".line").style.strokeWidth = passed.length ? thickness(size) : "";
+}
+
+// Beside the sign of a mark, if there is one.
+function showGain(drawn, words, aside) {
+  const [pill, label] = drawn.querySelectorAll(".gain"), width = textWidth(words) + 14;
+  const x = drawn.middle + (aside && aside + width / 2);
+  label.textContent = words;
+  label.setAttribute("x", x);
+  pill.setAttribute("x", x - width / 2);
+  pill.setAttribute("width", words ? width : 0);
 }
 
 // From 1.5 to 6 pixels over six powers of ten.

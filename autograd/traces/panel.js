@@ -68,7 +68,7 @@ function gradientView(trace, n, choose) {
   const links = (words, list, end) => (list.length ? element("p", {}, words, ...list.flatMap((e, i) =>
     [i ? ", " : "", link(nameOf(trace, `n${edges[e][end]}`), { sweep, edge: e }, choose)])) : "");
   const from = brings.get(n) ?? [];
-  return [section(`The gradient of the loss with respect to it${sweepName(trace, sweep)}`,
+  return [section(`The gradient with respect to it${sweepName(trace, sweep)}`,
     ...sumView(trace, sweep, n, choose),
     from.length === 1 ? links("it comes from ", from, "node") : "", links("it goes on to ", own, "parent"),
     hasCotangent(trace, sweep, n) ? valueView(trace.sweeps[sweep].cotangents[n], "gradient")
@@ -142,7 +142,9 @@ function callView(trace, key, choose) {
   const isIn = new Set(inside);
   const into = [...new Set(inside.flatMap((n) => trace.nodes[n].inputs.map((x) => x.node)))].filter((n) => n !== null && !isIn.has(n));
   const out = inside.filter((n) => trace.nodes.some((node, i) => !isIn.has(i) && node.inputs.some((x) => x.node === n)));
-  const names = (list) => element("ul", {}, ...list.map((n) => element("li", {}, nodeLink(trace, n, choose), ` ${shapeText(trace.nodes[n].shape)}`)));
+  const names = (list) => element("ul", {}, ...list.map((n) => element("li", {}, nodeLink(trace, n, choose), ` ${shapeText(trace.nodes[n].shape)}`,
+    trace.nodes[n].value ? `, ${brief(trace.nodes[n].value)}` : "",
+    hasCotangent(trace, sweep, n) ? `, g ${brief(trace.sweeps[sweep].cotangents[n])}` : "")));
   const view = [element("h2", {}, call.name), element("p", { class: "about" }, `${call.kind} · ${inside.length} nodes · ${trace.open.has(c) ? "open" : "folded: a click on it, or Enter, opens it"}`)];
   if (leaves.length) view.push(section("Its leaves", leafTable(trace, leaves, sweep)));
   if (into.length) view.push(section("What goes in", names(into)));
@@ -156,7 +158,7 @@ function leafTable(trace, leaves, sweep) {
     const cells = [titleOf(trace, `n${n}`).join(""), tuple(node.shape), node.value ? number(node.value.rms) : "", g ? number(g.rms) : "–"];
     return element("tr", {}, element("th", { scope: "row" }, cells[0]), ...cells.slice(1).map((x) => element("td", {}, x)));
   });
-  const head = ["leaf", "shape", "rms", "rms of gradient"].map((x) => element("th", { scope: "col" }, x));
+  const head = ["leaf", "shape", "rms", "rms of its gradient"].map((x) => element("th", { scope: "col" }, x));
   return element("div", { class: "table leaves", tabindex: 0, role: "region", "aria-label": "leaves" },
     element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows)));
 }
