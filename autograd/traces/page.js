@@ -3,6 +3,11 @@
 const traces = JSON.parse(document.getElementById("traces").textContent).map(asTrace);
 const $ = (id) => document.getElementById(id);
 const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+const scales = [false, true].map((isBack) => {
+  const sizes = traces.flatMap((one) => isBack ? one.sweeps.flatMap(({ edges }) => edges.map((edge) => edge.norm))
+    : one.nodes.map((node) => (node.value ? norm(node.value) : 0)));
+  return range(sizes.filter((size) => size > 0 && size < Infinity));
+});
 let trace = traces[0], playing = null;
 
 // Draw the graph anew, as after opening a box; `key` is that of the box to have the focus.
@@ -14,17 +19,18 @@ function draw(key) {
 }
 
 function show() {
-  const number = stepNumber(trace);
+  const now = stepNumber(trace);
   markGraph(trace);
   $("panel").replaceChildren(...panelView(trace, choose));
   $("slider").max = trace.steps.length;
-  $("slider").value = number;
+  $("slider").value = now;
   $("slider").setAttribute("aria-valuetext", stepText(trace));
   $("step").textContent = stepText(trace);
-  for (const id of ["first", "back"]) $(id).disabled = number === 0;
-  for (const id of ["next", "last"]) $(id).disabled = number === trace.steps.length;
+  for (const id of ["first", "back"]) $(id).disabled = now === 0;
+  for (const id of ["next", "last"]) $(id).disabled = now === trace.steps.length;
   $("play").textContent = playing ? "❚❚ pause" : "▶ play";
-  drawNorms(number);
+  drawNorms(now);
+  if (trace.hand) focusBox(trace.hand.key ?? trace.unit(trace.sweeps[trace.hand.sweep].edges[trace.hand.edge].parent), false);
 }
 
 function go(number) {
@@ -125,31 +131,34 @@ function moveFocus(by) {
   trace.drawn.boxes.get(key).scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
-// Above the slider: the norm of what each step made or passed on, by powers of ten.
-function drawNorms(number) {
-  const count = trace.steps.length, sizes = trace.steps.map((step) => sizeOfStep(step));
-  const bars = [];
-  for (const isBack of [false, true]) {
-    const own = sizes.filter((size, i) => trace.steps[i].sweep >= 0 === isBack && size > 0);
-    const most = Math.log10(Math.max(...own)), least = Math.min(Math.log10(Math.min(...own)), most - 1);
-    sizes.forEach((size, i) => {
-      if (trace.steps[i].sweep >= 0 !== isBack) return;
-      const isFinite = Number.isFinite(size);
-      const height = !isFinite ? 36 : size ? 4 + (32 * (Math.log10(size) - least)) / (most - least) : 1;
-      bars.push(element("svg:rect", { x: `${((i + 0.6) / count) * 100}%`, width: `${80 / count}%`, y: 38 - height, height,
-        class: `${isBack ? "back" : "ahead"} ${i < number ? "done" : ""} ${isFinite ? "" : "not-finite"} ${i === number - 1 ? "now" : ""}` }));
-    });
-  }
+// Above the slider: the norm of what each step made or passed on, by powers of ten. The traces of a
+// page have one scale.
+function drawNorms(now) {
+  const count = trace.steps.length;
+  const bars = trace.steps.map((step, i) => {
+    const size = sizeOfStep(trace, step), [least, most] = scales[+(step.sweep >= 0)], isFinite = Number.isFinite(size);
+    const share = (Math.log10(size) - least) / (most - least);
+    const height = !isFinite ? 36 : size ? 4 + 32 * Math.max(0, Math.min(1, share)) : 1;
+    const classes = [step.sweep >= 0 ? "back" : "ahead", i < now && "done", i === now - 1 && "now", !isFinite && "not-finite"];
+    return element("svg:rect", { x: `${((i + 0.6) / count) * 100}%`, width: `${80 / count}%`,
+      y: 38 - height, height, class: classes.filter(Boolean).join(" ") });
+  });
   $("norms").replaceChildren(...bars);
 }
 
-function sizeOfStep(step) {
+function sizeOfStep(trace, step) {
   if (step.sweep >= 0) return trace.sweeps[step.sweep].edges[step.edges.at(-1)].norm;
   const value = trace.nodes[trace.events[step.to - 1][1]].value;
   return value ? norm(value) : 0;
 }
 
-function choose_trace(i) {
+// Powers of ten, at least one.
+function range(sizes) {
+  const most = Math.log10(Math.max(...sizes));
+  return [Math.min(Math.log10(Math.min(...sizes)), most - 1), most];
+}
+
+function chooseTrace(i) {
   stop();
   trace = traces[i];
   document.querySelectorAll("#tabs button").forEach((tab, j) => tab.setAttribute("aria-pressed", i === j));
@@ -178,11 +187,12 @@ function fitWidth() {
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || $("help").open) return;
   const isIn = (selector) => event.target.closest?.(selector);
-  if (event.target.id === "slider" || isIn("select")) return;
+  const moves = /^Arrow|^Home$|^End$/.test(event.key);
+  if (moves && isIn("#slider, select, .table")) return; // these have own uses for them
   if (event.key === " " && isIn("button, summary")) return;
   if (isIn("#graph") && ["ArrowUp", "ArrowDown"].includes(event.key)) moveFocus(event.key === "ArrowUp" ? -1 : 1);
   else if (KEYS[event.key]) {
-    if (event.key.startsWith("Arrow") || ["Home", "End"].includes(event.key)) stop();
+    if (moves) stop();
     KEYS[event.key]();
   } else return;
   event.preventDefault();
@@ -198,7 +208,9 @@ $("larger").addEventListener("click", () => zoom(1.25));
 $("smaller").addEventListener("click", () => zoom(0.8));
 $("fit").addEventListener("click", fitWidth);
 $("keys").addEventListener("click", () => $("help").showModal());
+const [values, gradients] = scales.map((ends) => ends.map((end) => number(10 ** end, 2)).join(" to "));
+$("scale").textContent = `bars: norms, by powers of ten; values ${values}, gradients ${gradients}`;
 traces.forEach((one, i) => {
-  if (traces.length > 1) $("tabs").append(element("button", { onclick: () => choose_trace(i) }, one.heading));
+  if (traces.length > 1) $("tabs").append(element("button", { onclick: () => chooseTrace(i) }, one.heading));
 });
-choose_trace(0);
+chooseTrace(0);

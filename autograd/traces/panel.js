@@ -146,16 +146,16 @@ function callView(trace, key, choose) {
     trace.nodes[n].value ? `, ${brief(trace.nodes[n].value)}` : "",
     hasCotangent(trace, sweep, n) ? `, g ${brief(trace.sweeps[sweep].cotangents[n])}` : "")));
   const view = [element("h2", {}, call.name), element("p", { class: "about" }, `${call.kind} · ${inside.length} nodes · ${trace.open.has(c) ? "open" : "folded: a click on it, or Enter, opens it"}`)];
-  if (leaves.length) view.push(section("Its leaves", leafTable(trace, leaves, sweep)));
+  if (leaves.length) view.push(section("Its leaves", leafTable(trace, leaves, sweep, call.name)));
   if (into.length) view.push(section("What goes in", names(into)));
   if (out.length) view.push(section("What comes out", names(out)));
   return view;
 }
 
-function leafTable(trace, leaves, sweep) {
+function leafTable(trace, leaves, sweep, outer) {
   const rows = leaves.map((n) => {
     const node = trace.nodes[n], g = hasCotangent(trace, sweep, n) ? trace.sweeps[sweep].cotangents[n] : null;
-    const cells = [titleOf(trace, `n${n}`).join(""), tuple(node.shape), node.value ? number(node.value.rms) : "", g ? number(g.rms) : "–"];
+    const cells = [within(outer, nameOf(trace, `n${n}`)), tuple(node.shape), node.value ? number(node.value.rms) : "", g ? number(g.rms) : "–"];
     return element("tr", {}, element("th", { scope: "row" }, cells[0]), ...cells.slice(1).map((x) => element("td", {}, x)));
   });
   const head = ["leaf", "shape", "rms", "rms of its gradient"].map((x) => element("th", { scope: "col" }, x));

@@ -134,10 +134,12 @@ function nameOf(trace, key) {
 // call around it.
 function titleOf(trace, key) {
   const n = +key.slice(1), outer = key[0] === "c" ? trace.calls[n].parent : trace.nodes[n].call;
-  const name = nameOf(trace, key), prefix = `${trace.calls[outer].name}.`;
+  const name = nameOf(trace, key);
   if (key[0] === "n" && !trace.nodes[n].name) return [`${n} `, name.slice(`${n} `.length)];
-  return ["", name.startsWith(prefix) ? name.slice(prefix.length) : name];
+  return ["", within(trace.calls[outer].name, name)];
 }
+
+const within = (outer, name) => (name.startsWith(`${outer}.`) ? name.slice(outer.length + 1) : name);
 
 function stepText(trace) {
   const number = stepNumber(trace), count = trace.steps.length;
