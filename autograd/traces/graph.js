@@ -53,7 +53,7 @@ function titleText(trace, key, x, y) {
 function drawBox(trace, box, act) {
   const { x, y, width, height } = corner(box), right = x + width - 9;
   const n = +box.key.slice(1), isCall = box.key[0] === "c";
-  const kind = isCall ? trace.calls[n].kind : boxShape(trace.nodes[n]);
+  const kind = isCall ? kindOf(trace, n) : boxShape(trace.nodes[n]);
   const rest = isCall ? [element("svg:rect", { x: x + 4, y: y + 4, width, height, rx: 6, class: "behind" })] : [];
   return button(trace, box.key, isCall ? { "aria-expanded": "false" } : {}, act, ...rest,
     element("svg:rect", { x, y, width, height, rx: isCall ? 6 : 5, class: "body" }),
@@ -63,11 +63,11 @@ function drawBox(trace, box, act) {
 }
 
 function drawTitle(trace, box, act) {
-  const { x, y, width } = corner(box), call = trace.calls[+box.key.slice(1)];
+  const { x, y, width } = corner(box);
   return button(trace, box.key, { "aria-expanded": "true" }, act,
     element("svg:rect", { x, y, width, height: TITLE, rx: 8, class: "strip" }),
     titleText(trace, box.key, x + 10, y + 19),
-    text(call.kind, x + width - 10, y + 19, "shape", "end"));
+    text(kindOf(trace, +box.key.slice(1)), x + width - 10, y + 19, "shape", "end"));
 }
 
 function drawEdge(trace, edge, act) {
@@ -108,7 +108,7 @@ function markBox(trace, sweep, step, key, drawn) {
   const texts = made ? [node.value ? brief(node.value) : "not kept", boxGradient(trace, sweep, face, lost)] : ["", ""];
   const shown = drawn.querySelectorAll(".made, .came");
   if (drawn.getAttribute("aria-expanded") !== "true") shown.forEach((part, i) => (part.textContent = texts[i]));
-  const label = [nameOf(trace, key), isCall ? trace.calls[n].kind : shapeText(node.shape), ...texts];
+  const label = [nameOf(trace, key), isCall ? kindOf(trace, n) : shapeText(node.shape), ...texts];
   drawn.setAttribute("aria-label", label.filter(Boolean).join(", "));
 }
 

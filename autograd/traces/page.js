@@ -108,10 +108,11 @@ function follow() {
   view.scrollTo({ left: x - view.clientWidth / 2, top: (top + bottom) / 2 - view.clientHeight / 2, behavior: still || playing ? "instant" : "smooth" });
 }
 
-// `factor` changes the size; without one the graph fits the width, if its text can still be read.
+// `factor` changes the size; without one the graph fits its place, if its text can still be read.
 function zoom(factor) {
   const { width, height } = trace.drawn.sheet;
-  const fit = Math.max(0.8, Math.min(1.3, ($("view").clientWidth - 8) / width));
+  const view = $("view"), tall = Math.max(0.9, (view.clientHeight - 4) / height);
+  const fit = Math.max(0.8, Math.min(1.3, (view.clientWidth - 4) / width, tall));
   trace.zoom = factor ? Math.max(0.2, Math.min(3, (trace.zoom ?? fit) * factor)) : trace.zoom;
   trace.scale = trace.zoom ?? fit;
   $("graph").style.width = `${width * trace.scale}px`;
@@ -134,13 +135,13 @@ function moveFocus(by) {
 // Above the slider: the norm of what each step made or passed on, by powers of ten. The traces of a
 // page have one scale.
 function drawNorms(now) {
-  const count = trace.steps.length;
+  const count = trace.steps.length, width = Math.min(80 / count, 4);
   const bars = trace.steps.map((step, i) => {
     const size = sizeOfStep(trace, step), [least, most] = scales[+(step.sweep >= 0)], isFinite = Number.isFinite(size);
     const share = (Math.log10(size) - least) / (most - least);
     const height = !isFinite ? 36 : size ? 4 + 32 * Math.max(0, Math.min(1, share)) : 1;
     const classes = [step.sweep >= 0 ? "back" : "ahead", i < now && "done", i === now - 1 && "now", !isFinite && "not-finite"];
-    return element("svg:rect", { x: `${((i + 0.6) / count) * 100}%`, width: `${80 / count}%`,
+    return element("svg:rect", { x: `${((i + 1) / count) * 100 - width / 2}%`, width: `${width}%`,
       y: 38 - height, height, class: classes.filter(Boolean).join(" ") });
   });
   $("norms").replaceChildren(...bars);
@@ -175,11 +176,11 @@ const KEYS = {
   " ": play,
   "+": () => zoom(1.25),
   "-": () => zoom(0.8),
-  "0": () => fitWidth(),
+  "0": () => fitPlace(),
   "?": () => $("help").showModal(),
 };
 
-function fitWidth() {
+function fitPlace() {
   trace.zoom = null;
   zoom();
 }
@@ -206,7 +207,7 @@ $("play").addEventListener("click", play);
 $("slider").addEventListener("input", () => (stop(), go(+$("slider").value)));
 $("larger").addEventListener("click", () => zoom(1.25));
 $("smaller").addEventListener("click", () => zoom(0.8));
-$("fit").addEventListener("click", fitWidth);
+$("fit").addEventListener("click", fitPlace);
 $("keys").addEventListener("click", () => $("help").showModal());
 const [values, gradients] = scales.map((ends) => ends.map((end) => number(10 ** end, 2)).join(" to "));
 $("scale").textContent = `bars: norms, by powers of ten; values ${values}, gradients ${gradients}`;

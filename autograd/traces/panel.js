@@ -99,7 +99,7 @@ function edgeView(trace, { sweep, edge: e }, choose) {
   const view = [
     element("h2", {}, nodeLink(trace, edge.node, choose), " → ", nodeLink(trace, edge.parent, choose)),
     element("p", { class: "about" }, `edge ${e + 1} of ${trace.sweeps[sweep].edges.length} of the backward pass${sweepName(trace, sweep)}`)];
-  if (edge.mark) view.push(remark(SIGNS[edge.mark.kind], `${edge.mark.kind}: ${edge.mark.text}`));
+  if (edge.mark) view.push(remark(SIGNS[edge.mark.kind], edge.mark.text));
   view.push(section(["In: ", symbol("g"), `, the cotangent of ${name}`], valueView(edge.g, "g")));
   const rule = trace.rules[`${node.primitive} ${edge.argument}`];
   view.push(section(`The rule of ${node.primitive} for its input ${edge.argument}`, element("pre", { tabindex: 0 }, rule)));
@@ -145,7 +145,7 @@ function callView(trace, key, choose) {
   const names = (list) => element("ul", {}, ...list.map((n) => element("li", {}, nodeLink(trace, n, choose), ` ${shapeText(trace.nodes[n].shape)}`,
     trace.nodes[n].value ? `, ${brief(trace.nodes[n].value)}` : "",
     hasCotangent(trace, sweep, n) ? `, g ${brief(trace.sweeps[sweep].cotangents[n])}` : "")));
-  const view = [element("h2", {}, call.name), element("p", { class: "about" }, `${call.kind} · ${inside.length} nodes · ${trace.open.has(c) ? "open" : "folded: a click on it, or Enter, opens it"}`)];
+  const view = [element("h2", {}, call.name), element("p", { class: "about" }, `${kindOf(trace, c)} · ${inside.length} nodes · ${trace.open.has(c) ? "open" : "folded: a click on it, or Enter, opens it"}`)];
   if (leaves.length) view.push(section("Its leaves", leafTable(trace, leaves, sweep, call.name)));
   if (into.length) view.push(section("What goes in", names(into)));
   if (out.length) view.push(section("What comes out", names(out)));

@@ -54,7 +54,7 @@ function sizeFor(trace, key) {
     return { inner, width: Math.max(inner.width + 2 * PADDING, title),
       height: inner.height + 2 * PADDING + TITLE };
   }
-  const isCall = key[0] === "c", face = trace.face(key), first = `${titleOf(trace, key).join("")}  ${isCall ? trace.calls[n].kind : boxShape(trace.nodes[n])}`;
+  const isCall = key[0] === "c", face = trace.face(key), first = `${titleOf(trace, key).join("")}  ${isCall ? kindOf(trace, n) : boxShape(trace.nodes[n])}`;
   const { value } = trace.nodes[face], second = `${value ? brief(value) : "not kept"}  `;
   const gradients = trace.sweeps.map((sweep) => sweep.cotangents[face]).filter(Boolean);
   const longest = Math.max(...gradients.map((g) => brief(g).length + 2), gradients.length ? 9 : 11);

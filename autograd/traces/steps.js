@@ -139,6 +139,8 @@ function titleOf(trace, key) {
   return ["", within(trace.calls[outer].name, name)];
 }
 
+const kindOf = (trace, call) => (trace.calls[call].kind === "sweep" ? "by its rules" : trace.calls[call].kind);
+
 const within = (outer, name) => (name.startsWith(`${outer}.`) ? name.slice(outer.length + 1) : name);
 
 function stepText(trace) {

@@ -55,7 +55,10 @@ function valueView(value, label) {
   const size = sizeOf(value);
   if (value.whole && size === 1) return element("p", { class: "scalar" }, number(value.whole[0]));
   const view = element("div", { class: "value" });
-  if (value.whole) view.append(...tables(value, label));
+  const isConstant = value.least === value.most && !value.nans && !value.infinities;
+  if (isConstant && !(value.whole?.length <= 8)) {
+    view.append(element("p", { class: "scalar" }, `${number(value.least)} everywhere`));
+  } else if (value.whole) view.append(...tables(value, label));
   else view.append(element("div", {}, picture(value, label), scale(value)), histogram(value));
   view.append(element("p", { class: "statistics" }, statistics(value)));
   return view;
@@ -64,7 +67,7 @@ function valueView(value, label) {
 function statistics(value) {
   const parts = [`${shapeText(value.shape)}, ${value.dtype}`];
   const isShort = value.whole && value.whole.length <= 8, isFinite = typeof value.mean === "number";
-  if (isFinite && !isShort) {
+  if (isFinite && !isShort && value.least !== value.most) {
     parts.push(`from ${number(value.least)} to ${number(value.most)}`);
     parts.push(`mean ${number(value.mean)}`, `rms ${number(value.rms)}`);
   }
