@@ -11,6 +11,7 @@ from models.autoencoders.vae import VAE
 from models.autoencoders.vae_page import VAEPage
 from models.autoencoders.vae_report import VAEReport
 from models.autoregressive.pixelcnn import PixelCNN
+from models.autoregressive.pixelcnn_page import PixelCNNPage
 from models.autoregressive.pixelcnn_report import PixelCNNReport
 from models.diffusion.ddpm import DDPM
 from models.diffusion.ddpm_page import DDPMPage
@@ -33,7 +34,7 @@ class Family(NamedTuple):
 FAMILIES = {
     "vae": Family(VAE, VAEReport, VAEPage),
     "gan": Family(GAN, GANReport, GANPage),
-    "pixelcnn": Family(PixelCNN, PixelCNNReport),
+    "pixelcnn": Family(PixelCNN, PixelCNNReport, PixelCNNPage),
     "ddpm": Family(DDPM, DDPMReport, DDPMPage),
     "autoencoder": Family(Autoencoder, AutoencoderReport),
 }

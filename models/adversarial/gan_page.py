@@ -56,15 +56,8 @@ class GANPage(Page):
             "grid": GRID,
             "reach": REACH * max(float(np.abs(run.data.modes).max()) for run in self.runs),
             "radius": GOOD_RADIUS * self.runs[0].data.sigma,
-            "runs": [{**_run(run), "settings": self._difference(run)} for run in self.runs],
+            "runs": [{**_run(run), "settings": self.setting_of(run, "loss")} for run in self.runs],
         }
-
-    def _difference(self, run: Any) -> str:
-        """The settings that the runs do not share; of one run, its loss."""
-        settings = [dataclasses.asdict(other.settings) for other in self.runs]
-        own = dataclasses.asdict(run.settings)
-        names = [n for n in own if any(other[n] != own[n] for other in settings)]
-        return ", ".join(f"{name}={own[name]}" for name in dict.fromkeys(["loss", *names]))
 
 
 def _run(run: Any) -> dict[str, Any]:

@@ -165,7 +165,8 @@ def explore(options: argparse.Namespace) -> None:
     if not options.directories or options.out:
         raise UsageError("name the DIR of a run, and perhaps --html F.html; or --demo, with --out")
     page = options.html or options.directories[0] / "explore.html"
-    _refuse_unless_page("--html", page)
+    if options.html:
+        _refuse_unless_page("--html", page)
     if page.exists():
         raise UsageError(f"{page} exists: remove it, or name another file with --html")
     runs = [_trained_run(options, directory) for directory in options.directories]

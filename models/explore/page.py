@@ -6,6 +6,7 @@ NAME_page.html, NAME_page.js   a family's own, beside its NAME_page.py
 """
 
 import base64
+import dataclasses
 import inspect
 import json
 from collections.abc import Mapping, Sequence
@@ -36,6 +37,13 @@ class Page:
     def __init__(self, runs: Sequence[Any]):
         """Raises UsageError if the page cannot show one of these runs."""
         self.runs = runs
+
+    def setting_of(self, run: Any, *names: str) -> str:
+        """These settings of a run, and those that the runs do not share."""
+        settings = [dataclasses.asdict(other.settings) for other in self.runs]
+        own = dataclasses.asdict(run.settings)
+        different = [name for name in own if any(other[name] != own[name] for other in settings)]
+        return ", ".join(f"{name}={own[name]}" for name in dict.fromkeys([*names, *different]))
 
     def content(self) -> dict[str, Any]:
         """What the script has as `data`: numbers, text, arrays and Programs."""

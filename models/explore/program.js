@@ -128,49 +128,49 @@ const OPERATIONS = {
   },
 
   conv2d(x, w, b, sizes) {
-    const channels = sizes.answer[0];
-    const pixels = size(sizes.answer.slice(1));
-    const out = new Float32Array((x.length / size(sizes.image)) * channels * pixels);
-    for (let i = 0; i < out.length; i++) out[i] = b[Math.floor(i / pixels) % b.length];
-    visitTaps(sizes, x.length / size(sizes.image), w, (place, tap, answer) => {
-      out[answer] += x[place] * w[tap];
-    });
+    const images = x.length / size(sizes.image);
+    const out = repeated(b, images * size(sizes.answer), size(sizes.answer.slice(1)));
+    convolve(sizes, images, x, w, out, true);
     return out;
   },
 
   conv2d_input_grad(g, w, b, sizes) {
-    const pixels = size(sizes.image.slice(1));
     const images = g.length / size(sizes.answer);
-    const out = new Float32Array(images * size(sizes.image));
-    for (let i = 0; i < out.length; i++) out[i] = b[Math.floor(i / pixels) % b.length];
-    visitTaps(sizes, images, w, (place, tap, answer) => {
-      out[place] += g[answer] * w[tap];
-    });
+    const out = repeated(b, images * size(sizes.image), size(sizes.image.slice(1)));
+    convolve(sizes, images, out, w, g, false);
     return out;
   },
 };
 
-// Every product of a convolution: the places of a pixel, of a tap of w, and of an answer. Taps that
-// are zero, such as the dead ones of a mask, are left out.
-function visitTaps({ image, answer, kernel, stride, padding, dilation }, images, w, visit) {
+// The bias of each channel at each of its pixels.
+function repeated(b, length, pixels) {
+  return Float32Array.from({ length }, (_, i) => b[Math.floor(i / pixels) % b.length]);
+}
+
+// Every product of a convolution is of a pixel of x, a tap of w and a pixel of y: forward, x w is
+// added to y, and else y w to x. Taps that are zero, such as the dead ones of a mask, are left out.
+function convolve({ image, answer, kernel, stride, padding, dilation }, images, x, w, y, forward) {
   const [inputs, height, width] = image;
   const [outputs, rows, columns] = answer;
   const taps = kernel[0] * kernel[1];
   for (let tap = 0; tap < w.length; tap++) {
-    if (w[tap] === 0) continue;
+    const weight = w[tap];
+    if (weight === 0) continue;
     const output = Math.floor(tap / (inputs * taps));
     const input = Math.floor(tap / taps) % inputs;
     const down = Math.floor((tap % taps) / kernel[1]) * dilation[0] - padding[0];
     const right = ((tap % taps) % kernel[1]) * dilation[1] - padding[1];
     for (let n = 0; n < images; n++)
       for (let i = 0; i < rows; i++) {
-        const y = i * stride[0] + down;
-        if (y < 0 || y >= height) continue;
-        const row = ((n * inputs + input) * height + y) * width;
-        const at = ((n * outputs + output) * rows + i) * columns;
+        const row = i * stride[0] + down;
+        if (row < 0 || row >= height) continue;
+        const from = ((n * inputs + input) * height + row) * width;
+        const to = ((n * outputs + output) * rows + i) * columns;
         for (let j = 0; j < columns; j++) {
-          const x = j * stride[1] + right;
-          if (x >= 0 && x < width) visit(row + x, tap, at + j);
+          const column = j * stride[1] + right;
+          if (column < 0 || column >= width) continue;
+          if (forward) y[to + j] += x[from + column] * weight;
+          else x[from + column] += y[to + j] * weight;
         }
       }
   }

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from autograd import Tensor, grad, softplus
+from autograd import Tensor, grad, sigmoid, softplus
 from models.adversarial import gan_page
 from models.adversarial.gan_page import arrows, judge
 from models.autoencoders.vae_page import image
@@ -245,3 +245,64 @@ class TestDDPM:
         x, y = position(page, "#ddim", 0.75, 0.5)
         assert milliseconds_of_a_click(page, x, y) < 100
         assert page.locator("#numbers").text_content().startswith("At the cross (1.35")
+
+
+class TestPixelCNN:
+    @pytest.fixture
+    def page(self, page_of, opened):
+        return opened(page_of("pixelcnn")[1])
+
+    def test_what_a_pixel_saw_and_its_distribution_are_the_models(self, page_of, page):
+        for i, run in enumerate(page_of("pixelcnn")[0]):
+            for j, _ in enumerate(run.replay()):
+                slide(page, "time", j)
+                image = np.float32(page.evaluate(f"[...panels[{i}].image]")).reshape(1, 1, 8, 8)
+                x = Tensor(image, requires_grad=True)
+                logits = run.model.logits(x)
+                for row, column in ((4, 3), (7, 7), (0, 0)):
+                    pixel = 8 * row + column
+                    found = page.evaluate(f"[...seenBy(panels[{i}], {pixel})]")
+                    seen = abs(grad(logits[0, 0, row, column], x, retain_graph=True).data)
+                    close(found, seen)
+                    assert (np.equal(found, 0) == (seen.ravel() == 0)).all()
+                    (_, ink) = page.evaluate(f"distributionOf(panels[{i}], {pixel})")
+                    close([ink], sigmoid(logits.data[0, 0, row, column]))
+
+    def test_the_plain_network_has_a_blind_spot(self, page):
+        plain, gated = page.locator(".numbers").all_text_contents()
+        assert "depends on 29 of the 35 pixels before it, 6 are blind" in plain
+        assert "depends on 35 of the 35 pixels before it, 0 are blind" in gated
+
+    def test_a_pixel_is_pointed_at_chosen_and_reached_by_keys(self, page):
+        page.mouse.move(*position(page, ".seen >> nth=1", 0.95, 0.95))
+        assert page.locator(".numbers").first.text_content().startswith("Row 8, column 8:")
+        page.mouse.move(0, 0)
+        assert page.locator(".numbers").first.text_content().startswith("Row 5, column 4:")
+        x, y = position(page, ".image-of >> nth=0", 0.95, 0.05)
+        assert milliseconds_of_a_click(page, x, y) < 100
+        page.mouse.move(0, 0)
+        page.locator(".seen").first.focus()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowRight")  # there is nothing further to the right
+        assert page.locator(".numbers").first.text_content().startswith("Row 2, column 8:")
+
+    def test_the_rest_is_sampled_and_the_given_part_stays(self, page):
+        page.evaluate("(chosen = 40, drawAll())")
+        before = page.evaluate("panels.map(p => [...p.image])")
+        page.locator("#sample").click()
+        page.wait_for_function("panels.every(p => p.find('.completions').children.length === 1)")
+        for given, sampled in zip(before, page.evaluate("panels.map(p => [...p.image])")):
+            assert sampled[:40] == given[:40] and set(sampled) <= {0, 1}
+        assert page.evaluate("chosen") == 40
+        page.locator("#reset").click()
+        assert page.evaluate("panels.map(p => [...p.image])") == before
+
+    def test_a_flipped_pixel_changes_the_distributions_after_it(self, page):
+        page.evaluate("(chosen = 34, drawAll())")
+        before = page.evaluate("panels.map(p => distributionOf(p, 35))")
+        page.locator("#flip").click()
+        assert page.evaluate("panels.map(p => distributionOf(p, 35))") != before
+        assert page.evaluate("panels[0].image[34]") != page.evaluate("data.images[34]")
+
+    def test_levels_are_chosen_by_inversion(self, page):
+        assert page.evaluate("[0.1, 0.25, 0.9].map(u => choose([0.2, 0.8], u))") == [0, 1, 1]
