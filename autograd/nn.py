@@ -66,13 +66,19 @@ class Module:
         return {name: tensor for name, tensor in self.tensors().items() if tensor.requires_grad}
 
     def __repr__(self) -> str:
-        """The names and shapes of its Tensors, a line each."""
-        count = sum(tensor.size for tensor in self.parameters().values())
-        lines = [
-            f"  {name} {tensor.shape}{'' if tensor.requires_grad else ', a buffer'}"
-            for name, tensor in self.tensors().items()
-        ]
-        return "\n".join([f"{type(self).__name__}, {count:,} parameters", *lines])
+        """A line for each module that has Tensors of its own: its parameters and their number."""
+        rows = []
+        for name, module in self.named_modules():
+            tensors = {part: t for part, t in _members(module) if isinstance(t, Tensor)}
+            parts = [f"{part} {t.shape}" for part, t in tensors.items() if t.requires_grad]
+            if buffers := len(tensors) - len(parts):
+                parts.append(f"{buffers} buffer{'s' * (buffers > 1)}")
+            if tensors:
+                rows.append((name, type(module).__name__, f"{_count(tensors):,}", ", ".join(parts)))
+        widths = [max(map(len, column)) for column in zip(*rows)]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        title = f"{type(self).__name__}, {_count(self.parameters()):,} parameters"
+        return "\n  ".join([title, *lines])
 
     def zero_grad(self) -> None:
         for parameter in self.parameters().values():
@@ -128,6 +134,11 @@ def _members(module: Module) -> Iterator[tuple[str, "Tensor | Module"]]:
         elif isinstance(value, list | tuple | dict):
             items = value.items() if isinstance(value, dict) else enumerate(value)
             pending = [(f"{name}.{key}", item) for key, item in items] + pending
+
+
+def _count(tensors: Mapping[str, Tensor]) -> int:
+    """How many parameters they have; buffers have none."""
+    return sum(tensor.size for tensor in tensors.values() if tensor.requires_grad)
 
 
 def parameter(values: Any) -> Tensor:

@@ -36,7 +36,7 @@ class Node:
         return f"{name} of shape {self.shape}, made at {source_line(self.origin)}"
 
 
-MAX_PRINTED = 1000  # elements of an array that are printed
+MAX_PRINTED = 100  # elements of an array that are printed; of a larger one, its extremes
 
 
 class Tensor:

@@ -115,3 +115,26 @@ class Report:
         real = to_device(some, "cpu").reshape(-1, *model.shape)
         rows = [real, *np.split(model.sample_means(4 * IMAGES_PER_ROW, rng), 4)]
         return pictures.rows(rows, title, ["test\nimages", "samples"])
+
+    def sample_figure(
+        self, n: int | None = None, label: int | None = None, seed: int = 0
+    ) -> Figure:
+        """Samples alone: `n` of them, of the class `label`, or else of each class in turn.
+
+        By default 64, or 6 of each class. Raises UsageError for a class that the model has not.
+        """
+        model, data = self.model, self.data
+        columns: list[str] = []
+        if model.classes and label is None:  # each class in turn has a column
+            columns = [pictures.escape(data.class_name(c)) for c in range(model.classes)]
+        n = n or 6 * len(columns) or 64
+        labels = None if label is None else np.full(n, label)
+        samples = model.sample_means(n, np.random.default_rng(seed), labels)
+        of_class = "" if label is None else f" of class {data.class_name(label)}"
+        details = f"samples{pictures.escape(of_class)}", self.sampler, f"seed {seed}"
+        title = f"{self.title}\n{', '.join(filter(None, details))}"
+        if isinstance(data, Points):
+            return pictures.scatter(data, {"samples": samples}, title)
+        across = len(columns) or pictures.across(n)
+        rows = np.split(samples, range(across, n, across))
+        return pictures.rows(rows, title, columns=columns[:n])

@@ -10,8 +10,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from models import labs, pictures
 from models.cli.assignments import with_assignments
 from models.data import Points
@@ -114,22 +112,8 @@ def sample(options: argparse.Namespace) -> None:
     declared = declarations(run.model.settings_type)
     keys = [name for name, declaration in declared.items() if declaration.sampling]
     run.model.settings = with_assignments(run.config.settings, options.set, keys)
-    columns: list[str] = []
-    if run.model.classes and options.label is None:  # each class in turn has a column
-        columns = [pictures.escape(run.data.class_name(c)) for c in range(run.model.classes)]
-    n, seed = options.n or 6 * len(columns) or 64, options.seed or 0
-    labels = None if options.label is None else np.full(n, options.label)
-    with bar(f"{run.config.model}: making {n:,} samples"):
-        samples = run.model.sample_means(n, np.random.default_rng(seed), labels)
-    of_class = "" if labels is None else f" of class {run.data.class_name(options.label)}"
-    details = f"samples{pictures.escape(of_class)}", run.report.sampler, f"seed {seed}"
-    title = f"{run.report.title}\n{', '.join(filter(None, details))}"
-    if isinstance(run.data, Points):
-        figure = pictures.scatter(run.data, {"samples": samples}, title)
-    else:
-        across = len(columns) or pictures.across(n)
-        rows = np.split(samples, range(across, n, across))
-        figure = pictures.rows(rows, title, columns=columns[:n])
+    with bar(f"{run.config.model}: making samples"):
+        figure = run.report.sample_figure(options.n, options.label, options.seed or 0)
     print(pictures.save(figure, path))
 
 

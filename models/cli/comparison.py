@@ -4,7 +4,6 @@ Nats can be compared only where the pixels have the same form. FID, inception sc
 recall can be compared only with the same classifier, which the page names.
 """
 
-import base64
 import textwrap
 import time
 from collections.abc import Sequence
@@ -45,30 +44,37 @@ class Entry:
 
 
 def write(runs: Sequence[Run], n: int, seed: int, page: Path, picture: Path) -> list[Path]:
-    """Compare by `n` samples of each, on a page and in a picture; returns their paths.
-
-    Raises UsageError for points instead of images, and for images of unequal size.
-    """
-    shapes = {run.config.data: run.data.image_shape for run in runs}
-    if points := [name for name, shape in shapes.items() if len(shape) == 1]:
-        raise UsageError(f"{', '.join(points)}: compare is for images, not for points of the plane")
-    if len(set(shapes.values())) > 1:
-        sizes = ", ".join(f"{name} {h} x {w}" for name, (h, w) in shapes.items())
-        raise UsageError(f"images of unequal size cannot be compared: {sizes}")
-    entries = [_examine(run, n, seed) for run in runs]
+    """Compare by `n` samples of each, on a page and in a picture; returns their paths."""
+    entries = _examine_all(runs, n, seed)
     pictures.save(_overview(entries), picture)
     content = _PAGE.render(
         title=_title(entries),
         table=[_row(entry) for entry in entries],
         notes=_notes(entries),
         pictures={
-            title: {entry.name: _data_url(plot(entry)) for entry in entries}
+            title: {entry.name: pictures.data_url(plot(entry)) for entry in entries}
             for title, plot in PICTURES.items()
         },
     )
     with replacing(page) as unfinished:
         unfinished.write_text(content, encoding="utf-8")
     return [page, picture]
+
+
+def figure(runs: Sequence[Run], n: int = 1000, seed: int = 0) -> Figure:
+    """The picture that `write` makes: a column for each run."""
+    return _overview(_examine_all(runs, n, seed))
+
+
+def _examine_all(runs: Sequence[Run], n: int, seed: int) -> list[Entry]:
+    """Raises UsageError for points instead of images, and for images of unequal size."""
+    shapes = {run.config.data: run.data.image_shape for run in runs}
+    if points := [name for name, shape in shapes.items() if len(shape) == 1]:
+        raise UsageError(f"{', '.join(points)}: compare is for images, not for points of the plane")
+    if len(set(shapes.values())) > 1:
+        sizes = ", ".join(f"{name} {h} x {w}" for name, (h, w) in shapes.items())
+        raise UsageError(f"images of unequal size cannot be compared: {sizes}")
+    return [_examine(run, n, seed) for run in runs]
 
 
 def _examine(run: Run, n: int, seed: int) -> Entry:
@@ -218,11 +224,6 @@ def _nearest(entry: Entry) -> Figure:
         f"of test images {distances[COLUMNS:].mean():.2f}"
     )
     return pictures.rows([samples, train[found[:COLUMNS, 0]]], title, ["sample", "nearest"])
-
-
-def _data_url(figure: Figure) -> str:
-    """The picture itself as a URL, so that the page is one file."""
-    return "data:image/png;base64," + base64.b64encode(pictures.to_bytes(figure, ".png")).decode()
 
 
 PICTURES = {

@@ -16,6 +16,7 @@ from models.pictures.figure import (
     GREY,
     WIDTH,
     Picture,
+    data_url,
     escape,
     legend_below,
     save,
@@ -27,7 +28,7 @@ from models.pictures.layers import LayersPanel, layers
 from models.pictures.points import plot_points, scatter
 
 __all__ = [
-    "COLORS", "GREY", "WIDTH", "LayersPanel", "Panel", "Picture", "across", "curves", "escape",
-    "layers", "legend_below", "mosaic", "plot_panel", "plot_points", "plot_rows", "rows", "save",
-    "scatter", "suffix_of", "to_bytes",
+    "COLORS", "GREY", "WIDTH", "LayersPanel", "Panel", "Picture", "across", "curves", "data_url",
+    "escape", "layers", "legend_below", "mosaic", "plot_panel", "plot_points", "plot_rows", "rows",
+    "save", "scatter", "suffix_of", "to_bytes",
 ]  # fmt: skip

@@ -4,6 +4,7 @@ Figures are as wide as a page at most. A slide is half as wide again, so there t
 points can be read from the last row.
 """
 
+import base64
 import io
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from models.files import replacing
 FORMATS = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 """The suffixes of pictures, and what keeps the date out of a file, so that its bytes repeat."""
 
-PIXELS_PER_INCH = 200
+PIXELS_PER_INCH, SHOWN_PER_INCH = 200, 100  # in a file, and in a notebook
 WIDTH = 8.0  # inches
 GREY = "0.45"
 COLORS = (  # dark enough on white for a projector: a contrast of 4.5 and more
@@ -31,8 +32,11 @@ COLORS = (  # dark enough on white for a projector: a contrast of 4.5 and more
 class Picture(Figure):
     """A figure that a notebook shows, with or without pyplot."""
 
-    def _repr_png_(self) -> bytes:
-        return to_bytes(self, ".png")
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        """The picture, and how wide a notebook shows it: with text of the size of its own."""
+        content = to_bytes(self, ".png")
+        pixels = int.from_bytes(content[16:20], "big")  # of the width, in the header of a PNG
+        return content, {"width": pixels * SHOWN_PER_INCH // PIXELS_PER_INCH}
 
 
 def suffix_of(path: Path) -> str:
@@ -62,6 +66,11 @@ def to_bytes(figure: Figure, suffix: str) -> bytes:
             metadata=FORMATS[suffix],
         )
     return content.getvalue()
+
+
+def data_url(figure: Figure) -> str:
+    """The picture itself as a URL, so that the page it is on is one file."""
+    return "data:image/png;base64," + base64.b64encode(to_bytes(figure, ".png")).decode()
 
 
 def escape(text: str) -> str:

@@ -25,6 +25,7 @@ from typing import Any, TextIO
 
 import numpy as np
 from filelock import FileLock
+from matplotlib.figure import Figure
 
 from autograd import Array, to_device
 from models import pictures
@@ -32,7 +33,7 @@ from models.data import Labels, batches, load
 from models.errors import Caution, Failure, UsageError
 from models.families import FAMILIES
 from models.progress import bar, tqdm
-from models.training import checkpoint
+from models.training import checkpoint, summary
 from models.training.checkpoint import CHECKPOINT
 from models.training.config import Config
 from models.training.health import Health, recording
@@ -350,17 +351,26 @@ class Run:
         """The gradients and updates of its layers, as recorded; None if none are."""
         return Health.read(self.directory, self.model)
 
+    def figures(self) -> dict[str, Figure]:
+        """Every picture of the run by its name: a notebook shows a figure as it is."""
+        figures = self.report.pictures(self.test_images, self.config.rng(_PICTURE))
+        if health := self.health:
+            figures["health"] = health.picture(self.steps_per_epoch, self.report.title)
+        return {**figures, CURVES: self.curves()}
+
+    def curves(self) -> Figure:
+        """The training curves."""
+        lines, panels = read_metrics(self.directory), self.report.panels()
+        return pictures.curves(lines, self.steps_per_epoch, panels, self.report.title)
+
     def make_pictures(self, suffix: str = ".png") -> list[Path]:
         """Make every picture of the run, as PNG, SVG or PDF; returns their paths."""
         with bar(f"{self.config.model}: making pictures"):
-            figures = self.report.pictures(self.test_images, self.config.rng(_PICTURE))
-            if health := self.health:
-                figures["health"] = health.picture(self.steps_per_epoch, self.report.title)
-            figures[CURVES] = pictures.curves(
-                read_metrics(self.directory),
-                self.steps_per_epoch,
-                self.report.panels(),
-                self.report.title,
-            )
-            paths = {name: self.directory / f"{name}{suffix}" for name in figures}
-            return [pictures.save(figure, paths[name]) for name, figure in figures.items()]
+            return [
+                pictures.save(figure, self.directory / f"{name}{suffix}")
+                for name, figure in self.figures().items()
+            ]
+
+    def _repr_html_(self) -> str:
+        """For a notebook: where it stands, its last test, and its curves."""
+        return summary.as_html(self)

@@ -83,7 +83,11 @@ def test_another_suffix_is_refused_and_writes_nothing(tmp_path):
 
 
 def test_a_notebook_shows_a_figure():
-    assert pictures.rows([np.zeros((1, 2, 2))], "")._repr_png_().startswith(b"\x89PNG")
+    figure = pictures.Picture(figsize=(6, 2))
+    figure.subplots()
+    content, shown = figure._repr_png_()
+    assert content.startswith(b"\x89PNG")
+    assert 400 < shown["width"] < 600
 
 
 def test_the_colours_are_dark_enough_for_a_projector():
