@@ -8,7 +8,12 @@ const scales = [false, true].map((isBack) => {
     : one.nodes.map((node) => (node.value ? norm(node.value) : 0)));
   return range(sizes.filter((size) => size > 0 && size < Infinity));
 });
-let trace = traces[0], playing = null;
+let trace = traces[0], playing = null, room = null;
+
+// Measured apart from drawing: to measure makes the browser lay out all that is drawn.
+function measure() {
+  room = { width: $("view").clientWidth - 4, height: $("view").clientHeight - 4 };
+}
 
 // Draw the graph anew, as after opening a box; `key` is that of the box to have the focus.
 function draw(key) {
@@ -35,7 +40,7 @@ function show() {
 
 function go(number) {
   trace.at = number > 0 ? trace.steps[Math.min(number, trace.steps.length) - 1].to : 0;
-  trace.hand = handOf(trace.steps[stepNumber(trace) - 1]);
+  trace.hand = handOf(stepNow(trace));
   $("panel").scrollTop = 0;
   show();
   follow();
@@ -70,8 +75,8 @@ function act(chosen) {
     }
     return;
   }
-  const sweep = sweepNow(trace);
-  const passed = chosen.uses.map((use) => passageOf(trace, sweep, use)).filter((e) => e >= 0 && isPassed(trace, sweep, e));
+  const sweep = sweepNow(trace), passages = sweep < 0 ? [] : chosen.uses.map((use) => passageOf(trace.sweeps[sweep], use));
+  const passed = passages.filter((e) => e >= 0 && isPassed(trace, sweep, e));
   choose(passed.length ? { sweep, edge: passed[0] } : { key: chosen.b });
 }
 
@@ -111,8 +116,8 @@ function follow() {
 // `factor` changes the size; without one the graph fits its place, if its text can still be read.
 function zoom(factor) {
   const { width, height } = trace.drawn.sheet;
-  const view = $("view"), tall = Math.max(0.9, (view.clientHeight - 4) / height);
-  const fit = Math.max(0.8, Math.min(1.3, (view.clientWidth - 4) / width, tall));
+  const tall = Math.max(0.9, room.height / height);
+  const fit = Math.max(0.8, Math.min(1.3, room.width / width, tall));
   trace.zoom = factor ? Math.max(0.2, Math.min(3, (trace.zoom ?? fit) * factor)) : trace.zoom;
   trace.scale = trace.zoom ?? fit;
   $("graph").style.width = `${width * trace.scale}px`;
@@ -121,15 +126,15 @@ function zoom(factor) {
 
 // Exactly one box can be reached with Tab: the one that had the focus last.
 function focusBox(key, isFocused = true) {
-  for (const [other, drawn] of trace.drawn.boxes) drawn.setAttribute("tabindex", other === key ? 0 : -1);
-  if (isFocused) trace.drawn.boxes.get(key)?.focus({ preventScroll: true });
+  for (const [other, { group }] of trace.drawn.buttons) group.setAttribute("tabindex", other === key ? 0 : -1);
+  if (isFocused) trace.drawn.buttons.get(key)?.group.focus({ preventScroll: true });
 }
 
 function moveFocus(by) {
-  const keys = [...trace.drawn.boxes.keys()], now = keys.indexOf(document.activeElement.dataset.key);
+  const keys = [...trace.drawn.buttons.keys()], now = keys.indexOf(document.activeElement.dataset.key);
   const key = keys[Math.max(0, Math.min(keys.length - 1, now + by))];
   focusBox(key);
-  trace.drawn.boxes.get(key).scrollIntoView({ block: "nearest", inline: "nearest" });
+  trace.drawn.buttons.get(key).group.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
 // Above the slider: the norm of what each step made or passed on, by powers of ten. The traces of a
@@ -164,7 +169,7 @@ function chooseTrace(i) {
   trace = traces[i];
   document.querySelectorAll("#tabs button").forEach((tab, j) => tab.setAttribute("aria-pressed", i === j));
   draw();
-  focusBox([...trace.drawn.boxes.keys()][0], false);
+  focusBox([...trace.drawn.buttons.keys()][0], false);
   follow();
 }
 
@@ -200,7 +205,7 @@ function onKey(event) {
 }
 
 addEventListener("keydown", onKey);
-addEventListener("resize", () => zoom());
+addEventListener("resize", () => (measure(), zoom()));
 const steps = { first: () => go(0), back: () => go(stepNumber(trace) - 1), next: () => go(stepNumber(trace) + 1), last: () => go(trace.steps.length) };
 for (const [id, action] of Object.entries(steps)) $(id).addEventListener("click", () => (stop(), action()));
 $("play").addEventListener("click", play);
@@ -214,4 +219,5 @@ $("scale").textContent = `bars: norms, by powers of ten; values ${values}, gradi
 traces.forEach((one, i) => {
   if (traces.length > 1) $("tabs").append(element("button", { onclick: () => chooseTrace(i) }, one.heading));
 });
+measure();
 chooseTrace(0);

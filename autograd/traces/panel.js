@@ -99,7 +99,7 @@ function edgeView(trace, { sweep, edge: e }, choose) {
   const view = [
     element("h2", {}, nodeLink(trace, edge.node, choose), " → ", nodeLink(trace, edge.parent, choose)),
     element("p", { class: "about" }, `edge ${e + 1} of ${trace.sweeps[sweep].edges.length} of the backward pass${sweepName(trace, sweep)}`)];
-  if (edge.mark) view.push(remark(SIGNS[edge.mark.kind], edge.mark.text));
+  if (edge.mark) view.push(remark(SIGNS[edge.mark.kind], `${edge.mark.kind}: ${edge.mark.text}`));
   view.push(section(["In: ", symbol("g"), `, the cotangent of ${name}`], valueView(edge.g, "g")));
   const rule = trace.rules[`${node.primitive} ${edge.argument}`];
   view.push(section(`The rule of ${node.primitive} for its input ${edge.argument}`, element("pre", { tabindex: 0 }, rule)));

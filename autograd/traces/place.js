@@ -111,7 +111,7 @@ function visibleEdges(trace, sheet) {
     }
   });
   ports(sheet, [...edges.values()]);
-  return edges;
+  return [...edges.values()];
 }
 
 function newEdge(trace, sheet, key, from, to) {

@@ -18,6 +18,7 @@ function asTrace(data) {
   trace.madeAt = [];
   for (const sweep of trace.sweeps) {
     sweep.passedAt = [];
+    sweep.passages = new Map(sweep.edges.map(({ node, argument }, e) => [`${node} ${argument}`, e]));
     sweep.brings = Map.groupBy(sweep.edges.keys(), (e) => sweep.edges[e].parent);
     sweep.edges.forEach((edge) => {
       edge.g = sweep.cotangents[edge.node];
@@ -31,6 +32,7 @@ function asTrace(data) {
     if (sweep < 0) trace.madeAt[number] = i;
     else trace.sweeps[sweep].passedAt[number] = i;
   });
+  trace.lastPassage = trace.events.findLastIndex(([sweep]) => sweep >= 0);
   openFew(trace);
   trace.steps = stepsOf(trace);
   return trace;
@@ -91,6 +93,8 @@ function stepNumber(trace) {
   return trace.steps.filter((step) => step.from < trace.at).length;
 }
 
+const stepNow = (trace) => trace.steps[stepNumber(trace) - 1];
+
 // What is done when the step of an event is over.
 const endOfStep = (trace, event) => trace.steps.find((step) => event < step.to).to;
 
@@ -120,6 +124,13 @@ function hasCotangent(trace, sweep, n) {
   const { all, come } = arrived(trace, sweep, n);
   return come.length === all.length;
 }
+
+// A leaf to which no sweep brings anything, once all of them are over.
+const isUnreached = (trace, n) => trace.nodes[n].kind === "leaf" && trace.lastPassage >= 0 &&
+  trace.at > trace.lastPassage && !trace.sweeps.some((sweep) => sweep.cotangents[n]);
+
+// The edge of a sweep that goes up along a use, -1 for none.
+const passageOf = (sweep, use) => sweep.passages.get(`${use.node} ${use.argument}`) ?? -1;
 
 // Words
 

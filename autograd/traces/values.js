@@ -15,8 +15,8 @@ function element(tag, attributes = {}, ...children) {
 function number(x, digits = 4) {
   if (typeof x === "string") return x === "nan" ? "NaN" : x.replace("-", "−");
   if (typeof x === "boolean") return String(x);
-  const size = Math.abs(x);
-  const text = size && (size < 1e-3 || size >= 1e5) ? x.toExponential(Math.min(2, digits - 1)) : String(+x.toPrecision(digits));
+  const size = Math.abs(x), short = +x.toPrecision(digits);
+  const text = size && (size < 1e-3 || size >= 1e5) ? short.toExponential() : String(short);
   return text.replace(/-/g, "−").replace("e+", "e");
 }
 
