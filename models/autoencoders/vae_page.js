@@ -1,6 +1,6 @@
 // The page of a VAE: z, and the ends A and B of a line, can be moved over the plane.
 
-const points = { z: [0.5, 0.5], A: [-1.6, 0.4], B: [1.3, 1] };
+const points = { z: [0.5, 0.5] };
 const RADIUS = Math.sqrt(-2 * Math.log(0.05)); // 95% of N(0, I) in the plane is within
 
 const runs = data.runs;
@@ -9,8 +9,23 @@ const when = choice("time", runs[0].times.length, sayTime, drawAll);
 const codes = new Plane(byId("codes"), 3);
 const plane = new Plane(byId("plane"), 3);
 
+// A and B are the codes of two test images, wherever these are, until they are moved.
+const anchors = { A: 0, B: mostOpposite(0) };
+
 const handle = () => document.querySelector("input[name=handle]:checked").value;
 const current = () => runs[which()].times[Math.min(when(), runs[which()].times.length - 1)];
+
+function codeOf(values, i) {
+  return [values[2 * i], values[2 * i + 1]];
+}
+
+// The image whose code has the greatest angle to that of image i, in the first run.
+function mostOpposite(i) {
+  const values = runs[0].times.at(-1).codes;
+  const angle = ([x, y]) => Math.atan2(y, x);
+  const turn = (j) => Math.cos(angle(codeOf(values, i)) - angle(codeOf(values, j)));
+  return range(values.length / 2).reduce((best, j) => (turn(j) < turn(best) ? j : best), i);
+}
 
 function decoded(zs) {
   return compute(current().decode, Float32Array.from(zs)).map((v) => clamp(v, 0, 1));
@@ -45,6 +60,7 @@ function drawAll() {
   const { shape } = runs[which()];
   which.say();
   when.say();
+  for (const [name, i] of Object.entries(anchors)) points[name] = codeOf(time.codes, i);
   codes.reach = plane.reach = reachOf(time);
   paintMosaic(byId("plane"), decoded(plane.grid(data.grid)), shape, data.grid);
   drawNumbers();
@@ -57,7 +73,7 @@ function drawCodes() {
   codes.clear();
   codes.axes();
   for (let i = 0; i < values.length / 2; i++) {
-    const [x, y] = [values[2 * i], values[2 * i + 1]];
+    const [x, y] = codeOf(values, i);
     if (labels && classes[labels[i]].length === 1)
       codes.text(x, y, classes[labels[i]], COLORS[labels[i] % COLORS.length]);
     else codes.dot(x, y, labels ? COLORS[labels[i] % COLORS.length] : GREY, 3);
@@ -94,8 +110,8 @@ function drawPoints() {
   for (const [id, kind] of [["linear", "line"], ["spherical", "arc"]])
     paintMosaic(byId(id), decoded(way(kind).flat()), shape, data.strip);
   const middle = (data.strip - 1) / 2;
-  byId("halves").textContent = ["line", "arc"]
-    .map((kind) => show(Math.hypot(...way(kind)[middle]))).join(" and ");
+  for (const kind of ["line", "arc"])
+    byId(`half-${kind}`).textContent = show(Math.hypot(...way(kind)[middle]));
   byId("z").textContent = `(${points.z.map(show).join(", ")})`;
   byId("norm").textContent = show(Math.hypot(...points.z));
   const nearest = nearestCode(points.z);
@@ -109,7 +125,8 @@ function nearestCode([x, y]) {
   const values = current().codes;
   let [place, distance] = [0, Infinity];
   for (let i = 0; i < values.length / 2; i++) {
-    const d = Math.hypot(values[2 * i] - x, values[2 * i + 1] - y);
+    const [a, b] = codeOf(values, i);
+    const d = Math.hypot(a - x, b - y);
     if (d < distance) [place, distance] = [i, d];
   }
   return { place, distance };
@@ -134,7 +151,12 @@ function grab([x, y]) {
   if (near[0] < 0.07) document.querySelector(`input[name=handle][value=${near[1]}]`).checked = true;
 }
 
-const move = (point) => ((points[handle()] = point), drawPoints());
+function move(point) {
+  points[handle()] = point;
+  delete anchors[handle()];
+  drawPoints();
+}
+
 codes.movable(() => points[handle()], move, grab);
 plane.movable(() => points[handle()], move);
 drawAll();

@@ -1,9 +1,10 @@
-"""The command line: `chainrule train | sample | evaluate | compare | verify | lab`.
+"""The command line, `chainrule`.
 
     arguments      the arguments that each command takes
     assignments    settings as text: --set, and the list of settings in the help
     commands       what each command does
     comparison     the page of `chainrule compare`
+    exploration    the pages of `chainrule explore`, and the runs of its --demo
 
 This file imports nothing heavy, so that Ctrl-C ends in one line from the start.
 """

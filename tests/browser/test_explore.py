@@ -1,19 +1,25 @@
 """The pages of `chainrule explore`: what a person does, and the numbers that the model gives."""
 
 import dataclasses
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from autograd import Tensor, grad, sigmoid, softplus
+from models import explore
 from models.adversarial import gan_page
 from models.adversarial.gan_page import arrows, judge
 from models.autoencoders.vae_page import image
 from models.cli import exploration
+from models.explore import export
+from models.explore.lowering import lower
 from models.families import FAMILIES
 from models.training.config import Config
 from models.training.run import Run
 from tests.browser.conftest import WIDTHS
+from tests.models.test_explore import FUNCTIONS
 
 STEPS, KEPT = 40, 3
 
@@ -71,6 +77,32 @@ def milliseconds_of_a_click(page, x, y):
     return page.evaluate("window.took")
 
 
+def untrained(model, directory, data="digits", **settings):
+    changed = dataclasses.replace(FAMILIES[model].model.defaults[data], **settings)
+    return Run(Config(changed, model=model, data=data), directory)
+
+
+@pytest.mark.parametrize(
+    "model, data, settings",
+    [
+        ("vae", "digits", {"latent": 2, "decoder": "gaussian", "pixels": "dequantised"}),
+        ("gan", "ring", {"spectral_norm": True, "feature_matching": True}),
+        ("gan", "ring", {"loss": "minimax", "hidden": (8,)}),
+        (
+            "ddpm",
+            "ring",
+            {"objective": "epsilon", "schedule": "linear", "T": 20, "variance": "large"},
+        ),
+        ("pixelcnn", "digits", {"pixels": "grey", "kind": "gated"}),
+    ],
+)
+def test_every_kind_of_model_has_a_page_that_computes(tmp_path, opened, model, data, settings):
+    run = untrained(model, tmp_path / "run", data, **settings)
+    page = opened(exploration.write([run], tmp_path / "page.html"))
+    page.wait_for_timeout(200)
+    assert "NaN" not in page.locator("main").text_content()
+
+
 FAMILIES_SHOWN = [name for name, family in FAMILIES.items() if family.page]
 
 
@@ -92,6 +124,34 @@ def test_it_is_small_with_all_times_of_the_demonstration(page_of, name):
 def close(found, expected):
     expected = np.asarray(expected).ravel()
     np.testing.assert_allclose(list(found), expected, rtol=0, atol=1e-5 * abs(expected).max())
+
+
+@pytest.fixture(scope="module")
+def runner(browser):
+    """A page that has program.js and nothing else."""
+    page = browser.new_page()
+    page.add_script_tag(path=Path(explore.__file__).with_name("program.js"))
+    yield page
+    page.close()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_program_js_computes_what_numpy_computes(runner, name):
+    """Each primitive that a page may need, by itself and in the gradient of others."""
+    function, shape = FUNCTIONS[name]
+    rng = np.random.default_rng(1)
+    x, other = (rng.standard_normal(shape, np.float32) for _ in range(2))
+    program = json.dumps(
+        lower(export(function, [x], [other])), default=lambda a: {"array": np.ravel(a).tolist()}
+    )
+    found = runner.evaluate(
+        """([text, x]) => {
+          const revive = (_, value) => value?.array ? Float32Array.from(value.array) : value;
+          return [...compute(JSON.parse(text, revive), Float32Array.from(x))];
+        }""",
+        [program, other.ravel().tolist()],
+    )
+    close(found, function(other).data)
 
 
 class TestVAE:

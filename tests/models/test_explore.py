@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from autograd import Tensor, concatenate, conv2d, gelu, grad, nn, softmax
+from autograd import Tensor, concatenate, conv2d, gelu, grad, nn, ops, softmax
 from models.cli import exploration, main
 from models.errors import Failure, UsageError
 from models.explore import export
@@ -35,9 +35,22 @@ def slope(f):
     return function
 
 
+def of_each_element(x):
+    """The functions of single elements that program.js has."""
+    y, x = 1.0, Tensor(x)
+    for name in ("relu", "leaky_relu", "sigmoid", "softplus", "silu", "tanh", "sin", "cos", "abs"):
+        y = y + getattr(ops, name)(x) / 4
+    y = ops.exp(-y) * ops.maximum(x, 0.1) - ops.minimum(x, y) ** 2
+    return ops.where(np.array([True, False, True]), ops.log(ops.sqrt(1 + y * y)), y)
+
+
 FUNCTIONS = {
+    "elements": (of_each_element, (2, 3)),
     "layers": (lambda x: gelu(LAYER(x)), (2, 3)),
-    "gradient": (slope(lambda x: gelu(LAYER(x))), (2, 3)),
+    "gradient": (
+        slope(lambda x: gelu(LAYER(x)) * ops.silu(LAYER(x)) + ops.leaky_relu(LAYER(x))),
+        (2, 3),
+    ),
     "broadcasting": (lambda x: Tensor(x).reshape(2, 3, 1) * Tensor(x)[:, None, :], (2, 3)),
     "slices": (lambda x: Tensor(x)[::-1, 1:].T @ Tensor(x), (4, 3)),
     "sums": (lambda x: softmax(Tensor(x)).sum(axis=0, keepdims=True) + x, (4, 3)),
