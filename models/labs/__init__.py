@@ -14,7 +14,7 @@ from typing import Any
 from models.errors import UsageError
 from models.files import replacing
 
-LABS = ("engine", "gan", "vae", "pixelcnn", "ddpm")
+LABS = ("engine", "distances", "gan", "vae", "gan_against_vae", "pixelcnn", "ddpm")
 """Their names, in an order in which they can be taught."""
 
 GAP = 'raise NotImplementedError("write it here")'

@@ -23,6 +23,13 @@ MISTAKES = {
         5: ("g * tanh(x)", "g * tanh(-x)"),
         6: ("return h + tanh", "return tanh"),
     },
+    "distances": {
+        1: ("(kl(p, (p + q) / 2) + kl(q, (p + q) / 2)) / 2", "kl(p, (p + q) / 2)"),
+        2: ("np.abs(np.sort(u) - np.sort(v))", "np.abs(u - v)"),
+        3: (" / len(u)", ""),
+        4: ("2.0 * (1", "0.2 * (1"),
+        5: ("cdf_q - cdf_p", "cdf_p - cdf_q"),
+    },
     "gan": {
         1: ("p / (p + q)", "q / (p + q)"),
         2: ("squashed(s) - 1", "1 - squashed(s)"),
@@ -36,6 +43,14 @@ MISTAKES = {
         3: ("exp(logvar / 2)", "exp(logvar)"),
         4: ("S**2 / (W**2 + S**2)", "S**2"),
         5: ("maximum(kl.mean(), free)", "maximum(kl, free).mean()"),
+    },
+    "gan_against_vae": {
+        1: ("images.mean(axis=0)", "np.median(images, axis=0)"),
+        2: ("np.abs(vertical).mean()", "np.abs(vertical).sum()"),
+        3: ("[:, 3]", "[:, 2]"),
+        4: ("z = z - rate", "z = -rate"),
+        5: (" - np.log(len(y))", ""),
+        6: (" - logvar / 2)", ")"),
     },
     "pixelcnn": {
         1: ('(kind == "B")', '(kind == "A")'),
@@ -159,8 +174,8 @@ def test_the_command_copies_them(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     "arguments, told",
     [
-        (["nope"], "there is no lab 'nope': the labs are engine"),
-        (["engine"], "engine.ipynb: there already, and nothing is overwritten; "),
+        (["nope"], "there is no lab 'nope': the labs are engine, "),
+        (["distances", "engine"], "engine.ipynb: there already, and nothing is overwritten; "),
         (["engine", "--out", "engine.ipynb"], "engine.ipynb is a file: name a folder"),
     ],
 )
