@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from models import __version__
+from models import __version__, pictures
 from models.cli import main
 from models.data import DATASETS, Dataset
 from models.errors import Failure
@@ -60,6 +60,17 @@ def test_a_run_leaves_its_numbers_settings_and_pictures(run):
     assert config["seed"] == 0
     assert config["data_checksum"].startswith("8f26b2bd9d")
     assert {"python", "numpy", "numba", "chainrule"} <= set(config["versions"])
+
+
+def test_each_picture_is_a_figure_too(run, tmp_path):
+    opened, sample = Run.open(str(run)), tmp_path / "sample.png"
+    figures = opened.figures()
+    assert figures.keys() == PICTURES
+    assert main(["sample", str(run), "-n", "4", "--seed", "2", "--out", str(sample)]) == 0
+    files = {name: run / f"{name}.png" for name in figures} | {"sample": sample}
+    figures["sample"] = opened.report.sample_figure(4, seed=2)
+    for name, figure in figures.items():
+        assert pictures.to_bytes(figure, ".png") == files[name].read_bytes()
 
 
 def test_the_report_has_nats_the_form_of_the_pixels_and_the_baseline(tmp_path, capsys):

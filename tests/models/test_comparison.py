@@ -1,5 +1,6 @@
 """The page of `chainrule compare`, made from small runs of every family."""
 
+import html
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from models.cli import comparison, main
 from models.data import DATASETS, Dataset
+from models.training import Run
 
 TINY = {
     "vae": ["hidden=8", "latent=2"],
@@ -107,6 +109,9 @@ def test_the_same_seed_gives_the_same_numbers(runs, tmp_path):
         assert main(["compare", str(runs / "vae"), "-n", "100", "--out", str(page)]) == 0
     first, second = (re.findall(r"<td.*?>([^<]*)</td>", page.read_text()) for page in pages)
     assert first[:-1] == second[:-1]  # the last is a time
+    figure = comparison.figure([Run.open(runs / "vae")], n=100)
+    cells = {html.unescape(cell) for cell in first[:-1]}
+    assert cells <= {text.get_text() for axes in figure.axes for text in (*axes.texts, axes.title)}
 
 
 def test_what_cannot_be_compared_is_refused(runs, tmp_path, monkeypatch, capsys):
