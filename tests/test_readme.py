@@ -16,7 +16,8 @@ from models.derivations import CLAIMS, verification
 from models.families import FAMILIES
 from tests.imports import PACKAGES, ROOT
 
-FOLDERS = [ROOT, *(ROOT / name for name in (*PACKAGES, "benchmarks", "models/derivations"))]
+INSIDE = ("models/derivations", "models/labs")
+FOLDERS = [ROOT, *(ROOT / name for name in (*PACKAGES, "benchmarks", *INSIDE))]
 READMES = [folder / "README.md" for folder in FOLDERS]
 PAGES = [*READMES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 
