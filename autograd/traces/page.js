@@ -1,223 +1,236 @@
-// The page: which trace, which step, what is in hand.
+// The page: which trace, which step, what is in hand, and what a person does.
 
-const traces = JSON.parse(document.getElementById("traces").textContent).map(asTrace);
 const $ = (id) => document.getElementById(id);
-const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-const scales = [false, true].map((isBack) => {
-  const sizes = traces.flatMap((one) => isBack ? one.sweeps.flatMap(({ edges }) => edges.map((edge) => edge.norm))
-    : one.nodes.map((node) => (node.value ? norm(node.value) : 0)));
-  return range(sizes.filter((size) => size > 0 && size < Infinity));
-});
+const traces = JSON.parse($("traces").textContent).map((data) => new Trace(data));
+const motion = matchMedia("(prefers-reduced-motion: reduce)");
 let trace = traces[0], playing = null, room = null;
+
+// Draw the graph anew, as after opening a box.
+function draw() {
+  drawGraph(trace, $("graph"), act);
+  zoom();
+  show();
+}
+
+function show() {
+  const { stepNumber, stepText, steps, hand } = trace;
+  markGraph(trace);
+  $("panel").replaceChildren(...panelView(trace, choose).filter(Boolean));
+  $("slider").max = steps.length;
+  $("slider").value = stepNumber;
+  $("slider").setAttribute("aria-valuetext", stepText);
+  $("step").textContent = stepText;
+  for (const id of ["first", "back"]) $(id).disabled = stepNumber === 0;
+  for (const id of ["next", "last"]) $(id).disabled = stepNumber === steps.length;
+  drawNorms(stepNumber);
+  if (hand) setTabStop(unitOf(hand)[0]);
+}
+
+// The boxes of what is in hand: its own, or both ends of an edge.
+function unitOf(hand) {
+  if (typeof hand !== "string") return [trace.unit(hand.parent), trace.unit(hand.node)];
+  return [isCall(hand) ? hand : trace.unit(idOf(hand))];
+}
+
+// Steps
+
+function go(number) {
+  trace.go(number);
+  $("panel").scrollTop = 0;
+  show();
+  follow();
+}
+
+const MOVES = {
+  first: () => go(0),
+  back: () => go(trace.stepNumber - 1),
+  next: () => go(trace.stepNumber + 1),
+  last: () => go(trace.steps.length),
+};
+
+function play() {
+  if (playing) return stop();
+  if (trace.stepNumber === trace.steps.length) go(0);
+  const tick = () => {
+    MOVES.next();
+    if (trace.stepNumber === trace.steps.length) stop();
+    else playing = setTimeout(tick, 1000 / $("speed").value);
+  };
+  playing = setTimeout(tick);
+  setPlayButton("❚❚", " pause");
+}
+
+function stop() {
+  clearTimeout(playing);
+  playing = null;
+  setPlayButton("▶", " play");
+}
+
+function setPlayButton(sign, name) {
+  $("play").replaceChildren(sign, element("span", {}, name));
+  $("play").setAttribute("aria-label", name.trim());
+}
+
+// What a person takes in hand
+
+function choose(hand) {
+  stop();
+  trace.hand = hand;
+  if (typeof hand !== "string") trace.goToEvent(hand.at);
+  $("panel").scrollTop = 0;
+  show();
+  follow();
+}
+
+// A box or an edge of the graph was chosen.
+function act(chosen) {
+  if (typeof chosen !== "string") {
+    const passed = chosen.uses.map((use) => trace.passage(use));
+    return choose(passed.find((edge) => edge && trace.isPassed(edge)) ?? chosen.b);
+  }
+  if (isCall(chosen)) {
+    trace.toggle(idOf(chosen));
+    draw();
+  }
+  choose(chosen);
+  focusBox(chosen);
+}
+
+// Exactly one box can be reached with Tab: the one that was in hand or had the focus last.
+function setTabStop(key) {
+  for (const [other, { group }] of trace.drawn.buttons) {
+    group.setAttribute("tabindex", other === key ? 0 : -1);
+  }
+}
+
+function focusBox(key) {
+  setTabStop(key);
+  trace.drawn.buttons.get(key).group.focus({ preventScroll: true });
+}
+
+function moveFocus(by) {
+  const keys = [...trace.drawn.buttons.keys()];
+  const place = keys.indexOf(document.activeElement.dataset.key) + by;
+  const key = keys[Math.max(0, Math.min(keys.length - 1, place))];
+  focusBox(key);
+  trace.drawn.buttons.get(key).group.scrollIntoView({ block: "nearest", inline: "nearest" });
+}
+
+// What is seen
 
 // Measured apart from drawing: to measure makes the browser lay out all that is drawn.
 function measure() {
   room = { width: $("view").clientWidth - 4, height: $("view").clientHeight - 4 };
 }
 
-// Draw the graph anew, as after opening a box; `key` is that of the box to have the focus.
-function draw(key) {
-  drawGraph(trace, $("graph"), act);
-  zoom();
-  show();
-  if (key) focusBox(key);
-}
-
-function show() {
-  const now = stepNumber(trace);
-  markGraph(trace);
-  $("panel").replaceChildren(...panelView(trace, choose));
-  $("slider").max = trace.steps.length;
-  $("slider").value = now;
-  $("slider").setAttribute("aria-valuetext", stepText(trace));
-  $("step").textContent = stepText(trace);
-  for (const id of ["first", "back"]) $(id).disabled = now === 0;
-  for (const id of ["next", "last"]) $(id).disabled = now === trace.steps.length;
-  $("play").textContent = playing ? "❚❚ pause" : "▶ play";
-  drawNorms(now);
-  if (trace.hand) focusBox(trace.hand.key ?? trace.unit(trace.sweeps[trace.hand.sweep].edges[trace.hand.edge].parent), false);
-}
-
-function go(number) {
-  trace.at = number > 0 ? trace.steps[Math.min(number, trace.steps.length) - 1].to : 0;
-  trace.hand = handOf(stepNow(trace));
-  $("panel").scrollTop = 0;
-  show();
-  follow();
-}
-
-function handOf(step) {
-  if (!step) return null;
-  if (step.sweep < 0 || step.unit[0] === "c") return { key: step.unit };
-  return { sweep: step.sweep, edge: step.edges.at(-1) };
-}
-
-function choose(hand) {
-  stop();
-  trace.hand = hand;
-  if (hand.edge !== undefined) trace.at = endOfStep(trace, trace.sweeps[hand.sweep].passedAt[hand.edge]);
-  $("panel").scrollTop = 0;
-  show();
-  follow();
-}
-
-// A person chose a box or an edge of the graph.
-function act(chosen) {
-  if (typeof chosen === "string") {
-    if (chosen[0] === "c") {
-      stop();
-      toggle(trace, +chosen.slice(1));
-      trace.hand = { key: chosen };
-      draw(chosen);
-    } else {
-      choose({ key: chosen });
-      focusBox(chosen);
-    }
-    return;
-  }
-  const sweep = sweepNow(trace), passages = sweep < 0 ? [] : chosen.uses.map((use) => passageOf(trace.sweeps[sweep], use));
-  const passed = passages.filter((e) => e >= 0 && isPassed(trace, sweep, e));
-  choose(passed.length ? { sweep, edge: passed[0] } : { key: chosen.b });
-}
-
-function play() {
-  if (playing) return stop();
-  if (stepNumber(trace) === trace.steps.length) go(0);
-  const tick = () => {
-    go(stepNumber(trace) + 1);
-    playing = stepNumber(trace) < trace.steps.length ? setTimeout(tick, 1000 / $("speed").value) : null;
-    show();
-  };
-  playing = setTimeout(tick, 0);
-}
-
-function stop() {
-  clearTimeout(playing);
-  playing = null;
-  $("play").textContent = "▶ play";
+// `factor` changes the size; null makes the graph fit its room, if its text can still be read.
+function zoom(factor = 1) {
+  const { width, height } = trace.drawn.sheet, tall = Math.max(0.9, room.height / height);
+  const fit = Math.max(0.8, Math.min(1.3, room.width / width, tall));
+  if (factor === null) trace.zoom = null;
+  else if (factor !== 1) trace.zoom = Math.max(0.2, Math.min(3, (trace.zoom ?? fit) * factor));
+  trace.size = trace.zoom ?? fit;
+  $("graph").style.width = `${width * trace.size}px`;
+  $("graph").style.height = `${height * trace.size}px`;
 }
 
 // Scroll the graph, and not the page, to what is in hand.
 function follow() {
-  const hand = trace.hand, sheet = trace.drawn.sheet;
-  if (!hand) return $("view").scrollTo(0, 0);
-  const ends = hand.key ? [hand.key] : [trace.sweeps[hand.sweep].edges[hand.edge]].flatMap((e) => [trace.unit(e.node), trace.unit(e.parent)]);
-  const boxes = ends.map((key) => sheet.boxes.get(key) ?? sheet.boxes.get(trace.unit(+key.slice(1)))).filter(Boolean);
-  if (!boxes.length) return;
-  const view = $("view"), size = trace.scale;
-  const x = (size * (Math.min(...boxes.map((b) => b.x)) + Math.max(...boxes.map((b) => b.x)))) / 2;
-  const top = size * Math.min(...boxes.map((b) => b.y)), bottom = size * Math.max(...boxes.map((b) => b.y + (b.inner ? TITLE : b.height)));
-  const margin = 50;
-  const isSeen = top - margin >= view.scrollTop && bottom + margin <= view.scrollTop + view.clientHeight && Math.abs(x - view.scrollLeft - view.clientWidth / 2) < view.clientWidth / 2 - 80;
-  if (isSeen) return;
-  view.scrollTo({ left: x - view.clientWidth / 2, top: (top + bottom) / 2 - view.clientHeight / 2, behavior: still || playing ? "instant" : "smooth" });
+  const view = $("view"), keys = trace.hand ? unitOf(trace.hand) : [];
+  const boxes = keys.map((key) => trace.drawn.sheet.boxes.get(key)).filter(Boolean);
+  if (!boxes.length) return view.scrollTo(0, 0);
+  const sides = (of) => [Math.min(...boxes.map(of)) * trace.size, Math.max(...boxes.map(of)) * trace.size];
+  const [left, right] = sides((box) => box.x), [top, bottom] = sides((box) => box.y);
+  const x = (left + right) / 2 - view.clientWidth / 2, y = (top + bottom) / 2 - view.clientHeight / 2;
+  const isSeen = Math.abs(x - view.scrollLeft) < view.clientWidth / 2 - 80
+    && top > view.scrollTop + 50 && bottom < view.scrollTop + view.clientHeight - 100;
+  const behavior = motion.matches || playing ? "instant" : "smooth";
+  if (!isSeen) view.scrollTo({ left: x, top: y, behavior });
 }
 
-// `factor` changes the size; without one the graph fits its place, if its text can still be read.
-function zoom(factor) {
-  const { width, height } = trace.drawn.sheet;
-  const tall = Math.max(0.9, room.height / height);
-  const fit = Math.max(0.8, Math.min(1.3, room.width / width, tall));
-  trace.zoom = factor ? Math.max(0.2, Math.min(3, (trace.zoom ?? fit) * factor)) : trace.zoom;
-  trace.scale = trace.zoom ?? fit;
-  $("graph").style.width = `${width * trace.scale}px`;
-  $("graph").style.height = `${height * trace.scale}px`;
-}
+// Above the slider: the norm of what each step made or passed on, by powers of ten. All traces of a
+// page have the same two scales, from the least to the largest.
+const scales = [traces.flatMap((one) => one.nodes.map(({ value }) => (value ? norm(value) : 0))),
+  traces.flatMap((one) => one.sweeps.flatMap(({ edges }) => edges.map((edge) => edge.norm)))]
+  .map((sizes) => sizes.filter((size) => size > 0 && Number.isFinite(size)))
+  .map((sizes) => [Math.min(...sizes), Math.max(...sizes)]);
 
-// Exactly one box can be reached with Tab: the one that had the focus last.
-function focusBox(key, isFocused = true) {
-  for (const [other, { group }] of trace.drawn.buttons) group.setAttribute("tabindex", other === key ? 0 : -1);
-  if (isFocused) trace.drawn.buttons.get(key)?.group.focus({ preventScroll: true });
-}
-
-function moveFocus(by) {
-  const keys = [...trace.drawn.buttons.keys()], now = keys.indexOf(document.activeElement.dataset.key);
-  const key = keys[Math.max(0, Math.min(keys.length - 1, now + by))];
-  focusBox(key);
-  trace.drawn.buttons.get(key).group.scrollIntoView({ block: "nearest", inline: "nearest" });
-}
-
-// Above the slider: the norm of what each step made or passed on, by powers of ten. The traces of a
-// page have one scale.
 function drawNorms(now) {
   const count = trace.steps.length, width = Math.min(80 / count, 4);
-  const bars = trace.steps.map((step, i) => {
-    const size = sizeOfStep(trace, step), [least, most] = scales[+(step.sweep >= 0)], isFinite = Number.isFinite(size);
-    const share = (Math.log10(size) - least) / (most - least);
-    const height = !isFinite ? 36 : size ? 4 + 32 * Math.max(0, Math.min(1, share)) : 1;
-    const classes = [step.sweep >= 0 ? "back" : "ahead", i < now && "done", i === now - 1 && "now", !isFinite && "not-finite"];
-    return element("svg:rect", { x: `${((i + 1) / count) * 100 - width / 2}%`, width: `${width}%`,
-      y: 38 - height, height, class: classes.filter(Boolean).join(" ") });
-  });
-  $("norms").replaceChildren(...bars);
+  $("norms").replaceChildren(...trace.steps.map((step, i) => {
+    const isBack = step.sweep >= 0, size = normOf(step), height = barHeight(size, scales[+isBack]);
+    return element("svg:rect", {
+      x: `${((i + 1) / count) * 100 - width / 2}%`, width: `${width}%`, y: 38 - height, height,
+      class: classes({ back: isBack, ahead: !isBack, done: i < now, now: i === now - 1,
+        "not-finite": !Number.isFinite(size) }),
+    });
+  }));
 }
 
-function sizeOfStep(trace, step) {
-  if (step.sweep >= 0) return trace.sweeps[step.sweep].edges[step.edges.at(-1)].norm;
-  const value = trace.nodes[trace.events[step.to - 1][1]].value;
+function normOf(step) {
+  if (step.edges.length) return step.edges.at(-1).norm;
+  const { value } = trace.nodes[trace.face(step.unit)];
   return value ? norm(value) : 0;
 }
 
-// Powers of ten, at least one.
-function range(sizes) {
-  const most = Math.log10(Math.max(...sizes));
-  return [Math.min(Math.log10(Math.min(...sizes)), most - 1), most];
+function barHeight(size, [least, most]) {
+  if (!Number.isFinite(size)) return 36;
+  if (size === 0) return 1;
+  return 4 + 32 * (Math.log(size / least) / Math.max(Math.log(most / least), Math.log(10)));
 }
+
+const rangeText = (what, [least, most]) =>
+  (least <= most ? `; ${what} ${number(least, 2)} to ${number(most, 2)}` : "");
 
 function chooseTrace(i) {
   stop();
   trace = traces[i];
-  document.querySelectorAll("#tabs button").forEach((tab, j) => tab.setAttribute("aria-pressed", i === j));
+  [...$("tabs").children].forEach((tab, j) => tab.setAttribute("aria-pressed", i === j));
   draw();
-  focusBox([...trace.drawn.buttons.keys()][0], false);
+  setTabStop(trace.hand ? unitOf(trace.hand)[0] : trace.drawn.buttons.keys().next().value);
   follow();
 }
 
+// What a person does
+
 const KEYS = {
-  ArrowLeft: () => go(stepNumber(trace) - 1),
-  ArrowRight: () => go(stepNumber(trace) + 1),
-  Home: () => go(0),
-  End: () => go(trace.steps.length),
-  " ": play,
-  "+": () => zoom(1.25),
-  "-": () => zoom(0.8),
-  "0": () => fitPlace(),
-  "?": () => $("help").showModal(),
+  ArrowLeft: MOVES.back, ArrowRight: MOVES.next, Home: MOVES.first, End: MOVES.last, " ": play,
+  "+": () => zoom(1.25), "-": () => zoom(0.8), 0: () => zoom(null), "?": () => $("help").showModal(),
 };
 
-function fitPlace() {
-  trace.zoom = null;
-  zoom();
-}
-
 function onKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || $("help").open) return;
   const isIn = (selector) => event.target.closest?.(selector);
-  const moves = /^Arrow|^Home$|^End$/.test(event.key);
-  if (moves && isIn("#slider, select, .table")) return; // these have own uses for them
-  if (event.key === " " && isIn("button, summary")) return;
-  if (isIn("#graph") && ["ArrowUp", "ArrowDown"].includes(event.key)) moveFocus(event.key === "ArrowUp" ? -1 : 1);
-  else if (KEYS[event.key]) {
-    if (moves) stop();
+  const isMove = /^Arrow|^Home$|^End$/.test(event.key);
+  if (event.ctrlKey || event.metaKey || event.altKey || $("help").open) return;
+  if (isMove && isIn("#slider, select, .table")) return; // they have uses of their own for it
+  if (event.key === " " && isIn("button")) return;
+  if (isIn("#graph") && /Up$|Down$/.test(event.key)) moveFocus(event.key === "ArrowUp" ? -1 : 1);
+  else if (event.key in KEYS) {
+    if (isMove) stop();
     KEYS[event.key]();
   } else return;
   event.preventDefault();
 }
 
+const onClick = (id, action) => $(id).addEventListener("click", action);
+
 addEventListener("keydown", onKey);
-addEventListener("resize", () => (measure(), zoom()));
-const steps = { first: () => go(0), back: () => go(stepNumber(trace) - 1), next: () => go(stepNumber(trace) + 1), last: () => go(trace.steps.length) };
-for (const [id, action] of Object.entries(steps)) $(id).addEventListener("click", () => (stop(), action()));
-$("play").addEventListener("click", play);
-$("slider").addEventListener("input", () => (stop(), go(+$("slider").value)));
-$("larger").addEventListener("click", () => zoom(1.25));
-$("smaller").addEventListener("click", () => zoom(0.8));
-$("fit").addEventListener("click", fitPlace);
-$("keys").addEventListener("click", () => $("help").showModal());
-const [values, gradients] = scales.map((ends) => ends.map((end) => number(10 ** end, 2)).join(" to "));
-$("scale").textContent = `bars: norms, by powers of ten; values ${values}, gradients ${gradients}`;
-traces.forEach((one, i) => {
-  if (traces.length > 1) $("tabs").append(element("button", { onclick: () => chooseTrace(i) }, one.heading));
+addEventListener("resize", () => {
+  measure();
+  zoom();
 });
+for (const [id, move] of Object.entries(MOVES)) onClick(id, () => (stop(), move()));
+$("slider").addEventListener("input", () => (stop(), go(+$("slider").value)));
+onClick("play", play);
+onClick("larger", KEYS["+"]);
+onClick("smaller", KEYS["-"]);
+onClick("fit", KEYS[0]);
+onClick("keys", KEYS["?"]);
+$("scale").textContent = `bars: norms, by powers of ten${rangeText("values", scales[0])}`
+  + rangeText("gradients", scales[1]);
+if (traces.length > 1) {
+  $("tabs").append(...traces.map((one, i) =>
+    element("button", { onclick: () => chooseTrace(i) }, one.heading)));
+}
 measure();
 chooseTrace(0);

@@ -15,7 +15,7 @@ from autograd.traces.record import Record
 from autograd.traces.values import as_json
 
 HERE = Path(__file__).parent
-SCRIPTS = ("values", "place", "steps", "graph", "panel", "page")
+SCRIPTS = ("values", "trace", "place", "graph", "panel", "page")
 
 
 def as_html(record: Record, title: str, text: str) -> str:

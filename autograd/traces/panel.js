@@ -1,164 +1,170 @@
-// What is in hand, beside the graph: a node, a call of a module, or an edge of a sweep.
+// What is in hand, beside the graph: a node, a call of a module, or an edge of a sweep. `choose`
+// is called with the key or the edge that a person chose.
 
 function panelView(trace, choose) {
-  const hand = trace.hand;
-  if (!hand) return overview(trace, choose);
-  if (hand.edge !== undefined) return edgeView(trace, hand, choose);
-  return hand.key[0] === "c" ? callView(trace, hand.key, choose) : nodeView(trace, hand.key, choose);
+  const link = (text, hand) =>
+    element("button", { class: "link", onclick: () => choose(hand) }, text);
+  const nodeLink = (n) => link(trace.name(nodeKey(n)), nodeKey(n));
+  const { hand } = trace;
+  if (!hand) return overview(trace, link);
+  if (typeof hand !== "string") return edgeView(trace, hand, link, nodeLink);
+  return isCall(hand) ? callView(trace, hand, nodeLink) : nodeView(trace, idOf(hand), link, nodeLink);
 }
+
+const heading = (about, ...title) =>
+  [element("h2", {}, ...title), element("p", { class: "about" }, about)];
+
+const section = (title, ...children) => element("section", {}, element("h3", {}, title), ...children);
+
+const note = (text) => element("p", { class: "note" }, text);
+
+const list = (kind, items) => element("ul", { class: kind }, ...items);
+
+const remark = (sign, text) => element("p", { class: "remark" },
+  element("span", { class: "sign" }, sign), ` ${text}`);
 
 // Before the first step: how much there is, and what is to be remarked.
-function overview(trace, choose) {
-  const edges = trace.sweeps.map((sweep) => sweep.edges.length);
-  const passes = edges.map((count, i) => `sweep ${i + 1} passes ${count} edges`);
-  const found = trace.sweeps.flatMap(({ edges }, sweep) => edges.flatMap((edge, e) => (edge.mark ?
-    [element("li", {}, `${SIGNS[edge.mark.kind]} `, link(`${nameOf(trace, `n${edge.node}`)} → ${nameOf(trace, `n${edge.parent}`)}`, { sweep, edge: e }, choose), `: ${edge.mark.kind}`)] : [])));
-  return [element("h2", {}, trace.heading), element("p", {}, `${trace.nodes.length} nodes; ${passes.join(", ")}.`),
+function overview(trace, link) {
+  const passes = trace.sweeps.map(({ edges }, i) => `sweep ${i + 1} passes ${edges.length} edges`);
+  const marked = trace.sweeps.flatMap(({ edges }) => edges.filter((edge) => edge.mark));
+  const items = marked.map((edge) => element("li", {},
+    `${SIGNS[edge.mark.kind]} `, link(trace.arrow(edge), edge), `: ${edge.mark.kind}`));
+  return [
+    ...heading([`${trace.nodes.length} nodes`, ...passes].join(", "), trace.heading),
     element("p", {}, "Step with the arrow keys, play, or choose a box of the graph."),
-    found.length ? section("Gradients with a remark", element("ul", { class: "remarks" }, ...found)) : ""];
+    items.length && section("Gradients with a remark", list("remarks", items)),
+  ];
 }
 
-const section = (title, ...children) =>
-  element("section", {}, element("h3", {}, ...[title].flat()), ...children);
+const KINDS = { leaf: "a leaf", constant: "a constant", primitive: "made by a primitive" };
 
-const link = (words, hand, choose) => element("button", { class: "link", onclick: () => choose(hand) }, words);
-
-const nodeLink = (trace, n, choose) => link(nameOf(trace, `n${n}`), { key: `n${n}` }, choose);
-
-function sourceView(node) {
-  return element("div", { class: "source" }, element("p", {}, `${node.file}:${node.line}`),
-    element("pre", {}, node.text || "(no text of this line)"));
-}
-
-function nodeView(trace, key, choose) {
-  const n = +key.slice(1), node = trace.nodes[n], inside = trace.calls[node.call].name;
-  const kinds = { leaf: "a leaf", constant: "a constant: nothing is recorded", primitive: "made by a primitive" };
-  const about = [kinds[node.kind], shapeText(node.shape), node.dtype];
-  if (inside) about.push(`in ${inside}`);
-  const view = [element("h2", {}, nameOf(trace, key)), element("p", { class: "about" }, about.join(" · "))];
-  if (node.kind === "primitive") view.push(element("p", { class: "calling" }, ...callText(trace, node, choose)));
+function nodeView(trace, n, link, nodeLink) {
+  const node = trace.nodes[n], call = trace.calls[node.call].name;
+  const about = [KINDS[node.kind], shapeText(node.shape), node.dtype, call && `in ${call}`];
+  const remarks = node.inputs.filter((input) => input.cut).map((input) => remark("✂",
+    `cut: the value of ${trace.name(nodeKey(input.node))} comes here, and no gradient goes back`));
   if (!node.recorded && node.kind === "primitive") {
-    view.push(remark("no gradient", "It was made without recording, so no gradient goes through it."));
+    remarks.push(remark("- -", "made without recording: no gradient goes through it"));
   }
-  for (const input of node.inputs.filter((x) => x.cut)) {
-    view.push(remark("✂", `It takes the value of ${nameOf(trace, `n${input.node}`)}, but cut: the gradient does not go there.`));
+  if (trace.isUnreached(n)) {
+    remarks.push(remark("∅", "no gradient reached it: the loss was not made of it, or it was cut"));
   }
-  view.push(section("Its value", valueView(node.value, "value")));
-  return [...view, ...gradientView(trace, n, choose), section("Where it was made", sourceView(node))];
+  return [
+    ...heading(about.filter(Boolean).join(" · "), trace.name(nodeKey(n))),
+    node.kind === "primitive" && element("p", { class: "calling" }, ...callText(node, nodeLink)),
+    ...remarks,
+    section("Its value", valueView(node.value, "value")),
+    gradientView(trace, n, link),
+    sourceView("Where it was made", node),
+  ];
 }
 
-function callText(trace, node, choose) {
-  const parts = [`${node.primitive}(`];
-  node.inputs.forEach((x, i) => {
-    parts.push(`${i ? ", " : ""}${x.argument} = `);
-    parts.push(x.node === null ? x.text : nodeLink(trace, x.node, choose), x.cut ? " ✂" : "");
-  });
-  const options = Object.entries(node.keywords).map(([name, value]) => `${name} = ${value}`);
-  return [...parts, options.length && node.inputs.length ? ", " : "", options.join(", "), ")"];
+function callText(node, nodeLink) {
+  const inputs = node.inputs.map((x) =>
+    [`${x.argument} = `, x.node === null ? x.text : nodeLink(x.node), x.cut && " ✂"]);
+  const options = Object.entries(node.keywords).map(([name, value]) => [`${name} = ${value}`]);
+  const parts = [...inputs, ...options].flatMap((part, i) => [i && ", ", ...part]);
+  return [`${node.primitive}(`, ...parts.filter(Boolean), ")"];
 }
 
-const remark = (sign, words) =>
-  element("p", { class: "remark" }, element("span", { class: "sign" }, sign), ` ${words}`);
+const sourceView = (title, { file, line, text }) => section(title,
+  element("p", {}, `${file}:${line}`), element("pre", {}, text || "(no text of this line)"));
 
-function gradientView(trace, n, choose) {
-  const sweep = sweepNow(trace);
-  if (isUnreached(trace, n)) return [remark("∅", "No gradient reached it: the loss was not made of it, or what was made of it was cut.")];
-  if (sweep < 0 || !trace.sweeps[sweep].cotangents[n]) return [];
-  const { edges, brings } = trace.sweeps[sweep], own = [...edges.keys()].filter((e) => edges[e].node === n);
-  const links = (words, list, end) => (list.length ? element("p", {}, words, ...list.flatMap((e, i) =>
-    [i ? ", " : "", link(nameOf(trace, `n${edges[e][end]}`), { sweep, edge: e }, choose)])) : "");
-  const from = brings.get(n) ?? [];
-  return [section(`The gradient with respect to it${sweepName(trace, sweep)}`,
-    ...sumView(trace, sweep, n, choose),
-    from.length === 1 ? links("it comes from ", from, "node") : "", links("it goes on to ", own, "parent"),
-    hasCotangent(trace, sweep, n) ? valueView(trace.sweeps[sweep].cotangents[n], "gradient")
-      : element("p", { class: "none" }, "not complete yet"))];
+function gradientView(trace, n, link) {
+  if (!trace.sweep?.cotangents[n]) return null;
+  const { all } = trace.arrived(n), own = trace.sweep.edges.filter((edge) => edge.node === n);
+  const links = (text, edges, end) => edges.length && element("p", {}, text,
+    ...edges.flatMap((edge, i) => [i && ", ", link(trace.name(nodeKey(edge[end])), edge)]));
+  const g = trace.cotangent(n), { number } = trace.sweep;
+  return section(`The gradient with respect to it${trace.inSweep(number)}`,
+    ...sumView(trace, n, link),
+    all.length === 1 && links("it comes from ", all, "node"),
+    links("it goes on to ", own, "parent"),
+    g ? valueView(g, "gradient") : note("not complete yet"));
 }
-
-const sweepName = (trace, sweep) => (trace.sweeps.length > 1 ? `, in sweep ${sweep + 1}` : "");
 
 // Where several edges bring cotangents to a node: their sum, with those that have come.
-function sumView(trace, sweep, n, choose) {
-  const { all, come } = arrived(trace, sweep, n), edges = trace.sweeps[sweep].edges;
+function sumView(trace, n, link) {
+  const { all, come } = trace.arrived(n), isComplete = all.length === come.length;
   if (all.length < 2) return [];
-  const total = trace.sweeps[sweep].cotangents[n];
-  const terms = all.map((e) => {
-    const has = come.includes(e), name = nameOf(trace, `n${edges[e].node}`);
-    return element("li", { class: has ? "come" : "" },
-      element("span", {}, has ? `✓ ${brief(edges[e].d)}` : "… not yet"),
-      link(`from ${name}`, { sweep, edge: e }, choose));
-  });
-  const sum = come.length === all.length ? `= ${brief(total)}` : `${come.length} of ${all.length} have come`;
-  return [element("p", {}, `It is used ${all.length} times. Each use brings a cotangent, and they are added:`),
-    element("ul", { class: "sum" }, ...terms), element("p", { class: "total" }, sum)];
+  const items = all.map((edge) => element("li", { class: come.includes(edge) && "come" },
+    element("span", {}, come.includes(edge) ? `✓ ${brief(edge.d)}` : "… not yet"),
+    link(`from ${trace.name(nodeKey(edge.node))}`, edge)));
+  return [
+    element("p", {}, `It is used ${all.length} times. Each use brings a cotangent; they are added:`),
+    list("sum", items),
+    element("p", { class: "total" }, isComplete ? `= ${brief(trace.cotangent(n))}`
+      : `${come.length} of ${all.length} have come`),
+  ];
 }
 
-function edgeView(trace, { sweep, edge: e }, choose) {
-  const edge = trace.sweeps[sweep].edges[e], node = trace.nodes[edge.node], parent = `n${edge.parent}`;
-  const name = nameOf(trace, `n${edge.node}`), to = nameOf(trace, parent);
-  const view = [
-    element("h2", {}, nodeLink(trace, edge.node, choose), " → ", nodeLink(trace, edge.parent, choose)),
-    element("p", { class: "about" }, `edge ${e + 1} of ${trace.sweeps[sweep].edges.length} of the backward pass${sweepName(trace, sweep)}`)];
-  if (edge.mark) view.push(remark(SIGNS[edge.mark.kind], `${edge.mark.kind}: ${edge.mark.text}`));
-  view.push(section(["In: ", symbol("g"), `, the cotangent of ${name}`], valueView(edge.g, "g")));
-  const rule = trace.rules[`${node.primitive} ${edge.argument}`];
-  view.push(section(`The rule of ${node.primitive} for its input ${edge.argument}`, element("pre", { tabindex: 0 }, rule)));
-  if (edge.local) view.push(localView(node, edge));
-  if (edge.given) {
-    view.push(section("The rule gives", valueView(edge.given, "given")));
-    const [before, after] = [edge.given.shape, edge.d.shape].map(tuple);
-    view.push(element("p", { class: "note" }, `summed over the axes that were broadcast, from ${before} to ${after}:`));
-  }
-  view.push(section(["Out: ", symbol("d"), `, what goes to ${to}`], valueView(edge.d, "d"), gainView(edge)));
-  const sum = sumView(trace, sweep, edge.parent, choose);
-  if (sum.length) view.push(section(`The sum at ${to}`, ...sum));
-  view.push(section(`Where ${name} was made`, sourceView(node)));
-  return view;
+function edgeView(trace, edge, link, nodeLink) {
+  const { node: n, parent, argument, given, g, d, mark, sweep, gain } = edge, node = trace.nodes[n];
+  const name = trace.name(nodeKey(n)), to = trace.name(nodeKey(parent));
+  const count = trace.sweeps[sweep].edges.length, sum = sumView(trace, parent, link);
+  return [
+    ...heading(`edge ${edge.number + 1} of ${count}, backward${trace.inSweep(sweep)}`,
+      nodeLink(n), " → ", nodeLink(parent)),
+    mark && remark(SIGNS[mark.kind], `${mark.kind}: ${mark.text}`),
+    section(`In: g, the cotangent of ${name}`, valueView(g, "g")),
+    section(`The rule of ${node.primitive} for its input ${argument}`,
+      element("pre", { tabindex: 0 }, trace.rules[`${node.primitive} ${argument}`])),
+    edge.local && section(`The local derivative, ∂${node.primitive} / ∂${argument}`,
+      valueView(edge.local.value, "local derivative"), note(product(edge))),
+    given && section("The rule gives", valueView(given, "given"), note("It is summed over the axes "
+      + `that were broadcast, from ${tuple(given.shape)} to ${tuple(d.shape)}:`)),
+    section(`Out: d, what goes to ${to}`, valueView(d, "d"),
+      Number.isFinite(gain) && note(`‖d‖ / ‖g‖ = ${number(gain)}`)),
+    sum.length && section(`The sum at ${to}`, ...sum),
+    sourceView(`Where ${name} was made`, node),
+  ];
 }
 
-const symbol = (letter) => element("var", {}, letter);
-
-function localView(node, edge) {
+// How d comes from g and the local derivative: with numbers, if there is one of each.
+function product({ g, local, given, d }) {
   const kinds = {
-    elementwise: "Each element of the output depends on its own element of the input: d = g × this, element by element.",
+    elementwise: "An element of the output depends on its own element of the input only: "
+      + "d = g × this, element by element.",
     row: "The output is one number: d = g × this.",
-    matrix: "A row for each element of the output, a column for each of the input: d = g × this, a vector times a matrix.",
+    matrix: "A row for each element of the output, a column for each of the input: "
+      + "d = g × this, a vector times a matrix.",
   };
-  const scalars = [edge.g, edge.local.value, edge.given ?? edge.d].map((value) => value.whole?.length === 1 && number(value.whole[0]));
-  const words = scalars.every(Boolean) ? `d = ${scalars[0]} × ${scalars[1]} = ${scalars[2]}` : kinds[edge.local.kind];
-  return section(`The local derivative, ∂${node.primitive} / ∂${edge.argument}`,
-    valueView(edge.local.value, "local derivative"), element("p", { class: "note" }, words));
+  const values = [g, local.value, given ?? d];
+  if (values.some((value) => elements(value) !== 1)) return kinds[local.kind];
+  const [first, second, result] = values.map((value) => number(value.whole[0]));
+  return `d = ${first} × ${second} = ${result}`;
 }
 
-function gainView(edge) {
-  if (!Number.isFinite(edge.gain)) return null;
-  return element("p", { class: "note" }, `‖d‖ / ‖g‖ = ${number(edge.gain)}`);
-}
-
-function callView(trace, key, choose) {
-  const c = +key.slice(1), call = trace.calls[c], sweep = sweepNow(trace);
-  const inside = trace.nodes.map((_, n) => n).filter((n) => trace.path(n).includes(key));
+function callView(trace, key, nodeLink) {
+  const isInside = (n) => trace.paths[n].includes(key), all = trace.nodes.map((_, n) => n);
+  const inside = all.filter(isInside), uses = all.flatMap((n) => trace.nodes[n].inputs
+    .filter((input) => input.node !== null).map((input) => [input.node, n]));
+  const into = uses.filter(([from, to]) => !isInside(from) && isInside(to)).map(([from]) => from);
+  const out = uses.filter(([from, to]) => isInside(from) && !isInside(to)).map(([from]) => from);
   const leaves = inside.filter((n) => trace.nodes[n].kind === "leaf");
-  const isIn = new Set(inside);
-  const into = [...new Set(inside.flatMap((n) => trace.nodes[n].inputs.map((x) => x.node)))].filter((n) => n !== null && !isIn.has(n));
-  const out = inside.filter((n) => trace.nodes.some((node, i) => !isIn.has(i) && node.inputs.some((x) => x.node === n)));
-  const names = (list) => element("ul", {}, ...list.map((n) => element("li", {}, nodeLink(trace, n, choose), ` ${shapeText(trace.nodes[n].shape)}`,
-    trace.nodes[n].value ? `, ${brief(trace.nodes[n].value)}` : "",
-    hasCotangent(trace, sweep, n) ? `, g ${brief(trace.sweeps[sweep].cotangents[n])}` : "")));
-  const view = [element("h2", {}, call.name), element("p", { class: "about" }, `${kindOf(trace, c)} · ${inside.length} nodes · ${trace.open.has(c) ? "open" : "folded: a click on it, or Enter, opens it"}`)];
-  if (leaves.length) view.push(section("Its leaves", leafTable(trace, leaves, sweep, call.name)));
-  if (into.length) view.push(section("What goes in", names(into)));
-  if (out.length) view.push(section("What comes out", names(out)));
-  return view;
+  const names = (title, nodes) => nodes.length && section(title, list("", [...new Set(nodes)].map((n) =>
+    element("li", {}, nodeLink(n), ` ${shapeText(trace.nodes[n].shape)}`,
+      trace.nodes[n].value && `, ${brief(trace.nodes[n].value)}`,
+      trace.cotangent(n) && `, g ${brief(trace.cotangent(n))}`))));
+  const state = trace.isOpen(key) ? "open" : "folded: a click on it, or Enter, opens it";
+  return [
+    ...heading(`${trace.kind(key)} · ${inside.length} nodes · ${state}`, trace.name(key)),
+    leaves.length && section("Its leaves", leafTable(trace, leaves, trace.name(key))),
+    names("What goes in", into),
+    names("What comes out", out),
+  ];
 }
 
-function leafTable(trace, leaves, sweep, outer) {
+function leafTable(trace, leaves, call) {
   const rows = leaves.map((n) => {
-    const node = trace.nodes[n], g = hasCotangent(trace, sweep, n) ? trace.sweeps[sweep].cotangents[n] : null;
-    const cells = [within(outer, nameOf(trace, `n${n}`)), tuple(node.shape), node.value ? number(node.value.rms) : "", g ? number(g.rms) : "–"];
-    return element("tr", {}, element("th", { scope: "row" }, cells[0]), ...cells.slice(1).map((x) => element("td", {}, x)));
+    const { shape, value } = trace.nodes[n], g = trace.cotangent(n);
+    const cells = [tuple(shape), value ? number(value.rms) : "not kept", g ? number(g.rms) : "–"];
+    return element("tr", {},
+      element("th", { scope: "row" }, within(call, trace.name(nodeKey(n)))),
+      ...cells.map((text) => element("td", {}, text)));
   });
-  const head = ["leaf", "shape", "rms", "rms of its gradient"].map((x) => element("th", { scope: "col" }, x));
-  return element("div", { class: "table leaves", tabindex: 0, role: "region", "aria-label": "leaves" },
-    element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows)));
+  const titles = ["leaf", "shape", "rms", "rms of its gradient"];
+  const head = titles.map((text) => element("th", { scope: "col" }, text));
+  return scrollable("leaves", element("table", {},
+    element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows)));
 }

@@ -6,18 +6,20 @@ function element(tag, attributes = {}, ...children) {
     : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (value !== false && value !== null) made.setAttribute(name, value === true ? "" : value);
+    else if (value !== false) made.setAttribute(name, value);
   }
-  made.append(...children.filter((child) => child !== null && child !== undefined));
+  made.append(...children.filter((child) => child || child === ""));
   return made;
 }
 
+const append = (map, key, item) => map.set(key, [...(map.get(key) ?? []), item]);
+
 function number(x, digits = 4) {
-  if (typeof x === "string") return x === "nan" ? "NaN" : x.replace("-", "−");
   if (typeof x === "boolean") return String(x);
-  const size = Math.abs(x), short = +x.toPrecision(digits);
+  if (!Number.isFinite(x)) return String(x).replace(/nan/i, "NaN").replace("-", "−");
+  const short = +x.toPrecision(digits), size = Math.abs(x);
   const text = size && (size < 1e-3 || size >= 1e5) ? short.toExponential() : String(short);
-  return text.replace(/-/g, "−").replace("e+", "e");
+  return text.replace("e+", "e").replace(/-/g, "−");
 }
 
 // As Python writes it: (32, 10), (3,).
@@ -25,120 +27,112 @@ const tuple = (shape) => `(${shape.join(", ")}${shape.length === 1 ? "," : ""})`
 
 const shapeText = (shape) => (shape.length ? tuple(shape) : "one number");
 
-const sizeOf = (value) => value.shape.reduce((product, side) => product * side, 1);
+const elements = (value) => value.shape.reduce((product, side) => product * side, 1);
 
-// The norm; NaN if the value has an element that is not finite.
+// NaN if the value has an element that is not finite.
 const norm = (value) =>
-  value.nans || value.infinities ? NaN : Math.max(0, +value.rms) * Math.sqrt(sizeOf(value));
+  (value.nans || value.infinities ? NaN : value.rms * Math.sqrt(elements(value)));
 
 // In a box of the graph: the elements if they fit, else their size.
 function brief(value) {
   if (value.nans || value.infinities) return value.nans ? "has NaN" : "has inf";
-  const whole = value.whole && value.whole.map((x) => number(x)).join(", ");
-  if (whole !== undefined && whole.length <= 14) return value.shape.length ? `[${whole}]` : whole;
-  return `rms ${number(value.rms, 2)}`;
+  const text = value.whole && value.whole.map((x) => number(x)).join(", ");
+  if (!value.whole || text.length > 14) return `rms ${number(value.rms, 2)}`;
+  return value.shape.length ? `[${text}]` : text;
 }
 
-// Blue below zero, white at zero, orange above; `t` is from -1 to 1.
-const BELOW = [0, 90, 181], ABOVE = [214, 94, 0];
+function valueView(value, label) {
+  if (!value) return element("p", { class: "note" }, "The graph did not keep it.");
+  const { whole, least, most, nans, infinities } = value;
+  const isSame = least === most && !nans && !infinities && !(whole?.length <= 8);
+  const view = element("div", { class: "value" });
+  if (elements(value) === 1) view.append(element("p", { class: "scalar" }, number(whole[0])));
+  else if (isSame) view.append(element("p", { class: "scalar" }, `${number(least)} everywhere`));
+  else if (whole) view.append(...tables(value, label));
+  else view.append(thumbnail(value, label), histogram(value));
+  if (elements(value) !== 1) view.append(element("p", { class: "note" }, statistics(value, isSame)));
+  return view;
+}
 
-function colour(t, strength = 1) {
-  if (!Number.isFinite(t)) return "rgb(70, 70, 70)";
-  const end = t < 0 ? BELOW : ABOVE, share = Math.min(1, Math.abs(t)) * strength;
+function statistics(value, isSame) {
+  const parts = [tuple(value.shape), value.dtype], count = elements(value);
+  if (!isSame && !(value.whole?.length <= 8) && Number.isFinite(value.mean)) {
+    parts.push(`from ${number(value.least)} to ${number(value.most)}`);
+    parts.push(`mean ${number(value.mean)}`, `rms ${number(value.rms)}`);
+  }
+  const special = { "exactly zero": value.zeros, NaN: value.nans, infinite: value.infinities };
+  for (const [what, found] of Object.entries(special)) {
+    if (found) parts.push(`${found.toLocaleString("en")} of ${count.toLocaleString("en")} ${what}`);
+  }
+  return parts.join(" · ");
+}
+
+// Blue below zero, white at zero, orange above; `t` is from -1 to 1. Grey is not finite.
+function colour(t, strength) {
+  if (!Number.isFinite(t)) return "#999";
+  const end = t < 0 ? [0, 90, 181] : [214, 94, 0], share = Math.abs(t) * strength;
   return `rgb(${end.map((c) => Math.round(255 + (c - 255) * share)).join(", ")})`;
 }
 
 const largest = (value) => Math.max(Math.abs(value.least) || 0, Math.abs(value.most) || 0);
 
-function valueView(value, label) {
-  if (!value) return element("p", { class: "none" }, "its value was not kept");
-  const size = sizeOf(value);
-  if (value.whole && size === 1) return element("p", { class: "scalar" }, number(value.whole[0]));
-  const view = element("div", { class: "value" });
-  const isConstant = value.least === value.most && !value.nans && !value.infinities;
-  if (isConstant && !(value.whole?.length <= 8)) {
-    view.append(element("p", { class: "scalar" }, `${number(value.least)} everywhere`));
-  } else if (value.whole) view.append(...tables(value, label));
-  else view.append(element("div", {}, picture(value, label), scale(value)), histogram(value));
-  view.append(element("p", { class: "statistics" }, statistics(value)));
-  return view;
-}
-
-function statistics(value) {
-  const parts = [`${shapeText(value.shape)}, ${value.dtype}`];
-  const isShort = value.whole && value.whole.length <= 8, isFinite = typeof value.mean === "number";
-  if (isFinite && !isShort && value.least !== value.most) {
-    parts.push(`from ${number(value.least)} to ${number(value.most)}`);
-    parts.push(`mean ${number(value.mean)}`, `rms ${number(value.rms)}`);
-  }
-  const counts = [[value.zeros, "exactly zero"], [value.nans, "NaN"], [value.infinities, "infinite"]];
-  for (const [count, what] of counts) {
-    if (count) parts.push(`${count.toLocaleString("en")} of ${sizeOf(value).toLocaleString("en")} ${what}`);
-  }
-  return parts.join(" · ");
-}
+const scrollable = (label, ...children) =>
+  element("div", { class: "table", tabindex: 0, role: "region", "aria-label": label }, ...children);
 
 // A table for each of the last two axes; a vector is one row.
 function tables(value, label) {
-  const columns = value.shape.at(-1), rows = value.shape.at(-2) ?? 1, most = largest(value) || 1;
-  const found = [];
-  for (let start = 0; start < value.whole.length; start += rows * columns) {
-    const index = outerIndex(start / (rows * columns), value.shape.slice(0, -2));
-    const body = [];
-    for (let row = 0; row < rows; row++) {
-      const first = start + row * columns;
-      body.push(element("tr", {}, ...value.whole.slice(first, first + columns).map((x) =>
-        element("td", { style: `background: ${cellColour(x, most)}`, title: String(x) }, number(x)))));
-    }
-    const name = index.length ? `${label}, at [${index.join(", ")}]` : label;
-    if (index.length) found.push(element("p", { class: "index" }, `[${index.join(", ")}]`));
-    found.push(element("div", { class: "table", tabindex: 0, role: "region", "aria-label": name },
-      element("table", {}, element("tbody", {}, ...body))));
-  }
-  return found;
+  const columns = value.shape.at(-1), rows = value.shape.at(-2) ?? 1, size = rows * columns;
+  const cell = (x) => element("td", { style: `background: ${colour(x / largest(value) || 0, 0.5)}`,
+    title: x, class: typeof x === "string" && "bad" }, number(x));
+  const parts = (items, length) => Array.from({ length: items.length / length },
+    (_, i) => items.slice(i * length, (i + 1) * length));
+  return parts(value.whole, size).flatMap((matrix, i) => {
+    const index = outerIndex(i, value.shape.slice(0, -2));
+    const body = parts(matrix, columns).map((row) => element("tr", {}, ...row.map(cell)));
+    const table = element("table", {}, element("tbody", {}, ...body));
+    return [index && element("p", { class: "note" }, index), scrollable(`${label} ${index}`, table)];
+  }).filter(Boolean);
 }
 
-const cellColour = (x, most) => (typeof x === "string" ? "#f3d9e8" : colour(x / most, 0.5));
-
+// Where the matrix number `flat` stands in the axes before: [0, 2].
 function outerIndex(flat, shape) {
   const index = [];
   for (const side of [...shape].reverse()) {
     index.unshift(flat % side);
     flat = Math.floor(flat / side);
   }
-  return index;
+  return index.length ? `[${index.join(", ")}]` : "";
 }
 
-function picture(value, label) {
+// The picture has one pixel for each block of elements of which Python took the mean.
+function thumbnail(value, label) {
   const cells = value.thumbnail, most = largest(value) || 1;
-  const text = `${label} as a picture: ${statistics(value)}`;
   const canvas = element("canvas", { width: cells[0].length, height: cells.length, role: "img",
-    "aria-label": text });
-  const tall = Math.min(176, cells.length * 22), wide = Math.min(176, cells[0].length * 22);
-  canvas.style.height = `${tall}px`;
-  canvas.style.width = `${wide}px`;
+    "aria-label": `${label} as a picture: ${statistics(value, false)}` });
+  canvas.style.width = `${Math.min(176, cells[0].length * 22)}px`;
+  canvas.style.height = `${Math.min(176, cells.length * 22)}px`;
   const context = canvas.getContext("2d");
-  cells.forEach((row, y) => row.forEach((x, column) => {
-    context.fillStyle = colour(typeof x === "string" ? NaN : x / most);
-    context.fillRect(column, y, 1, 1);
+  cells.forEach((row, y) => row.forEach((mean, x) => {
+    context.fillStyle = colour(mean / most, 1);
+    context.fillRect(x, y, 1, 1);
   }));
-  return canvas;
+  const isPart = value.shape.slice(0, -2).some((side) => side > 1);
+  const isMean = value.shape.slice(-2).some((side) => side > Math.max(cells.length, cells[0].length));
+  const about = [isPart && "the first example", isMean && "means of blocks"].filter(Boolean);
+  return element("div", {}, canvas, element("div", { class: "ramp" }),
+    ends(number(-most), "0", number(most)), element("p", { class: "note" }, about.join(", ")));
 }
 
-function scale(value) {
-  const most = number(largest(value)), middle = element("span", {}, "0");
-  return element("div", { class: "scale", "aria-hidden": "true" }, element("div", { class: "ramp" }),
-    element("div", { class: "ends" }, element("span", {}, `−${most}`), middle, element("span", {}, most)));
-}
+const ends = (...texts) =>
+  element("div", { class: "ends" }, ...texts.map((text) => element("span", {}, text)));
 
 function histogram(value) {
-  const counts = value.histogram, most = Math.max(...counts, 1);
+  const counts = value.histogram, most = Math.max(...counts, 1), width = counts.length * 10;
   const bars = counts.map((count, i) => element("svg:rect",
     { x: i * 10 + 1, width: 9, y: 40 - (count / most) * 40, height: (count / most) * 40 }));
-  const label = `histogram from ${number(value.least)} to ${number(value.most)}: ${counts.join(", ")}`;
+  const range = [number(value.least), number(value.most)];
+  const label = `histogram from ${range.join(" to ")}: ${counts.join(", ")}`;
   return element("div", { class: "histogram" },
-    element("svg:svg", { viewBox: `0 0 ${counts.length * 10} 41`, role: "img", "aria-label": label },
-      ...bars, element("svg:path", { d: `M0,40.5H${counts.length * 10}` })),
-    element("div", { class: "ends" }, element("span", {}, number(value.least)),
-      element("span", {}, number(value.most))));
+    element("svg:svg", { viewBox: `0 0 ${width} 41`, role: "img", "aria-label": label },
+      ...bars, element("svg:path", { d: `M0,40.5H${width}` })), ends(...range));
 }

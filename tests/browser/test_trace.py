@@ -278,7 +278,7 @@ def test_a_cut_is_plain_to_see(page_of):
     assert set(unrecorded.locator("text.came").all_text_contents()) == {"no gradient"}
     assert box(page, "c").locator("text.came").text_content() == "not reached"
     box(page, "c").click()
-    assert "No gradient reached it" in page.inner_text("#panel")
+    assert "no gradient reached it" in page.inner_text("#panel")
     unrecorded.filter(has_text="tanh").click()
     assert "made without recording" in page.inner_text("#panel")
 
@@ -384,13 +384,21 @@ def test_a_large_value_has_a_picture_a_histogram_and_words(page_of):
     page.locator("#graph .box.primitive", has_text="relu").first.click()
     canvas = section(page, "Its value").locator("canvas")
     assert re.match(
-        r"value as a picture: \(8, \d+\), float32 · from", canvas.get_attribute("aria-label")
+        r"value as a picture: \(8, \d+\) · float32 · from", canvas.get_attribute("aria-label")
     )
     colours = canvas.evaluate("""c => new Set(Array.from(new Uint32Array(
         c.getContext("2d").getImageData(0, 0, c.width, c.height).data.buffer))).size""")
     assert colours > 5
     assert page.locator(".histogram").first.is_visible()
 
+
+MILLISECONDS = """async ([selector, i]) => {
+    const chosen = document.querySelectorAll(selector), began = performance.now();
+    chosen[i % chosen.length].dispatchEvent(new MouseEvent("click", { bubbles: true }));
+    await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+    return performance.now() - began;
+}"""
+"""From a click until the frame that shows what it did."""
 
 SIZES = {"vae": 1_000_000, "ddpm": 5_000_000}
 
@@ -401,24 +409,9 @@ def test_a_step_of_a_model_is_small_and_answers_at_once(name, page_of, made):
     assert made(name)[0].stat().st_size < SIZES[name]
     assert page.locator("#graph [aria-expanded=false]").count() > 2
     page.keyboard.press("End")
-    times = page.evaluate("""async () => {
-        const times = [];
-        for (const id of ["first", "next", "last", "back", "next"]) {
-            const began = performance.now();
-            document.getElementById(id).click();
-            await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
-            times.push(performance.now() - began);
-        }
-        for (let i = 0; i < 5; i++) {
-            const boxes = document.querySelectorAll("#graph [aria-expanded=false]"), box = boxes[0];
-            const began = performance.now();
-            box.dispatchEvent(new MouseEvent("click", { bubbles: true }));
-            await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
-            times.push(performance.now() - began);
-        }
-        return times;
-    }""")
-    assert np.median(times) < 100, times
+    for chosen in ("#back, #next", "#graph [aria-expanded=false]", "#graph .primitive"):
+        times = [page.evaluate(MILLISECONDS, [chosen, i]) for i in range(6)]
+        assert min(times) < 100, (chosen, times)  # the least: other programs take time as well
 
 
 @pytest.mark.parametrize("width", WIDTHS)
