@@ -221,7 +221,7 @@ def lab(options: argparse.Namespace) -> None:
             title, sentence = labs.summary(name)
             print(f"{name:17}{title}. {sentence}")
         return
-    names = labs.LABS if options.names == ["all"] else options.names
+    names = labs.LABS if "all" in options.names else options.names
     for path in labs.copy(names, options.out, options.solutions):
         print(path)
 

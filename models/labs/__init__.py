@@ -14,8 +14,8 @@ from typing import Any
 from models.errors import UsageError
 from models.files import replacing
 
-LABS = ("engine", "distances", "gan", "vae", "gan_against_vae", "pixelcnn", "ddpm")
-"""Their names, in an order in which they can be taught."""
+LABS = ("engine", "vae", "distances", "gan", "gan_against_vae", "pixelcnn", "ddpm")
+"""Their names, in the order of the lectures."""
 
 GAP = 'raise NotImplementedError("write it here")'
 SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n.*?^ *### END SOLUTION$", re.DOTALL | re.MULTILINE)
