@@ -14,7 +14,7 @@ from models.adversarial.networks import evaluating
 from models.data import Points
 from models.data.ring import GOOD_RADIUS
 from models.errors import UsageError
-from models.explore import Page, Program, export
+from models.explore import Example, Page, Program, export
 
 SAMPLES, DATA, COUNTED = 256, 400, 2000
 GRID = 48  # values of the surface in each direction
@@ -32,10 +32,9 @@ class GANPage(Page):
         "learn gains nothing then, and the samples spread over the modes.",
     )
     demo: ClassVar = {
-        name: {**dataclasses.asdict(settings), "hidden": (32, 32, 32)}
+        name: Example("ring", {**dataclasses.asdict(settings), "hidden": (32, 32, 32)}, keep=16)
         for name, settings in (("collapsing", COLLAPSING), ("unrolled", UNROLLED))
     }
-    demo_data, demo_times = "ring", 16
 
     def __init__(self, runs: Sequence[Any]):
         for run in runs:

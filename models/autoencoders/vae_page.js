@@ -31,19 +31,6 @@ function decoded(zs) {
   return compute(current().decode, Float32Array.from(zs)).map((v) => clamp(v, 0, 1));
 }
 
-// Images of `shape` side by side, `columns` in each row, with a pixel of paper between them.
-function paintMosaic(canvas, images, [height, width], columns) {
-  const rows = images.length / (height * width * columns);
-  const size = [rows * (height + 1) - 1, columns * (width + 1) - 1];
-  const pixels = new Float32Array(size[0] * size[1]);
-  images.forEach((value, i) => {
-    const [n, pixel] = [Math.floor(i / (height * width)), i % (height * width)];
-    const y = Math.floor(n / columns) * (height + 1) + Math.floor(pixel / width);
-    pixels[y * size[1] + (n % columns) * (width + 1) + (pixel % width)] = value;
-  });
-  paint(canvas, pixels, size);
-}
-
 // The plane shows all that the prior makes likely, and nearly all codes.
 function reachOf(time) {
   const sizes = [...time.codes].map(Math.abs).sort((a, b) => a - b);

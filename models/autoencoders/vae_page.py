@@ -8,7 +8,7 @@ import numpy as np
 from autograd import no_grad, sigmoid
 from models.autoencoders.vae import VAE
 from models.errors import UsageError
-from models.explore import Page, export
+from models.explore import Example, Page, export
 
 MAX_CODES = 400  # of test images: more would hide each other
 GRID, STRIP = 15, 11  # decoded images across the plane, and from one point to the other
@@ -25,7 +25,9 @@ class VAEPage(Page):
         "decoder makes one image for the whole plane.",
     )
     demo: ClassVar = {
-        f"beta-{beta:g}": {"latent": 2, "beta": beta, "hidden": (32, 64), "epochs": 120}
+        f"beta-{beta:g}": Example(
+            "digits", {"latent": 2, "beta": beta, "hidden": (32, 64), "epochs": 120}, keep=8
+        )
         for beta in (0.0, 1.0, 4.0)
     }
 

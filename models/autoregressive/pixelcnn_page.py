@@ -9,7 +9,7 @@ import numpy as np
 from autograd import Tensor, grad, sigmoid, softmax, to_device
 from models.autoregressive.pixelcnn import PixelCNN
 from models.errors import UsageError
-from models.explore import Page, export
+from models.explore import Example, Page, export
 
 IMAGES = 12  # of the test set
 MAX_PIXELS = 256  # of an image: a pass takes a second for 28 x 28
@@ -26,9 +26,9 @@ class PixelCNNPage(Page):
         "and watch the distribution; then sample the rest from there.",
     )
     demo: ClassVar = {
-        kind: {"kind": kind, "kernel_size": 3, "channels": 32} for kind in ("plain", "gated")
+        kind: Example("digits", {"kind": kind, "kernel_size": 3, "channels": 32})
+        for kind in ("plain", "gated")
     }
-    demo_times = 0
 
     def __init__(self, runs: Sequence[Any]):
         for run in runs:

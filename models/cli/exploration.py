@@ -38,17 +38,18 @@ def demonstrate(directory: Path) -> list[Path]:
     for name, family in FAMILIES.items():
         if family.page:
             runs = [
-                _trained(name, family.page, settings, directory / name / run)
-                for run, settings in family.page.demo.items()
+                trained(name, example, directory / name / run)
+                for run, example in family.page.demo.items()
             ]
             pages.append(write(runs, directory / f"{name}.html"))
     return pages
 
 
-def _trained(model: str, page: type[explore.Page], settings: Any, directory: Path) -> Run:
-    data, keep = page.demo_data, page.demo_times
-    defaults = FAMILIES[model].model.defaults[data]
-    config = Config(dataclasses.replace(defaults, **settings), model=model, data=data, keep=keep)
-    run = Run.create(config, directory)
+def trained(model: str, example: explore.Example, directory: Path, **changes: Any) -> Run:
+    """A run of the example, with changes to its config, trained without pictures."""
+    family, data = FAMILIES[model].model, example.data
+    settings = dataclasses.replace(family.defaults[data], **example.settings)
+    config = Config(settings, model=model, data=data, keep=example.keep)
+    run = Run.create(dataclasses.replace(config, **changes), directory)
     run.train(pictures="no")
     return run

@@ -1,5 +1,6 @@
-"""The page of a DDPM: the field of the score at each t, and two samplers step by step."""
+"""The page of a DDPM of points or images: two samplers step by step, and the score at each t."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -9,9 +10,10 @@ from autograd import Tensor
 from models.data import Points
 from models.diffusion.ddpm import DDPM
 from models.errors import UsageError
-from models.explore import Page, Program, export
+from models.explore import Example, Page, Program, export
 
 SAMPLES, PATHS = 256, 6  # points of each sampler; ancestral paths from one point
+IMAGES = 16  # of each sampler
 GRID = 17  # arrows in each direction
 STEPS = (25, 10, 5)  # besides all T
 
@@ -19,28 +21,35 @@ STEPS = (25, 10, 5)  # besides all T
 class DDPMPage(Page):
     title = "Noise and its undoing: diffusion"
     look = (
-        "At t = T an arrow points to the mean of all data. As t falls, the field splits until each "
-        "point is drawn to a mode of its own.",
+        "At t = T the network predicts the mean of all data, wherever x_t is. As t falls the field "
+        "of the score splits, until each point is drawn to a mode, and each image to a digit.",
         "Both samplers begin with the same noise. DDIM is a function of it, and its paths are "
         "smooth. Ancestral sampling adds noise at each step, so its paths from one point part.",
-        "With few steps DDIM still finds the modes. With a class and a guidance w, samples leave "
-        "the other modes; a large w drives them out beyond their own.",
+        "With few steps DDIM still finds the modes. With a class, guidance w drives samples away "
+        "from what is common to all classes: a large w takes them beyond their own mode.",
     )
     demo: ClassVar = {
-        "conditional": {"T": 50, "width": 48, "epochs": 30, "conditional": True, "drop": 0.2}
-    }
-    demo_data, demo_times = "ring", 6
+        "ring": Example(
+            "ring",
+            {"T": 50, "width": 48, "epochs": 30, "conditional": True, "drop": 0.2},
+            keep=6,
+        ),
+        "digits": Example(
+            "digits",
+            {
+                "network": "mlp", "fourier": False, "T": 50, "width": 64, "epochs": 150,
+                "batch": 100, "learning_rate": 2e-3, "conditional": True, "drop": 0.2,
+                "sampling_steps": 0, "bound_terms": 4,
+            },
+        ),
+    }  # fmt: skip
 
     def __init__(self, runs: Sequence[Any]):
         for run in runs:
-            if not isinstance(run.data, Points):
+            if run.settings.network != "mlp" or run.settings.fourier:
                 raise UsageError(
-                    f"{run.directory}: it makes images, and the page is for points: train one with "
-                    "chainrule train ddpm --data ring"
-                )
-            if run.settings.fourier:
-                raise UsageError(
-                    f"{run.directory}: fourier=yes is for levels, and points have none"
+                    f"{run.directory}: the page computes an mlp without further inputs: train one "
+                    "with chainrule train ddpm --set network=mlp --set fourier=no"
                 )
         super().__init__(runs)
 
@@ -50,40 +59,40 @@ class DDPMPage(Page):
 
 def _run(run: Any) -> dict[str, Any]:
     model, data = run.model, run.data
-    T, standardise = run.settings.T, model.standardise
+    sizes = {"samples": IMAGES}
+    if isinstance(data, Points):
+        sizes = {"one": 1, "several": PATHS, "samples": SAMPLES, "field": GRID**2}
     times = []
     for step in run.replay():
         with model.ema.applied():
-            times.append({"step": step, **_programs(model)})
+            programs = {name: _program(model, n) for name, n in sizes.items()}
+        times.append({"step": step, **programs})
+    points = isinstance(data, Points)
     return {
         "name": run.directory.name,
+        "shape": model.shape,
+        "levels": model.levels,
         "steps": run.total_steps,
-        "T": T,
-        "classes": model.classes,
+        "T": run.settings.T,
+        "classes": [data.class_name(i) for i in range(model.classes)],
         "alpha_bar": model.diffusion.alpha_bar,
         "noise": model.diffusion.noise,
         "x_0": _denoising(model),
-        "samplers": [_sampler(model, n) for n in (T, *(n for n in STEPS if n < T))],
-        "data": standardise(data.test[:SAMPLES]),
-        "modes": standardise(data.modes.astype(np.float32)),
+        "samplers": [_sampler(model, n) for n in (run.settings.T, *STEPS) if n <= run.settings.T],
+        "data": model.standardise(run.test_images[: sizes["samples"]]),
+        "modes": model.standardise(data.modes.astype(np.float32)) if points else None,
         "times": times,
     }
 
 
-def _programs(model: DDPM) -> dict[str, Program]:
-    """The network for one point, and for as many as the page has at once; of x_t, t and a class.
+def _program(model: DDPM, n: int) -> Program:
+    """The network for n points or images x_t at once, all at one t (1,) and of one class (1,).
 
-    All points have the same t (1,) and the same class (1,), of which the last one is no class.
+    The class after the last one is none.
     """
-    t, label = np.array([1]), np.array([0])
+    x = np.random.default_rng(0).standard_normal((n, math.prod(model.shape)), np.float32)
     others = np.array([model.settings.T]), np.array([model.classes])
-
-    def program(n: int) -> Program:
-        x = np.random.default_rng(0).standard_normal((n, 2), np.float32)
-        return export(network(model), [x, t, label], [2 * x, *others])
-
-    sizes = {"one": 1, "several": PATHS, "samples": SAMPLES, "field": GRID**2}
-    return {name: program(n) for name, n in sizes.items()}
+    return export(network(model), [x, np.array([1]), np.array([0])], [2 * x, *others])
 
 
 def network(model: DDPM) -> Callable[..., Tensor]:

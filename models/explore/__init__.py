@@ -7,7 +7,7 @@
 The page of a family has its markup and its script beside it, as `vae_page.html` and `vae_page.js`.
 """
 
-from models.explore.page import Page, write
+from models.explore.page import Example, Page, write
 from models.explore.program import Program, export
 
-__all__ = ["Page", "Program", "export", "write"]
+__all__ = ["Example", "Page", "Program", "export", "write"]

@@ -202,6 +202,19 @@ function paint(canvas, pixels, [height, width], color = (v) => [255 - 255 * v, 2
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
+// Images of `shape` side by side, `columns` in each row, with a pixel of paper between them.
+function paintMosaic(canvas, images, [height, width], columns) {
+  const rows = images.length / (height * width * columns);
+  const size = [rows * (height + 1) - 1, columns * (width + 1) - 1];
+  const pixels = new Float32Array(size[0] * size[1]);
+  images.forEach((value, i) => {
+    const [n, pixel] = [Math.floor(i / (height * width)), i % (height * width)];
+    const y = Math.floor(n / columns) * (height + 1) + Math.floor(pixel / width);
+    pixels[y * size[1] + (n % columns) * (width + 1) + (pixel % width)] = value;
+  });
+  paint(canvas, pixels, size);
+}
+
 // Points of the plane as one array, x and y in turn.
 function eachPoint(points, f) {
   for (let i = 0; i < points.length / 2; i++) f(points[2 * i], points[2 * i + 1], i);

@@ -11,7 +11,7 @@ import inspect
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader
@@ -25,14 +25,20 @@ TYPES = {"float32": "Float32Array", "int32": "Int32Array", "uint8": "Uint8Array"
 """The types of arrays in a page, by those of NumPy."""
 
 
+class Example(NamedTuple):
+    """A run to train: its data, what of its settings is not the default, and its `keep`."""
+
+    data: str
+    settings: Mapping[str, Any]
+    keep: int = 0
+
+
 class Page:
     """A family's page, for one run or more of it: a Run has `model`, `data` and `replay`."""
 
     title: ClassVar[str]
     look: ClassVar[Sequence[str]]  # what to look for, a sentence each
-    demo: ClassVar[Mapping[str, Mapping[str, Any]]]  # runs that show it, with their settings
-    demo_data: ClassVar[str] = "digits"
-    demo_times: ClassVar[int] = 8  # of the training, at which their weights are kept
+    demo: ClassVar[Mapping[str, Example]]  # runs that show it, by their names
 
     def __init__(self, runs: Sequence[Any]):
         """Raises UsageError if the page cannot show one of these runs."""

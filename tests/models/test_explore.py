@@ -149,7 +149,7 @@ def test_weights_of_another_model_are_refused(copy):
         ("gan", "digits", {}, "are images.*--data ring"),
         ("gan", "ring", {"conditional": True}, "conditional=no and minibatch_kernels=0"),
         ("gan", "ring", {"loss": "minimax", "minibatch_kernels": 4}, "minibatch_kernels=0"),
-        ("ddpm", "digits", {}, "images.*--data ring"),
+        ("ddpm", "digits", {}, "--set network=mlp --set fourier=no"),
         ("pixelcnn", "digits", {"conditional": True}, "conditional=no"),
         ("autoencoder", "digits", {}, "no page of autoencoder: there is one of vae, gan"),
     ],
