@@ -58,6 +58,7 @@ def _plot(axes: Axes, epochs: np.ndarray, panel: LayersPanel) -> None:
         np.ma.masked_invalid(np.clip(panel.values, low, high)),
         norm=scale,
         cmap=colormaps[COLORMAP].with_extremes(bad=panel.missing),
+        rasterized=True,
     )
     for row in range(1, len(panel.values)):
         axes.axhline(row - 0.5, color="white", linewidth=0.8)

@@ -20,9 +20,9 @@ def state(model: Model, optimizers: Optimizers) -> dict[str, np.ndarray]:
     return arrays
 
 
-def save(directory: Path, model: Model, optimizers: Optimizers, step: int) -> None:
-    metadata = {"model": model.name, "step": str(step)}
-    write_arrays(directory / CHECKPOINT, state(model, optimizers), metadata)
+def save(directory: Path, arrays: dict[str, np.ndarray], model: str, step: int) -> None:
+    """Write what `state` gave, with the name of the model."""
+    write_arrays(directory / CHECKPOINT, arrays, {"model": model, "step": str(step)})
 
 
 def load(directory: Path, model: Model, optimizers: Optimizers) -> int:

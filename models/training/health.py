@@ -24,6 +24,7 @@ from autograd import Array, Tensor, namespace, nn
 from autograd.tensor import Node
 from autograd.watch import Watcher, watching
 from models import pictures
+from models.errors import Failure
 from models.pictures import LayersPanel
 from models.training.log import HEALTH, read_lines
 
@@ -125,9 +126,12 @@ class Health:
 
     @classmethod
     def read(cls, directory: Path, model: nn.Module) -> "Health | None":
-        """Of the run in `directory`; None if nothing was recorded."""
+        """Of the run in `directory`; None if nothing was recorded. Failure for other layers."""
         lines = read_lines(directory / HEALTH)
-        return cls(lines, model) if lines else None
+        try:
+            return cls(lines, model) if lines else None
+        except KeyError as error:
+            raise Failure(f"{directory / HEALTH} does not fit the model: no {error}") from error
 
     def remarks(self) -> list[str]:
         """A line for each layer that is not well, by the last recorded steps; or one for all."""
@@ -154,7 +158,9 @@ class Health:
             elif 1 <= update < np.inf:
                 found.append(f"update of {layer}: {update:.1g} of its weights; {USUAL:g} is usual")
             if dead > MOSTLY:
-                found.append(f"units after {layer}: {dead:.0%} are 0 for all images: they are dead")
+                found.append(
+                    f"units after {layer}: {dead:.0%} are 0 for the whole batch: they are dead"
+                )
         return found or ["gradients, updates and units: no layer is far from the others"]
 
     def picture(self, steps_per_epoch: int, title: str) -> Figure:

@@ -7,18 +7,18 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
-    """An interrupt waits for the end of the block: a step is made as a whole, or not at all.
+def held_back() -> Iterator[list[int]]:
+    """An interrupt waits for the end of the block, which is given the list of those that wait.
 
     Only the main thread is ever interrupted, so in another there is nothing to do.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     waiting: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield waiting
+        return
     before = signal.signal(signal.SIGINT, lambda number, frame: waiting.append(number))
     try:
-        yield
+        yield waiting
     finally:
         signal.signal(signal.SIGINT, before)
     if waiting:

@@ -255,14 +255,16 @@ class Run:
         last = min(self.steps_per_epoch, self.total_steps - epoch * self.steps_per_epoch)
         size = self.model.images_per_step
         self._keep_weights()
-        for i in range(first, last):
-            with held_back():
+        with held_back() as waiting:
+            for i in range(first, last):
                 started = time.perf_counter()
                 numbers = self._train_step(order[i * size : (i + 1) * size])
                 numbers["seconds"] = round(time.perf_counter() - started, 6)
                 metrics.write(json.dumps(numbers) + "\n")
-            self._keep_weights()
-            progress.update()
+                self._keep_weights()
+                progress.update()
+                if waiting:  # the step in hand is made as a whole
+                    break
 
     def _keep_weights(self) -> None:
         times = self.config.keep
@@ -339,8 +341,9 @@ class Run:
         for name, p in self.model.parameters().items():
             if p.grad is not None:
                 self._refuse_unless_finite({f"gradient.{name}": p.grad.numpy()})
-        self._refuse_unless_finite(checkpoint.state(self.model, self.optimizers))
-        checkpoint.save(self.directory, self.model, self.optimizers, self.step)
+        arrays = checkpoint.state(self.model, self.optimizers)
+        self._refuse_unless_finite(arrays)
+        checkpoint.save(self.directory, arrays, self.config.model, self.step)
 
     def replay(self) -> Iterator[int]:
         """The model at each time that `keep` asked for, and at last as it is; yields the steps."""

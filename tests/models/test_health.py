@@ -10,6 +10,7 @@ from safetensors.numpy import load_file
 from autograd import nn, optim, relu, sigmoid, sin
 from models import pictures
 from models.cli import main
+from models.errors import Failure
 from models.families import FAMILIES
 from models.pictures import LayersPanel
 from models.training import run as training
@@ -117,7 +118,11 @@ def broken(model, layer, **values):
             r"gradient of layers\.0: \de-0\d of the median layer's: it vanishes",
         ),
         (Chain(3, lambda x: sin(1e4 * x)), 0, r"of layers\.0: \de\+\d+ times .* it explodes"),
-        (broken(Chain(9), 4, bias=-99), 0, r"units after layers\.4: 100% are 0 for all images"),
+        (
+            broken(Chain(9), 4, bias=-99),
+            0,
+            r"units after layers\.4: 100% are 0 for the whole",
+        ),
         (broken(Chain(9), 4, bias=-99), 0, r"gradient of layers\.0: exactly 0"),
         (broken(Chain(3), 1, weight=np.nan), 0, r"gradient of layers\.0: not finite at step 1"),
         (Chain(2), 1e-7, r"update of layers\.0: \S+ of its weights, lost in rounding"),
@@ -205,6 +210,15 @@ def test_a_run_that_goes_on_has_the_lines_of_one_that_was_not_stopped(tmp_path, 
     lines = [(tmp_path / name / HEALTH).read_bytes() for name in ("whole", "run")]
     assert lines[0] == lines[1]
     assert (tmp_path / "run" / "health.png").exists()
+
+
+def test_lines_of_other_layers_are_refused(tmp_path):
+    lines = recorded(Chain(1))
+    (tmp_path / HEALTH).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(Failure, match=r"health.jsonl does not fit the model: no 'grad.*layers\.1"):
+        Health.read(tmp_path, Chain(2))
+    assert Health.read(tmp_path, Chain(1)).steps == [1]
+    assert Health.read(tmp_path / "elsewhere", Chain(1)) is None
 
 
 @pytest.mark.parametrize("name", FAMILIES)
