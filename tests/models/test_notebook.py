@@ -22,7 +22,7 @@ def outputs_of(folder, *cells):
     """The outputs of each cell."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     client = nbclient.NotebookClient(
-        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     )
     client.execute()
     return [cell["outputs"] for cell in notebook["cells"]]
@@ -83,9 +83,13 @@ def test_without_ipywidgets_the_bar_is_text(tmp_path):
 def test_a_training_goes_on_after_the_stop_button(tmp_path):
     """The button sends the kernel an interrupt, as this does from a thread of its own."""
     press = """
-import os, signal, threading
-threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+import os, signal, threading, time
 long = Run.create(Config.of("vae", latent=2, steps=100_000), "long")
+def press():
+    while long.step < 20:
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=press).start()
 try:
     long.train()
 except KeyboardInterrupt:
@@ -95,7 +99,7 @@ except KeyboardInterrupt:
 step = long.step
 long.total_steps = step + 5
 long.train(pictures="no")
-print(0 < step < 100_000 and long.step == step + 5)
+print(20 <= step < 100_000 and long.step == step + 5)
 lines = [line["step"] for line in progress_of(long)]
 print(lines == list(range(1, step + 6)))
 """
