@@ -30,6 +30,8 @@ def _mark(edge: Passed, sweep: Sweep) -> Mark | None:
     if d.nans or d.infinities:
         first = "" if g.nans or g.infinities else ": it begins here"
         return Mark("not finite", f"{d.nans:,} NaN, {d.infinities:,} infinite{first}")
+    if not d.size:
+        return None
     if d.rms == 0:
         if g.rms == 0:
             return Mark("zero", "what comes in is exactly 0")

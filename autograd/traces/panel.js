@@ -158,12 +158,12 @@ function callView(trace, key, nodeLink) {
 function leafTable(trace, leaves, call) {
   const rows = leaves.map((n) => {
     const { shape, value } = trace.nodes[n], g = trace.cotangent(n);
-    const cells = [tuple(shape), value ? number(value.rms) : "not kept", g ? number(g.rms) : "–"];
+    const cells = [tuple(shape), value ? number(value.rms, 3) : "not kept", g ? number(g.rms, 3) : "–"];
     return element("tr", {},
       element("th", { scope: "row" }, within(call, trace.name(nodeKey(n)))),
       ...cells.map((text) => element("td", {}, text)));
   });
-  const titles = ["leaf", "shape", "rms", "rms of its gradient"];
+  const titles = ["leaf", "shape", "rms", "rms of g"];
   const head = titles.map((text) => element("th", { scope: "col" }, text));
   return scrollable("leaves", element("table", {},
     element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows)));

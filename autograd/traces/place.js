@@ -1,6 +1,6 @@
 // Where boxes and edges stand. Rows and routes come from layout.py; here they get their pixels.
 
-const ACROSS = 18, DOWN = 38, PADDING = 14, TITLE = 28, BOX = 46, LANE = 6;
+const ACROSS = 18, DOWN = 44, PADDING = 14, TITLE = 28, BOX = 46, LANE = 6;
 
 // The boxes of what is visible, by key, and the lanes in which long edges pass.
 function place(trace) {
@@ -12,7 +12,8 @@ function place(trace) {
 // The rows inside a call, one under another; `x` is the middle of a spot and `y` its top.
 function arrange(trace, call) {
   const { rows, routes } = trace.calls[call];
-  const spots = new Map(rows.flat().map((key) => [key, { key, x: 0, y: 0, ...sizeOf(trace, key) }]));
+  const spots = new Map(rows.flat().map((key) =>
+    [key, { key, x: 0, y: 0, pull: pullOf(trace, key), ...sizeOf(trace, key) }]));
   const grid = rows.map((row) => row.map((key) => spots.get(key)));
   const above = new Map(), below = new Map();
   for (const route of routes) {
@@ -58,6 +59,17 @@ function sizeOf(trace, key) {
   return { width: Math.max(116, first + 22, second + 20), height: BOX };
 }
 
+// Lanes are to be straight, and what leads on to be under what it comes from, rather than a leaf.
+function pullOf(trace, key) {
+  if (isLane(key)) return 4;
+  return isCall(key) || trace.nodes[idOf(key)].kind === "primitive" ? 1 : 0.1;
+}
+
+function middle(spots) {
+  const total = spots.reduce((sum, spot) => sum + spot.pull, 0);
+  return spots.reduce((sum, spot) => sum + spot.pull * spot.x, 0) / total;
+}
+
 // Give the spots of a row the middles that are nearest to the mean of their neighbours', in order
 // and without overlap: least squares, by pooling spots that would overlap into blocks.
 function spread(row, neighbours) {
@@ -65,10 +77,8 @@ function spread(row, neighbours) {
   let offset = 0;
   row.forEach((spot, i) => {
     if (i) offset += (row[i - 1].width + spot.width) / 2 + ACROSS;
-    const near = neighbours.get(spot) ?? [];
-    const wish = near.length ? near.reduce((sum, other) => sum + other.x, 0) / near.length : spot.x;
-    const weight = near.length ? (isLane(spot.key) ? 4 : 1) : 0.1;
-    let block = { spots: [[spot, offset]], weight, mean: wish - offset };
+    const near = neighbours.get(spot) ?? [], wish = near.length ? middle(near) : spot.x;
+    let block = { spots: [[spot, offset]], weight: spot.pull, mean: wish - offset };
     while (blocks.length && blocks.at(-1).mean > block.mean) {
       const before = blocks.pop(), total = before.weight + block.weight;
       const mean = (before.mean * before.weight + block.mean * block.weight) / total;

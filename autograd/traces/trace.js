@@ -116,7 +116,7 @@ class Trace {
   }
 
   go(number) {
-    this.done = number > 0 ? this.steps[Math.min(number, this.steps.length) - 1].to : 0;
+    this.done = this.steps[Math.min(number, this.steps.length) - 1]?.to ?? 0;
     const { step } = this;
     if (!step) this.hand = null;
     else this.hand = step.sweep < 0 || isCall(step.unit) ? step.unit : step.edges.at(-1);

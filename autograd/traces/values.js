@@ -31,7 +31,7 @@ const elements = (value) => value.shape.reduce((product, side) => product * side
 
 // NaN if the value has an element that is not finite.
 const norm = (value) =>
-  (value.nans || value.infinities ? NaN : value.rms * Math.sqrt(elements(value)));
+  (value.nans || value.infinities ? NaN : (+value.rms || 0) * Math.sqrt(elements(value)));
 
 // In a box of the graph: the elements if they fit, else their size.
 function brief(value) {
