@@ -1,6 +1,7 @@
 // The graph as SVG: drawn once for what is open, and marked anew at each step.
 
-const SIGNS = { "not finite": "!", zero: "0", exploding: "≫", vanishing: "≪" }; // the worst first
+// The worst first.
+const SIGNS = { "not finite": "!", zero: "0", exploding: "≫", vanishing: "≪" };
 
 // `act` is called with the key of a box, or with an edge of the graph, that a person chose.
 function drawGraph(trace, svg, act) {

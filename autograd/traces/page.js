@@ -139,13 +139,14 @@ function follow() {
   const view = $("view"), keys = trace.hand ? unitOf(trace.hand) : [];
   const boxes = keys.map((key) => trace.drawn.sheet.boxes.get(key)).filter(Boolean);
   if (!boxes.length) return view.scrollTo(0, 0);
-  const sides = (of) => [Math.min(...boxes.map(of)) * trace.size, Math.max(...boxes.map(of)) * trace.size];
-  const [left, right] = sides((box) => box.x), [top, bottom] = sides((box) => box.y);
-  const x = (left + right) / 2 - view.clientWidth / 2, y = (top + bottom) / 2 - view.clientHeight / 2;
-  const isSeen = Math.abs(x - view.scrollLeft) < view.clientWidth / 2 - 80
-    && top > view.scrollTop + 50 && bottom < view.scrollTop + view.clientHeight - 100;
+  const { clientWidth: width, clientHeight: height } = view;
+  const x = boxes.map((box) => box.x * trace.size), y = boxes.map((box) => box.y * trace.size);
+  const top = Math.min(...y), bottom = Math.max(...y);
+  const left = (Math.min(...x) + Math.max(...x) - width) / 2;
+  const isSeen = Math.abs(left - view.scrollLeft) < width / 2 - 80
+    && top > view.scrollTop + 50 && bottom < view.scrollTop + height - 100;
   const behavior = motion.matches || playing ? "instant" : "smooth";
-  if (!isSeen) view.scrollTo({ left: x, top: y, behavior });
+  if (!isSeen) view.scrollTo({ left, top: (top + bottom - height) / 2, behavior });
 }
 
 // Above the slider: the norm of what each step made or passed on, by powers of ten. All traces of a
@@ -194,8 +195,15 @@ function chooseTrace(i) {
 // What a person does
 
 const KEYS = {
-  ArrowLeft: MOVES.back, ArrowRight: MOVES.next, Home: MOVES.first, End: MOVES.last, " ": play,
-  "+": () => zoom(1.25), "-": () => zoom(0.8), 0: () => zoom(null), "?": () => $("help").showModal(),
+  ArrowLeft: MOVES.back,
+  ArrowRight: MOVES.next,
+  Home: MOVES.first,
+  End: MOVES.last,
+  " ": play,
+  "+": () => zoom(1.25),
+  "-": () => zoom(0.8),
+  0: () => zoom(null),
+  "?": () => $("help").showModal(),
 };
 
 function onKey(event) {

@@ -8,13 +8,15 @@ function panelView(trace, choose) {
   const { hand } = trace;
   if (!hand) return overview(trace, link);
   if (typeof hand !== "string") return edgeView(trace, hand, link, nodeLink);
-  return isCall(hand) ? callView(trace, hand, nodeLink) : nodeView(trace, idOf(hand), link, nodeLink);
+  if (isCall(hand)) return callView(trace, hand, nodeLink);
+  return nodeView(trace, idOf(hand), link, nodeLink);
 }
 
 const heading = (about, ...title) =>
   [element("h2", {}, ...title), element("p", { class: "about" }, about)];
 
-const section = (title, ...children) => element("section", {}, element("h3", {}, title), ...children);
+const section = (title, ...children) =>
+  element("section", {}, element("h3", {}, title), ...children);
 
 const note = (text) => element("p", { class: "note" }, text);
 
@@ -47,7 +49,7 @@ function nodeView(trace, n, link, nodeLink) {
     remarks.push(remark("- -", "made without recording: no gradient goes through it"));
   }
   if (trace.isUnreached(n)) {
-    remarks.push(remark("∅", "no gradient reached it: the loss was not made of it, or it was cut"));
+    remarks.push(remark("∅", "no gradient reached it: no loss was made of it, or it was cut"));
   }
   return [
     ...heading(about.filter(Boolean).join(" · "), trace.name(nodeKey(n))),
@@ -91,7 +93,7 @@ function sumView(trace, n, link) {
     element("span", {}, come.includes(edge) ? `✓ ${brief(edge.d)}` : "… not yet"),
     link(`from ${trace.name(nodeKey(edge.node))}`, edge)));
   return [
-    element("p", {}, `It is used ${all.length} times. Each use brings a cotangent; they are added:`),
+    element("p", {}, `It is used ${all.length} times. Each use brings a cotangent. Their sum:`),
     list("sum", items),
     element("p", { class: "total" }, isComplete ? `= ${brief(trace.cotangent(n))}`
       : `${come.length} of ${all.length} have come`),
@@ -142,10 +144,13 @@ function callView(trace, key, nodeLink) {
   const into = uses.filter(([from, to]) => !isInside(from) && isInside(to)).map(([from]) => from);
   const out = uses.filter(([from, to]) => isInside(from) && !isInside(to)).map(([from]) => from);
   const leaves = inside.filter((n) => trace.nodes[n].kind === "leaf");
-  const names = (title, nodes) => nodes.length && section(title, list("", [...new Set(nodes)].map((n) =>
-    element("li", {}, nodeLink(n), ` ${shapeText(trace.nodes[n].shape)}`,
-      trace.nodes[n].value && `, ${brief(trace.nodes[n].value)}`,
-      trace.cotangent(n) && `, g ${brief(trace.cotangent(n))}`))));
+  const item = (n) => {
+    const { shape, value } = trace.nodes[n], g = trace.cotangent(n);
+    const texts = [shapeText(shape), value && brief(value), g && `g ${brief(g)}`];
+    return element("li", {}, nodeLink(n), ` ${texts.filter(Boolean).join(", ")}`);
+  };
+  const names = (title, nodes) =>
+    nodes.length && section(title, list("", [...new Set(nodes)].map(item)));
   const state = trace.isOpen(key) ? "open" : "folded: a click on it, or Enter, opens it";
   return [
     ...heading(`${trace.kind(key)} · ${inside.length} nodes · ${state}`, trace.name(key)),
@@ -158,7 +163,7 @@ function callView(trace, key, nodeLink) {
 function leafTable(trace, leaves, call) {
   const rows = leaves.map((n) => {
     const { shape, value } = trace.nodes[n], g = trace.cotangent(n);
-    const cells = [tuple(shape), value ? number(value.rms, 3) : "not kept", g ? number(g.rms, 3) : "–"];
+    const cells = [tuple(shape), ...[value, g].map((x) => (x ? number(x.rms, 3) : "–"))];
     return element("tr", {},
       element("th", { scope: "row" }, within(call, trace.name(nodeKey(n)))),
       ...cells.map((text) => element("td", {}, text)));

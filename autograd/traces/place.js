@@ -4,7 +4,8 @@ const ACROSS = 18, DOWN = 44, PADDING = 14, TITLE = 28, BOX = 46, LANE = 6;
 
 // The boxes of what is visible, by key, and the lanes in which long edges pass.
 function place(trace) {
-  const sheet = { boxes: new Map(), lanes: new Map() }, { width, height, spots } = arrange(trace, 0);
+  const sheet = { boxes: new Map(), lanes: new Map() };
+  const { width, height, spots } = arrange(trace, 0);
   settle(sheet, "c0", spots, PADDING, PADDING, 0);
   return { ...sheet, width: width + 2 * PADDING, height: height + 2 * PADDING };
 }
@@ -109,7 +110,9 @@ function visibleEdges(trace, sheet) {
       const [a, b] = [trace.unit(node), trace.unit(n)];
       const key = isCall(a) || isCall(b) ? `${a} ${b}` : `${a} ${b} ${argument}`;
       if (a === b) continue;
-      if (!edges.has(key)) edges.set(key, { a, b, uses: [], lanes: lanesOf(trace, sheet, node, n) });
+      if (!edges.has(key)) {
+        edges.set(key, { a, b, uses: [], lanes: lanesOf(trace, sheet, node, n) });
+      }
       edges.get(key).uses.push({ node: n, parent: node, argument, cut });
     }
   });

@@ -189,8 +189,8 @@ class Trace {
 
   // The class of a module, or the shape of a node.
   kind(key) {
-    if (!isCall(key)) return this.nodes[idOf(key)].shape.length ? tuple(this.nodes[idOf(key)].shape) : "";
-    const { kind } = this.calls[idOf(key)];
+    const { kind, shape } = (isCall(key) ? this.calls : this.nodes)[idOf(key)];
+    if (!isCall(key)) return shape.length ? tuple(shape) : "";
     return kind === "sweep" ? "by its rules" : kind;
   }
 
@@ -207,12 +207,14 @@ class Trace {
     const { step, stepNumber } = this, first = `step ${stepNumber} of ${this.steps.length}`;
     if (!step) return `${first}: nothing has happened yet`;
     if (step.sweep < 0) return `${first}, forward: ${this.name(step.unit)}`;
-    const what = isCall(step.unit) ? `through ${this.name(step.unit)}` : this.arrow(step.edges.at(-1));
-    return `${first}, backward${this.inSweep(step.sweep)}: ${what}`;
+    const where = `${first}, backward${this.inSweep(step.sweep)}`;
+    if (isCall(step.unit)) return `${where}: through ${this.name(step.unit)}`;
+    return `${where}: ${this.arrow(step.edges.at(-1))}`;
   }
 }
 
-const within = (outer, name) => (name.startsWith(`${outer}.`) ? name.slice(outer.length + 1) : name);
+const within = (outer, name) =>
+  (name.startsWith(`${outer}.`) ? name.slice(outer.length + 1) : name);
 
 // What the page needs to know of the edges of a sweep, and `d` where it stands elsewhere.
 function prepare(sweep, number) {

@@ -50,7 +50,8 @@ function valueView(value, label) {
   else if (isSame) view.append(element("p", { class: "scalar" }, `${number(least)} everywhere`));
   else if (whole) view.append(...tables(value, label));
   else view.append(thumbnail(value, label), histogram(value));
-  if (elements(value) !== 1) view.append(element("p", { class: "note" }, statistics(value, isSame)));
+  if (elements(value) === 1) return view;
+  view.append(element("p", { class: "note" }, statistics(value, isSame)));
   return view;
 }
 
@@ -82,16 +83,17 @@ const scrollable = (label, ...children) =>
 // A table for each of the last two axes; a vector is one row.
 function tables(value, label) {
   const columns = value.shape.at(-1), rows = value.shape.at(-2) ?? 1, size = rows * columns;
-  const cell = (x) => element("td", { style: `background: ${colour(x / largest(value) || 0, 0.5)}`,
-    title: x, class: typeof x === "string" && "bad" }, number(x));
+  const cell = (x) => element("td", typeof x === "string" ? { class: "bad" }
+    : { style: `background: ${colour(x / largest(value) || 0, 0.5)}`, title: x }, number(x));
   const parts = (items, length) => Array.from({ length: items.length / length },
     (_, i) => items.slice(i * length, (i + 1) * length));
   return parts(value.whole, size).flatMap((matrix, i) => {
     const index = outerIndex(i, value.shape.slice(0, -2));
     const body = parts(matrix, columns).map((row) => element("tr", {}, ...row.map(cell)));
     const table = element("table", {}, element("tbody", {}, ...body));
-    return [index && element("p", { class: "note" }, index), scrollable(`${label} ${index}`, table)];
-  }).filter(Boolean);
+    const title = element("p", { class: "note" }, index);
+    return [...(index ? [title] : []), scrollable(`${label} ${index}`, table)];
+  });
 }
 
 // Where the matrix number `flat` stands in the axes before: [0, 2].
@@ -117,7 +119,7 @@ function thumbnail(value, label) {
     context.fillRect(x, y, 1, 1);
   }));
   const isPart = value.shape.slice(0, -2).some((side) => side > 1);
-  const isMean = value.shape.slice(-2).some((side) => side > Math.max(cells.length, cells[0].length));
+  const isMean = cells.length * cells[0].length < elements({ shape: value.shape.slice(-2) });
   const about = [isPart && "the first example", isMean && "means of blocks"].filter(Boolean);
   return element("div", {}, canvas, element("div", { class: "ramp" }),
     ends(number(-most), "0", number(most)), element("p", { class: "note" }, about.join(", ")));
