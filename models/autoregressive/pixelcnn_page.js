@@ -35,7 +35,7 @@ function listen(canvas) {
     const row = Math.floor((height * (event.clientY - box.top)) / box.height);
     return clamp(row, 0, height - 1) * width + clamp(column, 0, width - 1);
   };
-  canvas.classList.add("movable");
+  canvas.classList.add("pointed");
   canvas.addEventListener("pointermove", (event) => point(at(event)));
   canvas.addEventListener("pointerleave", () => point(null));
   canvas.addEventListener("pointerdown", (event) => ((chosen = at(event)), drawAll()));
@@ -104,7 +104,7 @@ function drawPanel(panel) {
   const after = seen ? seen.subarray(i).filter((v) => v !== 0).length : 0;
   find(".numbers").textContent =
     `Row ${Math.floor(i / width) + 1}, column ${(i % width) + 1}: ` +
-    (seen ? `depends on ${i - blind + after} of the ${i} pixels before it, ${blind} are blind. ` : "") +
+    (seen ? `depends on ${i - blind + after} of the ${i} pixels before it, blind to ${blind}. ` : "") +
     (data.levels === 2 ? `p(ink) = ${p[1].toFixed(3)}.` : "");
   drawLevels(find(".levels"), p);
 }

@@ -20,13 +20,13 @@ class PixelCNNPage(Page):
     look = (
         "A pixel's distribution depends on the pixels before it in raster order, and the gradient "
         "of its logit is exactly 0 for every other one.",
-        "The plain network has a blind spot: pixels to the upper right that are before this one, "
-        "and marked with a cross, since no path of masked convolutions leads to them.",
+        "The plain network has a blind spot, marked with crosses: pixels that come before this "
+        "one, but from which no path of masked convolutions leads to it.",
         "The gated network has a stack for the rows above, and sees every pixel before. Flip one "
         "and watch the distribution; then sample the rest from there.",
     )
     demo: ClassVar = {
-        kind: Example("digits", {"kind": kind, "kernel_size": 3, "channels": 32})
+        kind: Example("digits", {"kind": kind, "kernel_size": 3, "channels": 32, "epochs": 10})
         for kind in ("plain", "gated")
     }
 

@@ -1,8 +1,10 @@
 """One file of HTML that computes with a model's weights and needs no network.
 
-page.html, page.css, page.js   what the pages of all families share
-program.js                     runs the programs
-NAME_page.html, NAME_page.js   a family's own, beside its NAME_page.py
+    page.html, page.css, page.js   what the pages of all families share
+    program.js                     runs the programs
+    NAME_page.html, NAME_page.js   a family's own, beside its NAME_page.py
+
+All of them are put into the one file, and the data as JSON, with the arrays in base64.
 """
 
 import base64

@@ -21,7 +21,7 @@ from models.training.run import Run
 from tests.browser.conftest import WIDTHS
 from tests.models.test_explore import FUNCTIONS
 
-STEPS, KEPT = 40, 3
+STEPS, KEPT = 20, 2
 
 
 @pytest.fixture(scope="session")
@@ -59,13 +59,15 @@ def position(page, canvas, across, down):
 
 
 def milliseconds_of_a_click(page, x, y):
-    """How long the page is busy with a press of the mouse."""
+    """How long the page is busy with a press of the mouse: the least of three."""
     page.evaluate(
-        "() => { let t; addEventListener('pointerdown', () => (t = performance.now()), true);"
-        " addEventListener('pointerdown', () => (window.took = performance.now() - t)); }"
+        "() => { let t; window.took = [];"
+        " addEventListener('pointerdown', () => (t = performance.now()), true);"
+        " addEventListener('pointerdown', () => took.push(performance.now() - t)); }"
     )
-    page.mouse.click(x, y)
-    return page.evaluate("window.took")
+    for _ in range(3):
+        page.mouse.click(x, y)
+    return min(page.evaluate("took"))
 
 
 def untrained(model, directory, data="digits", **settings):
@@ -195,10 +197,10 @@ class TestVAE:
         slide(page, "run", 0)
         slide(page, "time", 0)
         assert page.locator("output[for=run]").text_content().startswith("β = 0")
-        assert "step 0 of 40" in page.locator("output[for=time]").text_content()
+        assert "step 0 of 20" in page.locator("output[for=time]").text_content()
         first = page.locator("#numbers").text_content()
         page.locator("#time").press("End")
-        assert "step 40 of 40" in page.locator("output[for=time]").text_content()
+        assert "step 20 of 20" in page.locator("output[for=time]").text_content()
         assert page.locator("#numbers").text_content() != first
 
 
@@ -240,7 +242,7 @@ class TestGAN:
 
     def test_training_is_played_and_what_is_shown_is_chosen(self, page):
         slide(page, "time", 0)
-        assert "step 0 of 40" in page.locator("output[for=time]").text_content()
+        assert "step 0 of 20" in page.locator("output[for=time]").text_content()
         page.locator("#play").click()
         page.wait_for_function("when() > 0")
         assert page.locator("#play").text_content() == "Pause"
@@ -333,8 +335,8 @@ class TestPixelCNN:
 
     def test_the_plain_network_has_a_blind_spot(self, page):
         plain, gated = page.locator(".numbers").all_text_contents()
-        assert "depends on 29 of the 35 pixels before it, 6 are blind" in plain
-        assert "depends on 35 of the 35 pixels before it, 0 are blind" in gated
+        assert "depends on 29 of the 35 pixels before it, blind to 6" in plain
+        assert "depends on 35 of the 35 pixels before it, blind to 0" in gated
 
     def test_a_pixel_is_pointed_at_chosen_and_reached_by_keys(self, page):
         page.mouse.move(*position(page, ".seen >> nth=1", 0.95, 0.95))
