@@ -33,7 +33,8 @@ function overview(trace, link) {
     `${SIGNS[edge.mark.kind]} `, link(trace.arrow(edge), edge), `: ${edge.mark.kind}`));
   return [
     ...heading([`${trace.nodes.length} nodes`, ...passes].join(", "), trace.heading),
-    element("p", {}, "Step with the arrow keys, play, or choose a box of the graph."),
+    element("p", {}, "Step with the arrow keys, play, or choose a box of the graph. Blue is the "
+      + "forward pass, orange the backward pass; ? lists the keys and the signs."),
     items.length && section("Gradients with a remark", list("remarks", items)),
   ];
 }

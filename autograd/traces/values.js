@@ -15,10 +15,11 @@ function element(tag, attributes = {}, ...children) {
 const append = (map, key, item) => map.set(key, [...(map.get(key) ?? []), item]);
 
 function number(x, digits = 4) {
-  if (typeof x === "boolean") return String(x);
+  if (typeof x === "boolean") return x ? "True" : "False";
   if (!Number.isFinite(x)) return String(x).replace(/nan/i, "NaN").replace("-", "−");
-  const short = +x.toPrecision(digits), size = Math.abs(x);
-  const text = size && (size < 1e-3 || size >= 1e5) ? short.toExponential() : String(short);
+  const size = Math.abs(x), isCount = Number.isInteger(x) && size < 1e6;
+  const short = isCount ? x : +x.toPrecision(digits);
+  const text = isCount || (size >= 1e-3 && size < 1e5) ? String(short) : short.toExponential();
   return text.replace("e+", "e").replace(/-/g, "−");
 }
 
@@ -35,10 +36,11 @@ const norm = (value) =>
 
 // In a box of the graph: the elements if they fit, else their size.
 function brief(value) {
+  if (elements(value) === 1) return number(value.whole[0]);
   if (value.nans || value.infinities) return value.nans ? "has NaN" : "has inf";
   const text = value.whole && value.whole.map((x) => number(x)).join(", ");
   if (!value.whole || text.length > 14) return `rms ${number(value.rms, 2)}`;
-  return value.shape.length ? `[${text}]` : text;
+  return `[${text}]`;
 }
 
 function valueView(value, label) {
