@@ -27,7 +27,7 @@ def as_pages(title: str, text: str, records: Mapping[str, Record]) -> str:
     """A page of several traces, each with its heading, of which one is shown at a time."""
     template = Environment(autoescape=True).from_string((HERE / "page.html").read_text("utf-8"))
     found = [{"heading": heading} | page_data(record) for heading, record in records.items()]
-    data = json.dumps(found, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
+    data = json.dumps(found, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     css = (HERE / "page.css").read_text("utf-8")
     js = "\n".join((HERE / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
     return template.render(title=title, text=text, data=data, css=css, js=js)
