@@ -9,7 +9,6 @@ import pytest
 from autograd import Tensor, exp, grad, log, no_grad, sigmoid, tanh, tracing
 from autograd.traces.page import as_pages
 from models.data import load
-from models.examples import EXAMPLES
 from models.examples.steps import traced_step
 from models.families import FAMILIES
 from tests.browser.conftest import WIDTHS
@@ -91,10 +90,7 @@ def made(tmp_path_factory):
 
     @cache
     def make(name):
-        if name.startswith("example "):
-            trace, gradients = EXAMPLES[name.removeprefix("example ")].traces(), {}
-        else:
-            trace, gradients = TRACES[name]() if name in TRACES else step_of(name)
+        trace, gradients = TRACES[name]() if name in TRACES else step_of(name)
         file = folder / f"{name}.html"
         traces = trace if isinstance(trace, dict) else {name: trace}
         file.write_text(as_pages(name, "What to look for.", traces), "utf-8")
@@ -201,24 +197,6 @@ def test_play_goes_to_the_end_and_can_be_stopped(page_of):
     page.wait_for_function("document.getElementById('next').disabled")
     assert steps(page) == (16, 16)
     assert "play" in page.inner_text("#play")
-
-
-@pytest.mark.parametrize("name", sorted(EXAMPLES.keys() - FAMILIES.keys()))
-def test_every_example_can_be_stepped_through(name, page_of):
-    page = page_of(f"example {name}")
-    for i in range(max(1, page.locator("#tabs button").count())):
-        if i:
-            page.locator("#tabs button").nth(i).click()
-        texts = [page.inner_text("#step")]
-        while not page.is_disabled("#next"):
-            page.keyboard.press("ArrowRight")
-            texts.append(page.inner_text("#step"))
-        assert [t.split(" ")[1] for t in texts] == [str(k) for k in range(len(texts))]
-        assert sum("backward" in text for text in texts) > 2
-        page.locator("#graph .edge.passed .hit").last.dispatch_event("click")
-        assert page.locator("#panel section").count() > 2
-        page.locator("#graph .box").last.click()
-        assert page.locator("#graph .box.hand").count() == 1
 
 
 @pytest.mark.parametrize("name", ["neuron", "fan_out", "cut", "marks", "double"])
