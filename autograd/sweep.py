@@ -132,14 +132,14 @@ def sweep(root: Node, seed, wanted, path, create_graph: bool, retain_graph: bool
             d = given = rule(g, saved)
             if getattr(d, "shape", None) != parent.shape or d.dtype is not parent.dtype:
                 d = _as_input(d, parent, node)
-            if watchers:
-                before = cotangents.get(parent)
-                tell(watchers, "passed", node, rule, parent, g, given, d, before)
-            if parent in cotangents:
-                d = _sum(cotangents[parent], d)
-            else:
+            before = cotangents.get(parent)
+            if before is None:
+                cotangents[parent] = d
                 heappush(pending, (-parent.order, parent))
-            cotangents[parent] = d
+            else:
+                cotangents[parent] = _sum(before, d)
+            if watchers:
+                tell(watchers, "passed", node, rule, parent, g, given, d, before)
         if not retain_graph:
             node.saved = None
     tell(watchers, "ended")
