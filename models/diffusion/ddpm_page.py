@@ -31,8 +31,11 @@ class DDPMPage(Page):
     demo: ClassVar = {
         "ring": Example(
             "ring",
-            {"T": 50, "width": 48, "epochs": 30, "conditional": True, "drop": 0.2},
-            keep=6,
+            {
+                "T": 50, "width": 64, "epochs": 60, "learning_rate": 4e-3, "conditional": True,
+                "drop": 0.5,
+            },
+            keep=4,
         ),
         "digits": Example(
             "digits",

@@ -160,18 +160,18 @@ function convolve({ image, answer, kernel, stride, padding, dilation }, images, 
     const input = Math.floor(tap / taps) % inputs;
     const down = Math.floor((tap % taps) / kernel[1]) * dilation[0] - padding[0];
     const right = ((tap % taps) % kernel[1]) * dilation[1] - padding[1];
+    const first = Math.max(0, Math.ceil(-right / stride[1]));
+    const end = Math.min(columns, Math.floor((width - 1 - right) / stride[1]) + 1);
     for (let n = 0; n < images; n++)
       for (let i = 0; i < rows; i++) {
         const row = i * stride[0] + down;
         if (row < 0 || row >= height) continue;
-        const from = ((n * inputs + input) * height + row) * width;
+        const from = ((n * inputs + input) * height + row) * width + right;
         const to = ((n * outputs + output) * rows + i) * columns;
-        for (let j = 0; j < columns; j++) {
-          const column = j * stride[1] + right;
-          if (column < 0 || column >= width) continue;
-          if (forward) y[to + j] += x[from + column] * weight;
-          else x[from + column] += y[to + j] * weight;
-        }
+        if (forward)
+          for (let j = first; j < end; j++) y[to + j] += x[from + j * stride[1]] * weight;
+        else
+          for (let j = first; j < end; j++) x[from + j * stride[1]] += y[to + j] * weight;
       }
   }
 }
