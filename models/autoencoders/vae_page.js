@@ -146,5 +146,5 @@ function move(point) {
 
 codes.movable(() => points[handle()], move, grab);
 plane.movable(() => points[handle()], move);
-drawAll();
+which.set(0);
 whenResized(drawCodes);
