@@ -110,9 +110,19 @@ def sweep(root: Node, seed, wanted, path, create_graph: bool, retain_graph: bool
     which would limit the depth of a graph. Only nodes in the set `path` are processed, or all for
     None.
     """
-    cotangents, pending, found = {root: seed}, [(-root.order, root)], {}
-    watchers, last_write = mode().watchers, memory.last_write
+    watchers = mode().watchers
     tell(watchers, "began", root)
+    try:
+        return _walk(root, seed, wanted, path, create_graph, retain_graph, watchers)
+    finally:
+        tell(watchers, "ended")
+
+
+def _walk(
+    root: Node, seed, wanted, path, create_graph: bool, retain_graph: bool, watchers
+) -> Cotangents:
+    cotangents, pending, found = {root: seed}, [(-root.order, root)], {}
+    last_write = memory.last_write
     while pending:
         node = heappop(pending)[1]
         g = cotangents.pop(node)  # complete: all uses of the node have been processed
@@ -142,7 +152,6 @@ def sweep(root: Node, seed, wanted, path, create_graph: bool, retain_graph: bool
                 tell(watchers, "passed", node, rule, parent, g, given, d, before)
         if not retain_graph:
             node.saved = None
-    tell(watchers, "ended")
     return found
 
 

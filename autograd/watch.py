@@ -41,7 +41,7 @@ class Watcher:
         """
 
     def ended(self) -> None:
-        """The sweep has ended."""
+        """The sweep has ended, or raised an error."""
 
 
 @contextmanager

@@ -51,8 +51,11 @@ class Trace(Record):
         return as_html(self, title, text)
 
     def _repr_html_(self) -> str:
-        """In a notebook: the picture."""
-        return f'<div style="overflow: auto">{self.svg()}</div>'
+        """In a notebook: the picture, or why there is none."""
+        try:
+            return f'<div style="overflow: auto">{self.svg()}</div>'
+        except ValueError as error:
+            return f"<p>{error}</p>"
 
 
 @contextmanager
@@ -74,6 +77,8 @@ def trace(output: Tensor, names: Names = None, cotangent: Any = None) -> Trace:
     rules need; `tracing` has all of them. Raises ValueError for a Tensor that records nothing or is
     no scalar and has no cotangent, RuntimeError for a graph that was freed.
     """
+    if not isinstance(output, Tensor):
+        raise TypeError(f"trace takes a Tensor, such as a loss, not {type(output).__name__}")
     found = Trace(names)
     root, seed = start(output, cotangent, create_graph=False)
     found.know(output)

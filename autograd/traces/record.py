@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from autograd.array import Array, describe
+from autograd.memory import fingerprints
 from autograd.nn import Module
 from autograd.origin import caller
 from autograd.tensor import Node, Tensor, array_of
@@ -30,18 +31,25 @@ class Record(Watcher):
         self.rules: dict[tuple[str, str], str] = {}
         self.events: list[Event] = []
         self._open = [0]  # the calls that have not ended
-        self._names: dict[int, str] = {}  # of modules, by identity
+        self._names: dict[int, tuple[str, Module]] = {}  # of modules, by identity
         self._tensors: dict[int, tuple[str, Tensor]] = {}  # named ones, by the order of their node
         self._numbers: dict[int, int] = {}  # of recorded nodes, by their order
         self._makers: dict[int, tuple[Any, int]] = {}  # of arrays, by identity of their memory
+        self._contents: dict[int, list[int]] = {}  # fingerprints of leaves and constants
         self._sweeping: int | None = None
         if isinstance(names, Module):
             self._register(names, "")
-        else:
-            for name, tensor in (names or {}).items():
+        elif isinstance(names, Mapping):
+            for name, tensor in names.items():
+                if not (isinstance(name, str) and isinstance(tensor, Tensor)):
+                    raise TypeError(f"names[{name!r}] is {type(tensor).__name__}: name Tensors")
                 self._name(name, tensor)
                 if tensor.node is not None:
-                    self._number(tensor.node)
+                    self._number(tensor.node, tensor.data)
+        elif names is not None:
+            raise TypeError(
+                f"names are a module, or a dict of Tensors by name, not {type(names).__name__}"
+            )
 
     # Names
 
@@ -49,7 +57,7 @@ class Record(Watcher):
         """Name a module, those in it, and their Tensors."""
         prefix = f"{name}." if name else ""
         for inner_name, inner in module.named_modules():
-            self._names[id(inner)] = f"{prefix}{inner_name}" if inner_name else name
+            self._names[id(inner)] = (f"{prefix}{inner_name}" if inner_name else name), inner
         for inner_name, tensor in module.named_tensors(prefix):
             self._name(inner_name, tensor)
 
@@ -59,14 +67,16 @@ class Record(Watcher):
 
     def _name(self, name: str, tensor: Tensor) -> None:
         if tensor.node is not None:
-            self._tensors.setdefault(tensor.node.order, (name, tensor))
+            printable = "".join(c if c.isprintable() else "?" for c in name)
+            self._tensors.setdefault(tensor.node.order, (printable, tensor))
 
     def entered(self, module: Any) -> None:
         if id(module) not in self._names:
-            parent = self.calls[self._open[-1]].name
-            kind = type(module).__name__
-            self._register(module, f"{parent}.{kind}" if parent else kind)
-        name = self._names[id(module)]
+            parent, kind = self.calls[self._open[-1]].name, type(module).__name__
+            name = f"{parent}.{kind}" if parent else kind
+            others = sum(known.split(" ")[0] == name for known, _ in self._names.values())
+            self._register(module, f"{name} {others + 1}" if others else name)
+        name, _ = self._names[id(module)]
         self.calls.append(Call(name, type(module).__name__, self._open[-1]))
         self._open.append(len(self.calls) - 1)
 
@@ -110,6 +120,8 @@ class Record(Watcher):
             self._numbers[node.order] = number
         if array is not None:
             self._makers[id(array)] = weakref.ref(array), number
+            if made.kind != "primitive":
+                self._contents[number] = fingerprints([array])
         if made.sweep is not None:
             sweep = self.sweeps[made.sweep]
             sweep.made_by[number] = len(sweep.edges)
@@ -131,22 +143,33 @@ class Record(Watcher):
             made.call = self.calls[made.call].parent  # it stands outside the calls that share it
         return Input(argument, maker, cut=made.recorded)
 
+    def _is_written(self, number: int, array: Array | None) -> bool:
+        """Whether `array`, that of a leaf or a constant, has other elements than it had."""
+        before = self._contents.get(number)
+        return before is not None and array is not None and before != fingerprints([array])
+
     def _maker(self, array: Any) -> int | None:
         """The number of the node whose value is this array, or has its memory if it is recorded."""
         given = array
         while array is not None:
             made, number = self._makers.get(id(array), (None, 0))
-            if made is not None and made() is array:
+            if made is not None and made() is array and not self._is_written(number, array):
                 return number if array is given or self.nodes[number].recorded else None
             array = getattr(array, "base", None)
         return None
 
     def _number(self, node: Node, array: Array | None = None) -> int:
-        """The number of a recorded node; one that was not watched when it was made is added."""
-        if node.order in self._numbers:
-            return self._numbers[node.order]
+        """The number of a recorded node.
+
+        One that was not watched when it was made is added; so is a leaf again, once an optimiser
+        has written to it.
+        """
+        number = self._numbers.get(node.order)
+        if number is not None and not self._is_written(number, array):
+            return number
         name, tensor = self._tensors.get(node.order, ("", None))
-        array = tensor.data if tensor is not None else array
+        if array is None and tensor is not None:
+            array = tensor.data
         source = Source.of(node.origin)
         made = Made(
             kind="primitive" if node.primitive else "leaf",

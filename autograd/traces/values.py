@@ -44,6 +44,7 @@ class Value:
         return self.rms * math.sqrt(self.size)
 
 
+@np.errstate(all="ignore")
 def value_of(array: Array, limit: int = MAX_WHOLE) -> Value:
     """What is kept of an array: all of it if it has at most `limit` elements."""
     array = to_device(array, "cpu")
@@ -58,7 +59,7 @@ def value_of(array: Array, limit: int = MAX_WHOLE) -> Value:
         dtype=str(array.dtype),
         least=float(least),
         most=float(most),
-        mean=float(finite.mean()) if finite.size else math.nan,
+        mean=float(scale * np.mean(finite / scale)) if finite.size else math.nan,
         rms=float(scale * np.sqrt(np.mean((finite / scale) ** 2))) if finite.size else math.nan,
         zeros=int(array.size - np.count_nonzero(array)),
         nans=nans,
@@ -100,7 +101,8 @@ def as_text(value: Value, width: int = 48) -> str:
         if len(text) <= width:
             return text
     parts = [f"{as_number(value.least)} to {as_number(value.most)}, rms {as_number(value.rms)}"]
-    for count, what in ((value.zeros, "zeros"), (value.nans, "NaN"), (value.infinities, "inf")):
+    zeros = "zero" if value.zeros == 1 else "zeros"
+    for count, what in ((value.zeros, zeros), (value.nans, "NaN"), (value.infinities, "inf")):
         if count:
             parts.append(f"{count:,} {what}")
     return ", ".join(parts)

@@ -46,10 +46,17 @@ class Config:
             raise UsageError(f"unknown model {model!r}: choose one of {', '.join(FAMILIES)}")
         settings = FAMILIES[model].settings(data)
         own = {name: choices.pop(name) for name in _names(cls) & choices.keys()}
+        choices = {k: tuple(v) if isinstance(v, list) else v for k, v in choices.items()}
         if unknown := sorted(choices.keys() - _names(type(settings))):
             known = ", ".join(field.name for field in dataclasses.fields(settings))
             raise UsageError(f"{model} has no setting {', '.join(unknown)}: its own are {known}")
-        return cls(dataclasses.replace(settings, **choices), model, data, **own)
+        try:
+            config = cls(dataclasses.replace(settings, **choices), model, data, **own)
+            _check_types(config.settings)
+            _check_types(config)
+        except TypeError as error:
+            raise UsageError(f"{error}: not of its type") from error
+        return config
 
     def rng(self, purpose: int, count: int = 0) -> Rng:
         return np.random.default_rng([self.seed, purpose, count])
@@ -62,10 +69,10 @@ class Config:
             unfinished.write_text(json.dumps(content, indent=2) + "\n")
 
     def __post_init__(self) -> None:
-        if self.seed < 0 or (self.steps is not None and self.steps < 1):
-            raise UsageError(f"seed={self.seed}, steps={self.steps}: too small")
-        if self.limit is not None and self.limit < 1:
-            raise UsageError(f"limit={self.limit}: too small")
+        for name, least in (("seed", 0), ("steps", 1), ("limit", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise UsageError(f"{name}={value}: it is at least {least}")
 
     @classmethod
     def read(cls, directory: Path) -> "Config":

@@ -12,7 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograd import PRIMITIVES, Tensor, exp, grad, nn, no_grad, relu, sigmoid, trace, tracing
+from autograd import (
+    PRIMITIVES,
+    Tensor,
+    exp,
+    grad,
+    nn,
+    no_grad,
+    optim,
+    relu,
+    sigmoid,
+    trace,
+    tracing,
+)
 from autograd.modes import mode
 from autograd.traces.local import MAX_ROWS
 from autograd.traces.marks import marks_of
@@ -366,3 +378,96 @@ def test_a_graph_that_is_too_large_is_refused(count, show):
             x = x + 1.0
     with pytest.raises(ValueError, match=r"too large|too many"):
         getattr(found, show)()
+    assert "too large" in found._repr_html_()
+
+
+# What happens while it traces
+
+
+def test_a_sweep_that_fails_ends():
+    w = leaf(1.0, 2.0)
+    with tracing({"w": w}) as found:
+        h = exp(w)
+        lost = h.sum()
+        h.node.saved = None
+        with pytest.raises(RuntimeError, match="freed"):
+            lost.backward()
+        z = (w * 5.0).sum()
+        z.backward()
+    assert [node.sweep for node in found.nodes] == [None] * len(found.nodes)
+    assert [found.calls[node.call].name for node in found.nodes] == [""] * len(found.nodes)
+    assert gradient_of(found, "w").tolist() == [5.0, 5.0]
+
+
+def test_a_leaf_or_a_constant_that_is_written_to_is_added_again():
+    w, x = leaf(1.0, 2.0), np.array([3.0, 4.0])
+    optimizer = optim.SGD({"w": w}, 0.1)
+    with tracing({"w": w}) as found:
+        for _ in range(2):
+            w.grad = None
+            (w * x * w).sum().backward()
+            optimizer.step()
+            x[...] = 5.0
+    for made in found.nodes:
+        if made.primitive == "mul":
+            a, b = (found.nodes[i.node].value.whole for i in made.inputs)
+            np.testing.assert_array_equal(made.value.whole, a * b)
+    assert names(found).count("w") == 2
+    first, second = found.sweeps
+    assert max(first.cotangents) < min(n for n in second.cotangents if found.nodes[n].name == "w")
+
+
+class Doubled(nn.Module):
+    def __init__(self):
+        self.w = leaf(2.0)
+
+    def forward(self, x):
+        return x * self.w
+
+
+def test_modules_made_on_the_fly_have_names_of_their_own():
+    x = leaf(1.0)
+    with tracing({"x": x}) as found:
+        y = x
+        for _ in range(3):
+            y = Doubled()(y)
+        y.sum().backward()
+    assert [call.name for call in found.calls[1:4]] == ["Doubled", "Doubled 2", "Doubled 3"]
+    assert names(found)[1:6:2] == ["Doubled.w", "Doubled 2.w", "Doubled 3.w"]
+
+
+@pytest.mark.parametrize(
+    ("array", "mean"),
+    [
+        ([[1e-310, 1.0]] * 40, 0.5),
+        ([[np.inf, -np.inf]] * 40, math.nan),
+        ([[1.7e308] * 20] * 20, 1.7e308),
+    ],
+)
+def test_it_computes_nothing_that_a_person_could_be_warned_of(array, mean):
+    x = leaf(*array)
+    with np.errstate(all="raise"), tracing() as found:
+        (x * 1.0).reshape(-1)[0:1].sum().backward()
+    assert found.nodes[0].value.mean == pytest.approx(mean, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: trace(x.data), "trace takes a Tensor"),
+        (lambda x: trace(x, [x]), "a module, or a dict of Tensors by name, not list"),
+        (lambda x: trace(x, {"x": x.data}), r"names\['x'\] is ndarray"),
+        (lambda x: trace(x, {1: x}), r"names\[1\] is Tensor"),
+    ],
+)
+def test_wrong_arguments(call, message):
+    with pytest.raises(TypeError, match=message):
+        call(leaf(1.0))
+
+
+def test_a_name_is_text_that_every_file_can_have():
+    x = leaf(1.0)
+    found = trace((x * 2.0).sum(), {"a\x00\ud800</script>": x})
+    ElementTree.fromstring(found.svg())
+    assert "a??</script>" in names(found)
+    assert "a??</script>" not in found.html().encode("utf-8").decode()

@@ -1,6 +1,7 @@
 """Mistakes at the command line: each gets one line and a status."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import time
 import pytest
 
 from models.cli import main
+from models.errors import UsageError
+from models.training.config import Config
 from models.training.run import Run
 
 LONG = "x" * 5000
@@ -180,3 +183,21 @@ def test_ctrl_c_ends_in_one_line_from_the_start(seconds, times):
             time.sleep(0.02)
         _, error = process.communicate()
     assert (process.returncode, error) == (130, "chainrule: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"latent": "2"}, "latent is '2'"),
+        ({"latent": 2.5}, "latent is 2.5"),
+        ({"hidden": 8}, "hidden is 8"),
+        ({"steps": 3.5}, "steps is 3.5"),
+        ({"steps": 0}, "steps=0: it is at least 1"),
+        ({"seed": -1}, "seed=-1: it is at least 0"),
+        ({"depth": 3}, "vae has no setting depth"),
+    ],
+)
+def test_a_config_from_python_is_checked(choices, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        Config.of("vae", **choices)
+    assert Config.of("vae", hidden=[8, 8]).settings.hidden == (8, 8)
