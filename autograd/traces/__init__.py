@@ -17,17 +17,14 @@ picture    the graph as an SVG picture
 page       a page to step through it
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from autograd.nn import Module
 from autograd.sweep import start, sweep
 from autograd.tensor import Tensor
-from autograd.traces.record import Record
+from autograd.traces.record import Names, Record
 from autograd.watch import watching
-
-Names = Module | Mapping[str, Tensor] | None
 
 
 class Trace(Record):
@@ -37,6 +34,9 @@ class Trace(Record):
         from autograd.traces.text import as_text
 
         return as_text(self)
+
+    def __repr__(self) -> str:
+        return f"<Trace of {len(self.nodes):,} nodes and {len(self.sweeps)} sweeps: print it>"
 
     def svg(self) -> str:
         """The graph as an SVG picture; modules are folded where it would be too large."""
@@ -62,8 +62,8 @@ class Trace(Record):
 def tracing(names: Names = None) -> Iterator[Trace]:
     """Within the block everything is traced: what is computed, and the sweeps through it.
 
-    `names` are a module, whose parameters have dotted names, or Tensors by name. An array of more
-    than 64 elements is kept as its statistics, a thumbnail and a histogram.
+    `names` are a module, whose parameters have dotted names, or modules, Tensors and arrays by
+    name. An array of more than 64 elements is kept as its statistics, a thumbnail and a histogram.
     """
     trace = Trace(names)
     with watching(trace):

@@ -41,4 +41,5 @@ def _mark(edge: Passed, sweep: Sweep) -> Mark | None:
         return None
     gain = d.norm / g.norm if g.norm else math.inf
     kind = "vanishing" if share < 1 else "exploding"
-    return Mark(kind, f"its norm is {share:.1e} of the first one, here by a factor of {gain:.3g}")
+    text = f"its norm is {share:.1e} times that of the first cotangent"
+    return Mark(kind, f"{text}; this edge alone multiplies it by {gain:.3g}")

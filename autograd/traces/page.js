@@ -123,13 +123,14 @@ function measure() {
   room = { width: $("view").clientWidth - 4, height: $("view").clientHeight - 4 };
 }
 
-// `factor` changes the size; null makes the graph fit its room, if its text can still be read.
+// `factor` changes the size; null makes the whole graph fit its room. It begins legible.
 function zoom(factor = 1) {
-  const { width, height } = trace.drawn.sheet, tall = Math.max(0.9, room.height / height);
-  const fit = Math.max(0.8, Math.min(1.3, room.width / width, tall));
-  if (factor === null) trace.zoom = null;
-  else if (factor !== 1) trace.zoom = Math.max(0.2, Math.min(3, (trace.zoom ?? fit) * factor));
-  trace.size = trace.zoom ?? fit;
+  const { width, height } = trace.drawn.sheet, tall = room.height / height;
+  const whole = Math.min(1.3, room.width / width, tall);
+  const legible = Math.max(0.8, Math.min(1.3, room.width / width, Math.max(0.9, tall)));
+  if (factor === null) trace.zoom = whole;
+  else if (factor !== 1) trace.zoom = Math.max(0.2, Math.min(3, (trace.zoom ?? legible) * factor));
+  trace.size = trace.zoom ?? legible;
   $("graph").style.width = `${width * trace.size}px`;
   $("graph").style.height = `${height * trace.size}px`;
 }

@@ -27,7 +27,7 @@ const remark = (sign, text) => element("p", { class: "remark" },
 
 // Before the first step: how much there is, and what is to be remarked.
 function overview(trace, link) {
-  const passes = trace.sweeps.map(({ edges }, i) => `sweep ${i + 1} passes ${edges.length} edges`);
+  const passes = trace.sweeps.map(({ edges }, i) => `${edges.length} edges in sweep ${i + 1}`);
   const marked = trace.sweeps.flatMap(({ edges }) => edges.filter((edge) => edge.mark));
   const items = marked.map((edge) => element("li", {},
     `${SIGNS[edge.mark.kind]} `, link(trace.arrow(edge), edge), `: ${edge.mark.kind}`));

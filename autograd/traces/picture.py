@@ -76,7 +76,9 @@ class Edge:
 
 
 def as_svg(record: Record) -> str:
-    """Raises ValueError if the boxes are too many, also with every module as a single one."""
+    """Raises ValueError for no boxes, and for too many, also with every module as a single one."""
+    if not record.nodes:
+        raise ValueError("nothing was recorded: no primitive was called with a Tensor")
     units = _units(record)
     boxes = {unit: _box(record, unit) for unit in dict.fromkeys(units)}
     edges: dict[tuple[Unit, Unit], Edge] = {}

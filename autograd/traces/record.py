@@ -16,15 +16,17 @@ from autograd.traces.rules import rule_text
 from autograd.traces.values import value_of
 from autograd.watch import Watcher
 
+Names = Module | Mapping[str, Module | Tensor | Array] | None
+
 
 class Record(Watcher):
     """Fills lists of nodes, calls and sweeps while it watches, and of `events` in order of time.
 
-    `names` are a module, whose Tensors and inner modules get their dotted names, or Tensors by
-    name. A module that is called and has no name is called by its class.
+    `names` are a module, whose Tensors and inner modules get their dotted names, or modules,
+    Tensors and arrays by name. A module that is called and has no name is called by its class.
     """
 
-    def __init__(self, names: Module | Mapping[str, Tensor] | None = None):
+    def __init__(self, names: Names = None):
         self.nodes: list[Made] = []
         self.calls = [Call("", "", 0)]
         self.sweeps: list[Sweep] = []
@@ -37,19 +39,21 @@ class Record(Watcher):
         self._makers: dict[int, tuple[Any, int]] = {}  # of arrays, by identity of their memory
         self._contents: dict[int, list[int]] = {}  # fingerprints of leaves and constants
         self._sweeping: int | None = None
-        if isinstance(names, Module):
-            self._register(names, "")
-        elif isinstance(names, Mapping):
-            for name, tensor in names.items():
-                if not (isinstance(name, str) and isinstance(tensor, Tensor)):
-                    raise TypeError(f"names[{name!r}] is {type(tensor).__name__}: name Tensors")
-                self._name(name, tensor)
-                if tensor.node is not None:
-                    self._number(tensor.node, tensor.data)
-        elif names is not None:
-            raise TypeError(
-                f"names are a module, or a dict of Tensors by name, not {type(names).__name__}"
-            )
+        self._constant_names: dict[int, tuple[str, Array]] = {}  # of arrays, by identity
+        if names is not None and not isinstance(names, Module | Mapping):
+            raise TypeError(f"names are a module, or a dict by name, not {type(names).__name__}")
+        for name, named in ({"": names} if isinstance(names, Module) else names or {}).items():
+            if not isinstance(name, str):
+                raise TypeError(f"a name is a str, not {name!r}")
+            if isinstance(named, Module):
+                self._register(named, name)
+            elif isinstance(named, Tensor) and named.node is not None:
+                self._name(name, named)
+                self._number(named.node, named.data)
+            elif hasattr(array_of(named), "shape"):
+                self._constant_names[id(array_of(named))] = name, array_of(named)
+            else:
+                raise TypeError(f"{name} is {type(named).__name__}: name modules, Tensors, arrays")
 
     # Names
 
@@ -135,7 +139,8 @@ class Record(Watcher):
             return Input(argument, text=_as_text(array))
         maker = self._maker(array)
         if maker is None:
-            constant = Made("constant", "", "", self._open[-1], array.shape, str(array.dtype),
+            name, _ = self._constant_names.get(id(array), ("", None))
+            constant = Made("constant", "", name, self._open[-1], array.shape, str(array.dtype),
                             value_of(array), source, recorded=False)  # fmt: skip
             return Input(argument, self._add(constant, None, array))
         made = self.nodes[maker]

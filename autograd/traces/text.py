@@ -9,7 +9,9 @@ WIDTH = 64  # characters of a value
 
 
 def as_text(record: Record) -> str:
-    """A line for each node, and two for each edge: what happened there, and its rule."""
+    """A line for each node, and some for each edge: what happened there, and its rule."""
+    if not record.nodes:
+        return "nothing was recorded: no primitive was called with a Tensor"
     lines, line = ["forward: what was made, from what, and its value"], None
     for i, made in enumerate(record.nodes):
         if made.sweep is None:
@@ -23,9 +25,9 @@ def as_text(record: Record) -> str:
 
 
 def label(record: Record, number: int) -> str:
-    """A node by its number and its name: 7 mul, 3 encoder.0.weight."""
+    """A node by its number and its name: #7 mul, #3 encoder.0.weight."""
     made = record.nodes[number]
-    return f"{number} {made.name or made.primitive or made.kind}"
+    return f"#{number} {made.name or made.primitive or made.kind}"
 
 
 def _node(record: Record, number: int) -> str:
@@ -38,7 +40,7 @@ def _node(record: Record, number: int) -> str:
 def _inputs(made: Made) -> str:
     if made.kind != "primitive":
         return "" if made.kind == "constant" else " (leaf)"
-    texts = [f"{'cut ' * x.cut}{x.text if x.node is None else x.node}" for x in made.inputs]
+    texts = [f"{'cut ' * x.cut}{x.text if x.node is None else f'#{x.node}'}" for x in made.inputs]
     options = [f"{name}={text}" for name, text in made.keywords.items()]
     return f"({', '.join(texts + options)}){'' if made.recorded else ' not recorded'}"
 
@@ -51,7 +53,16 @@ def _value(made: Made) -> str:
 def _sweep(record: Record, number: int, sweep: Sweep) -> list[str]:
     lines = [f"sweep {number + 1}, from {label(record, sweep.root)}: g goes in, d comes out"]
     marks = marks_of(sweep)
+    uses, met = sweep.uses(), set()
+
+    def add_sum(node: int) -> None:
+        if len(uses.get(node, ())) > 1 and node not in met:
+            total = values.as_text(sweep.cotangents[node], WIDTH)
+            lines.append(f"sum at {label(record, node)} of {len(uses[node])} cotangents: {total}")
+        met.add(node)
+
     for i, edge in enumerate(sweep.edges):
+        add_sum(edge.node)
         primitive = record.nodes[edge.node].primitive
         g = values.as_text(sweep.cotangents[edge.node], WIDTH)
         lines.append(f"{label(record, edge.node)} -> {label(record, edge.parent)}  g {g}")
@@ -66,8 +77,6 @@ def _sweep(record: Record, number: int, sweep: Sweep) -> list[str]:
         lines += [f"    makes {_node(record, n)}" for n, by in sweep.made_by.items() if by == i]
         if i in marks:
             lines.append(f"    {marks[i].kind}: {marks[i].text}")
-    for node, edges in sweep.uses().items():
-        if len(edges) > 1:
-            total = values.as_text(sweep.cotangents[node], WIDTH)
-            lines.append(f"sum at {label(record, node)} of {len(edges)} cotangents: {total}")
+    for node in uses:
+        add_sum(node)
     return lines

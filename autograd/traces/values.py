@@ -91,7 +91,7 @@ def thumbnail(array: np.ndarray, side: int = SIDE) -> np.ndarray:
 
 def as_number(value: float) -> str:
     """Four digits, for a person."""
-    return str(value) if isinstance(value, bool) else f"{value:.4g}"
+    return str(value) if isinstance(value, bool) else f"{value + 0.0:.4g}"  # no -0
 
 
 def as_text(value: Value, width: int = 48) -> str:

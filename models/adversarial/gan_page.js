@@ -89,5 +89,5 @@ for (const id of ["surface", "stretch", "data-points", "samples", "arrows"])
   byId(id).addEventListener("change", drawAll);
 player("play", () => when.set((when() + 1) % most), 700);
 byId("play").hidden = most < 2;
-length.set(3);
+length.set(1);
 whenResized(drawAll);

@@ -45,7 +45,11 @@ class GANReport(Report):
             Row("D(x)", numbers["d_real"], "1/2 where D cannot tell"),
             Row("D(G(z))", numbers["d_fake"], "1/2 too"),
             Row("D loss, the sum of both terms", numbers["discriminator_loss"], "log 4 = 1.386"),
-            Row("G loss", numbers["generator_loss"], f"{sign}log 2 = 0.693 in size"),
+            Row(
+                "G loss",
+                numbers["generator_loss"],
+                f"{sign}log 2 = {sign}0.693 where D cannot tell",
+            ),
         ]
 
     def panels(self) -> list[Panel]:

@@ -17,11 +17,11 @@ GRID, STRIP = 15, 11  # decoded images across the plane, and from one point to t
 class VAEPage(Page):
     title = "A plane of codes: the VAE"
     look = (
-        "β = 0: nothing holds the codes near the prior, so the classes are islands far outside the "
-        "circle. Between the islands the decoder has never been.",
-        "β = 1: the classes overlap and fill the circle that holds 95% of the prior, so a sample "
-        "of the prior decodes to a digit.",
-        "β = 4: the posterior has collapsed. Every image has the same code, the KL is 0, and the "
+        "With β = 0 nothing holds the codes near the prior, so the classes are islands far outside "
+        "the circle. Between the islands the decoder has never been.",
+        "With β = 1 the classes overlap and fill the circle that holds 95% of the prior, so a "
+        "sample of the prior decodes to a digit.",
+        "With β = 4 the posterior collapses: every image has the same code, the KL is 0, and the "
         "decoder makes one image for the whole plane.",
     )
     demo: ClassVar = {

@@ -16,13 +16,13 @@ def softmax() -> Traces:
     logits = np.array([[2.0, 1.0, 0.0], [0.0, 0.0, 3.0]])
     y = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     z = Tensor(logits, requires_grad=True)
-    with tracing({"z": z}) as by_steps:
+    with tracing({"z": z, "y": y}) as by_steps:
         e = exp(z)
         p = e / sum(e, axis=1, keepdims=True)
         loss = -(y * log(p)).sum() / 2
         loss.backward()
     z = Tensor(logits, requires_grad=True)
-    with tracing({"z": z}) as at_once:
+    with tracing({"z": z, "y": y}) as at_once:
         loss = -(y * log_softmax(z)).sum() / 2
         loss.backward()
     return {"step by step": by_steps, "one primitive": at_once}

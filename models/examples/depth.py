@@ -29,7 +29,7 @@ def depth() -> Traces:
             for i in range(1, DEPTH + 1)
         }
         h = Tensor(rng.standard_normal((1, WIDTH)))
-        with tracing(weights) as traces[name]:
+        with tracing(weights | {"h0": h}) as traces[name]:
             for w in weights.values():
                 h = layer(h, w)
             h.sum().backward()

@@ -13,7 +13,7 @@ def neuron() -> Traces:
     x = Tensor([1.0, 2.0, -1.0])
     w = Tensor([0.5, 0.25, 1.0], requires_grad=True)
     b = Tensor(0.5, requires_grad=True)
-    with tracing({"w": w, "b": b}) as trace:
+    with tracing({"x": x, "w": w, "b": b}) as trace:
         h = (w * x).sum() + b
         y = sigmoid(h)
         loss = (y - 1.0) ** 2

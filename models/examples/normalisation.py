@@ -17,7 +17,7 @@ def batch_norm() -> Traces:
     gamma = Tensor([1.0, 2.0], requires_grad=True)
     beta = Tensor([0.0, 1.0], requires_grad=True)
     target = np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 3.0]])
-    with tracing({"x": x, "gamma": gamma, "beta": beta}) as trace:
+    with tracing({"x": x, "gamma": gamma, "beta": beta, "target": target}) as trace:
         mean = x.mean(axis=0)
         centred = x - mean
         variance = (centred * centred).mean(axis=0)

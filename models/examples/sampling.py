@@ -22,19 +22,19 @@ def reparameterisation() -> Traces:
 
     traces = {}
     p = parameters()
-    with tracing(p) as traces["without the trick"]:
+    with tracing(p | {"eps": Tensor(eps)}) as traces["without the trick"]:
         sigma = exp(p["logvar"] / 2)
         z = p["mu"].detach() + sigma.detach() * eps
         loss = ((p["w"] * z) ** 2).sum()
         loss.backward()
     p = parameters()
-    with tracing(p) as traces["with the trick"]:
+    with tracing(p | {"eps": Tensor(eps)}) as traces["with the trick"]:
         sigma = exp(p["logvar"] / 2)
         z = p["mu"] + sigma * eps
         loss = ((p["w"] * z) ** 2).sum()
         loss.backward()
     p = parameters()
-    with tracing(p) as traces["as one primitive"]:
+    with tracing(p | {"eps": Tensor(eps)}) as traces["as one primitive"]:
         z, kl = reparameterize(p["mu"], p["logvar"], seed=1)
         loss = ((p["w"] * z) ** 2).sum() + kl.sum()
         loss.backward()

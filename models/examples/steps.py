@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from autograd import tracing
+from autograd import Array, tracing
 from models.data import Dataset, load
 from models.examples.example import EXAMPLES, Example, Traces
 from models.families import FAMILIES
@@ -20,27 +20,29 @@ TEXTS = {
         "encoder. A unit of a relu that is off hands on a gradient of exactly 0."
     ),
     "vae": (
-        "Open z_and_kl: mu and logvar get a gradient by two ways, through the sample z and from "
-        "the divergence. The reconstruction alone reaches the decoder. The image x is a constant, "
-        "and comes in twice, at the encoder and beside the loss."
+        "Choose z_and_kl, one primitive that computes the samples z (64 numbers) and the KL of "
+        "each image (8). Two cotangents are summed there, one from the reconstruction through z "
+        "and one from the KL, and from there each of mu and logvar gets one. Only the "
+        "reconstruction reaches the decoder. The images x are a constant that is used twice, by "
+        "the encoder and by the loss."
     ),
     "gan": (
-        "The discriminator is trained twice, then the generator: a sweep for each, with those of "
-        "the gradient penalty between, which are recorded. While the discriminator is trained, "
-        "samples are a constant: they were made without recording, and the generator gets no "
-        "gradient. The last sweep passes by the weights of the discriminator and ends in those of "
-        "the generator."
+        "The discriminator is trained twice, then the generator: a sweep for each, with those "
+        "of the gradient penalty between, which are recorded. While the discriminator is "
+        "trained, samples are a constant: they were made without recording, and the generator "
+        "gets no gradient. The last sweep passes by the weights of the discriminator and ends "
+        "in those of the generator."
     ),
     "pixelcnn": (
-        "Each masked convolution sees only pixels above and to the left, so its dead taps have a "
-        "gradient of exactly 0. The logits of all pixels come from one pass, and the loss is "
+        "Each masked convolution sees only pixels above and to the left, so its dead taps have "
+        "a gradient of exactly 0. The logits of all pixels come from one pass, and the loss is "
         "their cross-entropy. Each residual block adds its cotangent to the one that goes on."
     ),
     "ddpm": (
         "The network sees x_t, a mixture of image and noise made by plain numbers, and the loss "
-        "is a squared distance from what it has to predict. The last layer started at 0, so what "
-        "comes past it is still small. The embedding of t enters every block, and its cotangent "
-        "is the sum of what the blocks send back."
+        "is a squared distance from what it has to predict. The last layer started at 0, so "
+        "what comes past it is still small. The embedding of t enters every block, and its "
+        "cotangent is the sum of what the blocks send back."
     ),
 }
 """What to look for in each."""
@@ -55,16 +57,18 @@ def traced_step(model: Model, data: Dataset, seed: int = 0, after: int = 0) -> T
     rng = np.random.default_rng(seed)
     optimizers = model.optimizers(after + 1)
 
-    def update() -> None:
+    def images() -> tuple[Array, np.ndarray | None]:
         chosen = rng.permutation(len(data.train))[: model.images_per_step]
         labels = None if data.train_labels is None else data.train_labels[chosen]
         x = model.array(data.observe(data.train[chosen], model.pixels, rng))
-        model.update(x, rng, 0.0, labels if model.classes else None, optimizers)
+        return x, labels if model.classes else None
 
     for _ in range(after):
-        update()
-    with tracing(model) as trace:
-        update()
+        x, labels = images()
+        model.update(x, rng, 0.0, labels, optimizers)
+    x, labels = images()
+    with tracing({"": model, "x": x}) as trace:
+        model.update(x, rng, 0.0, labels, optimizers)
     return {"a training step": trace}
 
 

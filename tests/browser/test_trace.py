@@ -9,6 +9,7 @@ import pytest
 from autograd import Tensor, exp, grad, log, no_grad, sigmoid, tanh, tracing
 from autograd.traces.page import as_pages
 from models.data import load
+from models.examples import EXAMPLES
 from models.examples.steps import traced_step
 from models.families import FAMILIES
 from tests.browser.conftest import WIDTHS
@@ -80,7 +81,11 @@ def step_of(name):
     return trace, {}
 
 
-TRACES = {f.__name__: f for f in (neuron, fan_out, cut, marks, double)}
+def depth():
+    return EXAMPLES["depth"].traces(), {}
+
+
+TRACES = {f.__name__: f for f in (neuron, fan_out, cut, marks, double, depth)}
 
 
 @pytest.fixture(scope="session")
@@ -351,8 +356,18 @@ def test_the_graph_by_keyboard(page_of):
     assert steps(page) == (15, 16)
 
 
+def test_fit_shows_the_whole_graph(page_of):
+    page = page_of("vae")
+    page.click("#fit")
+    room, graph = (
+        page.evaluate(f"(e => [e.clientWidth, e.clientHeight])(document.getElementById('{name}'))")
+        for name in ("view", "graph")
+    )
+    assert graph[0] <= room[0] and graph[1] <= room[1]
+
+
 def test_each_of_several_traces_keeps_its_step(page_of):
-    page = page_of("example depth")
+    page = page_of("depth")
     tabs = page.locator("#tabs button")
     assert tabs.all_inner_texts() == ["sigmoid", "relu", "residual"]
     page.fill("#slider", "20")

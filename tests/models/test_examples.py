@@ -55,7 +55,7 @@ def test_neuron(traced):
     trace = traced("neuron")["neuron"]
     assert 0 < edge(trace, "sigmoid").local.value.whole <= 0.25
     at_sum = trace.sweeps[0].cotangents[names(trace).index("sum")].whole
-    np.testing.assert_allclose(gradient(trace, "w"), at_sum * value(trace, "constant"))
+    np.testing.assert_allclose(gradient(trace, "w"), at_sum * value(trace, "x"))
 
 
 def test_fan_out(traced):
