@@ -176,6 +176,9 @@ def trace(options: argparse.Namespace) -> None:
         raise UsageError(f"--svg {options.svg}: name the picture something.svg")
     if page:
         _refuse_unless_page("--html", page)
+    for path in filter(None, (page, options.svg)):
+        if path.exists():
+            raise UsageError(f"{path} exists: remove it, or name another file")
     if is_run:
         example = traces.of_run(_trained_run(options, directory))
     elif options.data_dir:

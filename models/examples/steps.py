@@ -73,9 +73,8 @@ def traced_step(model: Model, data: Dataset, seed: int = 0, after: int = 0) -> T
 
 
 def _on_digits(name: str) -> Traces:
-    data, family = load("digits"), FAMILIES[name].model
-    settings = family.defaults.get("digits") or family.settings_type()
-    model = family.for_data(settings, data, np.random.default_rng(0))
+    data, family = load("digits"), FAMILIES[name]
+    model = family.model.for_data(family.settings("digits"), data, np.random.default_rng(0))
     return traced_step(model, data, after=STEPS_BEFORE)
 
 

@@ -11,7 +11,8 @@ WIDTHS = (1280, 390)  # pixels: a projector, and a telephone
 def browser():
     """Debian's chromium, driven by Playwright."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs the extra `browser`")
-    chromium = shutil.which("chromium")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    chromium = next(filter(None, map(shutil.which, names)), None)
     if chromium is None:
         pytest.skip("needs chromium: apt-get install chromium")
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]

@@ -14,15 +14,14 @@ from models.families import FAMILIES
 from models.training.config import Config
 from models.training.run import Run
 
-TINY = {"vae": {"hidden": (8,), "latent": 2, "batch": 20}}
+TINY = {"hidden": (8,), "latent": 2, "batch": 20}
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A VAE after two steps."""
     directory = tmp_path_factory.mktemp("runs") / "vae"
-    settings = dataclasses.replace(FAMILIES["vae"].model.settings_type(), **TINY["vae"])
-    Run.create(Config(settings, model="vae", steps=2), directory).train(pictures="no")
+    Run.create(Config.of("vae", steps=2, **TINY), directory).train(pictures="no")
     return directory
 
 
@@ -74,11 +73,9 @@ def test_of_a_run_it_traces_the_next_step_and_leaves_the_run_as_it_was(run, caps
     ],
 )
 def test_steps_of_other_kinds(name, data, settings):
-    dataset, family = load(data), FAMILIES[name].model
-    defaults = family.defaults.get(data) or family.settings_type()
-    model = family.for_data(
-        dataclasses.replace(defaults, **settings), dataset, np.random.default_rng(0)
-    )
+    dataset, family = load(data), FAMILIES[name]
+    settings = dataclasses.replace(family.settings(data), **settings)
+    model = family.model.for_data(settings, dataset, np.random.default_rng(0))
     (trace,) = traced_step(model, dataset).values()
     assert trace.sweeps[-1].cotangents and trace.svg()
 
