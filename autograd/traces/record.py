@@ -51,7 +51,7 @@ class Record(Watcher):
                 self._name(name, named)
                 self._number(named.node, named.data)
             elif hasattr(array_of(named), "shape"):
-                self._constant_names[id(array_of(named))] = name, array_of(named)
+                self._constant_names[id(array_of(named))] = _printable(name), array_of(named)
             else:
                 raise TypeError(f"{name} is {type(named).__name__}: name modules, Tensors, arrays")
 
@@ -71,8 +71,7 @@ class Record(Watcher):
 
     def _name(self, name: str, tensor: Tensor) -> None:
         if tensor.node is not None:
-            printable = "".join(c if c.isprintable() else "?" for c in name)
-            self._tensors.setdefault(tensor.node.order, (printable, tensor))
+            self._tensors.setdefault(tensor.node.order, (_printable(name), tensor))
 
     def entered(self, module: Any) -> None:
         if id(module) not in self._names:
@@ -266,6 +265,11 @@ def _ancestors(root: Node) -> list[Node]:
         found |= new
         stack.extend(new)
     return sorted(found, key=lambda node: node.order)
+
+
+def _printable(name: str) -> str:
+    """Without characters that a file of text cannot have."""
+    return "".join(c if c.isprintable() else "?" for c in name)
 
 
 def _as_text(value: Any) -> str:
