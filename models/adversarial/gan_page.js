@@ -70,13 +70,24 @@ function drawProbe(panel, time) {
   const arrow = [...compute(time.arrow, Float32Array.from(probe))];
   plane.cross(probe);
   plane.arrow(probe, arrow.map((v) => v * LENGTHS[length()]), "#c11f26", 3);
-  let mean = 0;
-  eachPoint(time.moves, (dx, dy) => (mean += Math.hypot(dx, dy) / (time.moves.length / 2)));
   figure.querySelector(".numbers").textContent =
     `modes covered: ${time.modes} of ${run.modes.length / 2}, good samples: ${Math.round(100 * time.good)}%, ` +
-    `mean arrow ${show(mean)}. ` +
+    `mean arrow ${show(meanArrow(time))}. ` +
     `At the cross (${probe.map(show).join(", ")}): ${run.critic ? "f" : "D"} = ${show(d)}, ` +
     `arrow (${arrow.map(show).join(", ")}).`;
+}
+
+function meanArrow({ moves }) {
+  let mean = 0;
+  eachPoint(moves, (dx, dy) => (mean += Math.hypot(dx, dy) / (moves.length / 2)));
+  return mean;
+}
+
+// The greatest length, up to 2, at which the last arrows take a tenth of the plane, or the least.
+function legibleLength() {
+  const last = data.runs.map((run) => (computed(run, run.times.at(-1)), meanArrow(run.times.at(-1))));
+  const fitting = [3, 2, 1].filter((i) => LENGTHS[i] * Math.max(...last) < data.reach / 5);
+  return fitting[0] ?? 0;
 }
 
 // The middle of a critic's scores on the plane, and half of their range.
@@ -89,5 +100,5 @@ for (const id of ["surface", "stretch", "data-points", "samples", "arrows"])
   byId(id).addEventListener("change", drawAll);
 player("play", () => when.set((when() + 1) % most), 700);
 byId("play").hidden = most < 2;
-length.set(1);
+length.set(legibleLength());
 whenResized(drawAll);

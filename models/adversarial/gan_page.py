@@ -24,12 +24,12 @@ REACH = 1.7  # as far as the modes
 class GANPage(Page):
     title = "Two players on a plane: the GAN"
     look = (
-        "Each arrow is minus the gradient of G's loss by a sample, through D as it stands: where D "
-        "asks that sample to move. G moves all of them with one step of its weights.",
+        "Each arrow is minus the gradient of G's loss with respect to a sample, through D as it "
+        "stands: where D asks that sample to move. G moves all with one step of its weights.",
         "Collapse: where G learns faster than D, all samples run to where D is highest. D then "
         "learns that place, the hill moves on, and the samples go after it.",
-        "A cure: with unrolled_steps G looks some steps of D ahead. A place that D would soon "
-        "learn gains nothing then, and the samples spread over the modes.",
+        "A cure: with unrolled_steps G looks some steps of D ahead. Then nothing is gained by "
+        "moving to a place that D would soon learn, and the samples spread over the modes.",
     )
     demo: ClassVar = {
         name: Example("ring", {**dataclasses.asdict(settings), "hidden": (32, 32, 32)}, keep=16)
