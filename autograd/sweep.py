@@ -110,49 +110,44 @@ def sweep(root: Node, seed, wanted, path, create_graph: bool, retain_graph: bool
     which would limit the depth of a graph. Only nodes in the set `path` are processed, or all for
     None.
     """
-    watchers = mode().watchers
-    tell(watchers, "began", root)
-    try:
-        return _walk(root, seed, wanted, path, create_graph, retain_graph, watchers)
-    finally:
-        tell(watchers, "ended")
-
-
-def _walk(
-    root: Node, seed, wanted, path, create_graph: bool, retain_graph: bool, watchers
-) -> Cotangents:
     cotangents, pending, found = {root: seed}, [(-root.order, root)], {}
-    last_write = memory.last_write
-    while pending:
-        node = heappop(pending)[1]
-        g = cotangents.pop(node)  # complete: all uses of the node have been processed
-        primitive = node.primitive
-        if primitive is None or node in wanted:
-            found[node] = g
+    watchers, last_write = mode().watchers, memory.last_write
+    try:
         if watchers:
-            tell(watchers, "reached", node, g)
-        if primitive is None:
-            continue
-        if node.saved is None or node.order < last_write:
-            _refuse_unless_kept(node)
-        saved = _recorded(node) if create_graph else node.saved
-        for parent, rule in zip(node.parents, primitive.rules):
-            if parent is None or rule is None or (path is not None and parent not in path):
-                continue
-            d = given = rule(g, saved)
-            if getattr(d, "shape", None) != parent.shape or d.dtype is not parent.dtype:
-                d = _as_input(d, parent, node)
-            before = cotangents.get(parent)
-            if before is None:
-                cotangents[parent] = d
-                heappush(pending, (-parent.order, parent))
-            else:
-                cotangents[parent] = _sum(before, d)
+            tell(watchers, "began", root)
+        while pending:
+            node = heappop(pending)[1]
+            g = cotangents.pop(node)  # complete: all uses of the node have been processed
+            primitive = node.primitive
+            if primitive is None or node in wanted:
+                found[node] = g
             if watchers:
-                tell(watchers, "passed", node, rule, parent, g, given, d, before)
-        if not retain_graph:
-            node.saved = None
-    return found
+                tell(watchers, "reached", node, g)
+            if primitive is None:
+                continue
+            if node.saved is None or node.order < last_write:
+                _refuse_unless_kept(node)
+            saved = _recorded(node) if create_graph else node.saved
+            for parent, rule in zip(node.parents, primitive.rules):
+                if parent is None or rule is None or (path is not None and parent not in path):
+                    continue
+                d = given = rule(g, saved)
+                if getattr(d, "shape", None) != parent.shape or d.dtype is not parent.dtype:
+                    d = _as_input(d, parent, node)
+                before = cotangents.get(parent)
+                if before is None:
+                    cotangents[parent] = d
+                    heappush(pending, (-parent.order, parent))
+                else:
+                    cotangents[parent] = _sum(before, d)
+                if watchers:
+                    tell(watchers, "passed", node, rule, parent, g, given, d, before)
+            if not retain_graph:
+                node.saved = None
+        return found
+    finally:
+        if watchers:
+            tell(watchers, "ended")
 
 
 def _refuse_unless_kept(node: Node) -> None:
