@@ -64,3 +64,9 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
             return arrays, file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise Failure(f"cannot read the checkpoint {path} ({error})") from error
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise UsageError if there is something at `path`."""
+    if path.exists():
+        raise UsageError(f"{path} exists: remove it, or name another file")

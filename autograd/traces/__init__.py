@@ -46,9 +46,9 @@ class Trace(Record):
 
     def html(self, title: str = "A trace", text: str = "") -> str:
         """A page of one file to step through it, which needs no network."""
-        from autograd.traces.page import as_html
+        from autograd.traces.page import as_pages
 
-        return as_html(self, title, text)
+        return as_pages(title, text, {title: self})
 
     def _repr_html_(self) -> str:
         """In a notebook: the picture, or why there is none."""

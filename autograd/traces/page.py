@@ -18,13 +18,11 @@ HERE = Path(__file__).parent
 SCRIPTS = ("values", "trace", "place", "graph", "panel", "page")
 
 
-def as_html(record: Record, title: str, text: str) -> str:
-    """The page of one trace. `text` says what to look for."""
-    return as_pages(title, text, {title: record})
-
-
 def as_pages(title: str, text: str, records: Mapping[str, Record]) -> str:
-    """A page of several traces, each with its heading, of which one is shown at a time."""
+    """A page of traces, each with its heading, of which one is shown at a time.
+
+    `text` says what to look for.
+    """
     template = Environment(autoescape=True).from_string((HERE / "page.html").read_text("utf-8"))
     found = [{"heading": heading} | page_data(record) for heading, record in records.items()]
     data = json.dumps(found, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")

@@ -1,6 +1,6 @@
 // A trace as a person sees it: what is open, how much has happened, and the steps that lead there.
 
-const FEW = 30; // boxes that are seen at first
+const BOXES_AT_FIRST = 30; // at most, unless there are more at the top
 
 // A node and a call of a module have keys, "n7" and "c3". A lane has another, as layout.py says.
 const nodeKey = (n) => `n${n}`;
@@ -69,12 +69,12 @@ class Trace {
   openFew() {
     const children = (key) => this.calls[idOf(key)].rows.flat().filter((child) => !isLane(child));
     const isWork = (key) => isCall(key) || this.nodes[idOf(key)].kind === "primitive";
-    const waiting = children("c0"), isSmall = this.nodes.length <= FEW;
+    const waiting = children("c0"), isSmall = this.nodes.length <= BOXES_AT_FIRST;
     let count = waiting.length;
     while (waiting.length) {
       const key = waiting.shift(), inside = isCall(key) ? children(key) : [];
       const isWorth = isSmall || inside.filter(isWork).length > 1;
-      if (!inside.length || !isWorth || count + inside.length > FEW) continue;
+      if (!inside.length || !isWorth || count + inside.length > BOXES_AT_FIRST) continue;
       this.open.add(idOf(key));
       count += inside.length;
       waiting.push(...inside);

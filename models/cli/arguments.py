@@ -124,7 +124,7 @@ def parser() -> Parser:
     add("name", nargs="?", metavar="EXAMPLE|DIR",
         help="an example, or the directory of a run for its next training step; without it the "
         "examples are listed")
-    add("--text", action="store_true", help="print every value, rule and cotangent")
+    add("--text", action="store_true", help="print values, rules and cotangents")
     add("--svg", type=Path, metavar="F.svg", help="a picture of the graph")
     add("--html", type=Path, metavar="F.html",
         help="a page to step through (the default: trace-EXAMPLE.html, or trace.html in DIR)")

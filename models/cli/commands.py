@@ -16,7 +16,7 @@ from models.data import Points
 from models.data.mnist import FILES
 from models.errors import Failure, UsageError
 from models.families import FAMILIES
-from models.files import refuse_unless_file
+from models.files import refuse_existing, refuse_unless_file
 from models.progress import bar
 from models.report import Row
 from models.settings import declarations
@@ -151,8 +151,7 @@ def explore(options: argparse.Namespace) -> None:
     page = options.html or options.directories[0] / "explore.html"
     if options.html:
         _refuse_unless_page("--html", page)
-    if page.exists():
-        raise UsageError(f"{page} exists: remove it, or name another file with --html")
+    refuse_existing(page)
     runs = [_trained_run(options, directory) for directory in options.directories]
     print(exploration.write(runs, page))
 
@@ -177,8 +176,7 @@ def trace(options: argparse.Namespace) -> None:
     if page:
         _refuse_unless_page("--html", page)
     for path in filter(None, (page, options.svg)):
-        if path.exists():
-            raise UsageError(f"{path} exists: remove it, or name another file")
+        refuse_existing(path)
     if is_run:
         example = traces.of_run(_trained_run(options, directory))
     elif options.data_dir:

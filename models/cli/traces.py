@@ -6,8 +6,8 @@ from autograd.traces.page import as_pages
 from models.errors import Failure, UsageError
 from models.examples import EXAMPLES, Example
 from models.examples.example import Traces
-from models.examples.steps import traced_step
-from models.files import replacing
+from models.examples.steps import BATCH, traced_step
+from models.files import refuse_existing, replacing
 from models.training.run import Run
 
 
@@ -28,12 +28,12 @@ def named(name: str) -> Example:
 
 
 def of_run(run: Run) -> Example:
-    """The next training step of a run, on a few images. The run in its directory stays as it is."""
+    """The next training step of a run. Its text holds for any settings, unlike an example's."""
     c = run.config
-    text = EXAMPLES[c.model].text
     return Example(
         f"A training step: {c.model} on {c.data}, after {run.step:,} steps",
-        text,
+        f"The next step of {run.directory.name}, on a batch of {BATCH} images x. Nothing of it is "
+        "kept: the run stays as it is.",
         lambda: traced_step(run.model, run.data, c.seed),
     )
 
@@ -56,8 +56,7 @@ def write(example: Example, text: bool, svg: Path | None, html: Path | None) -> 
     except ValueError as error:  # it is too large
         raise Failure(str(error)) from error
     for path in files:
-        if path.exists():
-            raise UsageError(f"{path} exists: remove it, or name another file")
+        refuse_existing(path)
     for path, content in files.items():
         with replacing(path) as unfinished:
             unfinished.write_text(content, encoding="utf-8")

@@ -28,11 +28,15 @@ from models.errors import Failure
 from models.pictures import LayersPanel
 from models.training.log import HEALTH, read_lines
 
-RECENT = 10  # recorded steps, over whose median a layer is judged: a single step is noisy
-FAR = 1000.0  # from the median layer: one of the two makes in a step what the other does in 1,000
-LOST = 2.0**-24  # of the weights: half the spacing of float32, so that a sum with it is rounded off
-USUAL = 1e-3  # of the weights: the rule of thumb for updates (Karpathy, cs231n, notes 3)
-MOSTLY = 0.4  # of the units dead: a learning rate that is too high (the same, notes 1)
+RECENT_STEPS = 10  # recorded steps, over whose median a layer is judged: a single step is noisy
+MAX_RATIO = (
+    1000.0  # from the median layer: one of the two makes in a step what the other does in 1,000
+)
+HALF_SPACING = (
+    2.0**-24
+)  # of the weights: half the spacing of float32, so that a sum with it is rounded off
+USUAL_UPDATE = 1e-3  # of the weights: the rule of thumb for updates (Karpathy, cs231n, notes 3)
+MAX_DEAD = 0.4  # of the units dead: a learning rate that is too high (the same, notes 1)
 
 
 @contextmanager
@@ -137,9 +141,9 @@ class Health:
         """A line for each layer that is not well, by the last recorded steps; or one for all."""
         found = []
         recent = (
-            np.median(a[:, -RECENT:], axis=1) for a in (self.gradient, self.update, self.dead)
+            np.median(a[:, -RECENT_STEPS:], axis=1) for a in (self.gradient, self.update, self.dead)
         )
-        middle = np.median(self.gradient[:, -RECENT:])
+        middle = np.median(self.gradient[:, -RECENT_STEPS:])
         for layer, history, gradient, update, dead in zip(self.layers, self.gradient, *recent):
             share = gradient / middle if middle else 1.0
             if not np.isfinite(history).all():
@@ -147,17 +151,19 @@ class Health:
                 found.append(f"gradient of {layer}: not finite at step {step:,}")
             elif gradient == 0:
                 found.append(f"gradient of {layer}: exactly 0, so it does not learn")
-            elif share < 1 / FAR:
+            elif share < 1 / MAX_RATIO:
                 found.append(f"gradient of {layer}: {share:.1g} of the median layer's: it vanishes")
-            elif share > FAR:
+            elif share > MAX_RATIO:
                 found.append(
                     f"gradient of {layer}: {share:.1g} times the median layer's: it explodes"
                 )
-            if 0 < update < LOST:
+            if 0 < update < HALF_SPACING:
                 found.append(f"update of {layer}: {update:.1g} of its weights, lost in rounding")
             elif 1 <= update < np.inf:
-                found.append(f"update of {layer}: {update:.1g} of its weights; {USUAL:g} is usual")
-            if dead > MOSTLY:
+                found.append(
+                    f"update of {layer}: {update:.1g} of its weights; {USUAL_UPDATE:g} is usual"
+                )
+            if dead > MAX_DEAD:
                 found.append(
                     f"units after {layer}: {dead:.0%} are 0 for the whole batch: they are dead"
                 )
@@ -165,13 +171,13 @@ class Health:
 
     def picture(self, steps_per_epoch: int, title: str) -> Figure:
         """The three numbers of each layer, over the epochs."""
-        low, high = USUAL / 1000, USUAL * 1000
+        low, high = USUAL_UPDATE / 1000, USUAL_UPDATE * 1000
         panels = [
             LayersPanel(
                 "gradient (root mean square)",
                 np.where(np.isfinite(self.gradient), self.gradient, np.nan),
             ),
-            LayersPanel("update / weights", self.update, (low, high), mark=USUAL),
+            LayersPanel("update / weights", self.update, (low, high), mark=USUAL_UPDATE),
         ]
         if not np.isnan(self.dead).all():
             panels.append(LayersPanel("dead units", self.dead, (0, 1), False, missing="0.93"))
