@@ -13,6 +13,7 @@ from models.autoencoders.vae_report import VAEReport
 from models.autoregressive.pixelcnn import PixelCNN
 from models.autoregressive.pixelcnn_page import PixelCNNPage
 from models.autoregressive.pixelcnn_report import PixelCNNReport
+from models.data import DATASETS, PICTURES
 from models.diffusion.ddpm import DDPM
 from models.diffusion.ddpm_page import DDPMPage
 from models.diffusion.ddpm_report import DDPMReport
@@ -27,8 +28,10 @@ class Family(NamedTuple):
     page: type[Page] | None = None
 
     def settings(self, data: str) -> Any:
-        """Those known to work on the data of this name, or else the defaults."""
-        return self.model.defaults.get(data) or self.model.settings_type()
+        """Those known to work on the data of this name, or on pictures, or else the defaults."""
+        kind = "pictures" if data in PICTURES or data not in DATASETS else data
+        known = self.model.defaults
+        return known.get(data) or known.get(kind) or self.model.settings_type()
 
 
 FAMILIES = {

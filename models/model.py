@@ -1,8 +1,10 @@
 """What every model can do. A family defines `loss` (or `update`), `sample`, and its settings.
 
-A family with a likelihood also defines `evaluate`. Images go in flat, (N, pixels), and come out as
-(n, height, width), with pixels in [0, 1]; a family that computes in other units (-1 to 1, whole
-levels) changes them itself. Points of the plane are the one exception: any real numbers, (n, 2).
+A family with a likelihood also defines `evaluate`; one with codes, `codes` and `decode_codes`; one
+that fills in what is missing, `complete`. Images go in flat, (N, pixels), and come out as
+(n, height, width), or (n, height, width, 3) in colour, with pixels in [0, 1]. A family that
+computes in other units (-1 to 1, whole levels) changes them itself. Points of the plane are the one
+exception: any real numbers, (n, 2).
 """
 
 import math
@@ -13,7 +15,7 @@ import numpy as np
 
 from autograd import Array, Rng, Tensor, Values, namespace, nn, no_grad, optim
 from kernels import normal
-from models.data import Dataset, Labels, Points, Shape
+from models.data import Dataset, Labels, Points, Shape, channels_of
 from models.errors import UsageError
 from models.settings import CommonSettings
 
@@ -27,8 +29,9 @@ Optimizers = Mapping[str, optim.Optimizer]
 class Model(nn.Module):
     """A generative model with one loss and one optimiser, unless a family says otherwise.
 
-    `shape` is that of an image, (height, width), or of a point, (2,). A pixel has `levels` values;
-    a point has 0. `classes` is the number of labels that the model is conditioned on; 0 if none.
+    `shape` is that of an image, (height, width) or (height, width, 3), or of a point, (2,). Each of
+    its numbers has `levels` values; a point's have 0. `classes` is the number of labels that the
+    model is conditioned on; 0 if none.
     """
 
     name: ClassVar[str] = "model"  # that of the class, in lower case
@@ -60,6 +63,11 @@ class Model(nn.Module):
             raise UsageError(f"conditional=yes: {data.name} has no labels to be conditioned on")
         classes = data.classes if conditional else 0
         return cls(settings, data.image_shape, data.levels, rng, classes)
+
+    @property
+    def channels(self) -> int:
+        """3 in colour, 1 in grey."""
+        return channels_of(self.shape)
 
     @property
     def pixels(self) -> str:
@@ -110,12 +118,30 @@ class Model(nn.Module):
         return {"loss": np.full(len(x), loss.item())}
 
     def sample(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:
-        """Images (n, height, width) in [0, 1], or points (n, 2). `labels` (n,) are the classes."""
+        """Images (n, *shape) in [0, 1], or points (n, 2). `labels` (n,) are the classes."""
         raise NotImplementedError(f"{type(self).__name__} has no `sample`")
 
     def sample_means(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:
         """As `sample`, for pictures: without the noise of p(x|z), where a model has it."""
         return self.sample(n, rng, labels)
+
+    def codes(self, x: Any, labels: Labels = None) -> np.ndarray:
+        """The codes (N, latent) of images (N, pixels). Raises UsageError if the model has none."""
+        raise UsageError(f"a {self.name} has no encoder: its images have no codes")
+
+    def decode_codes(self, z: np.ndarray, rng: Rng, labels: Labels = None) -> np.ndarray:
+        """Images (n, *shape) in [0, 1] of codes (n, latent). Raises UsageError if it has none."""
+        raise UsageError(f"a {self.name} has no decoder: it makes no image of a code")
+
+    def complete(
+        self, images: np.ndarray, known: np.ndarray, rng: Rng, labels: Labels = None
+    ) -> np.ndarray:
+        """Images (n, *shape) in [0, 1], with each pixel that is not known sampled given the others.
+
+        `known` (height, width) or (n, height, width) is True where a pixel is given, and there it
+        stays. Raises UsageError if the model cannot.
+        """
+        raise UsageError(f"a {self.name} cannot complete images")
 
     def classes_of(self, n: int, labels: Labels) -> Labels:
         """`labels` if they fit; for a conditional model without any, each class in turn.

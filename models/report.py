@@ -110,11 +110,11 @@ class Report:
             labels = np.repeat(np.arange(model.classes), IMAGES_PER_ROW)
             rows = np.split(model.sample_means(len(labels), rng, labels), model.classes)
             names = [pictures.escape(data.class_name(label)) for label in range(model.classes)]
-            return pictures.rows(rows, f"{title}, a class in each row", names)
+            return pictures.rows(rows, f"{title}, a class in each row", names, ink=data.ink)
         some = images[rng.permutation(len(images))[:IMAGES_PER_ROW]]
         real = to_device(some, "cpu").reshape(-1, *model.shape)
         rows = [real, *np.split(model.sample_means(4 * IMAGES_PER_ROW, rng), 4)]
-        return pictures.rows(rows, title, ["test\nimages", "samples"])
+        return pictures.rows(rows, title, ["test\nimages", "samples"], ink=data.ink)
 
     def sample_figure(
         self, n: int | None = None, label: int | None = None, seed: int = 0
@@ -137,4 +137,4 @@ class Report:
             return pictures.scatter(data, {"samples": samples}, title)
         across = len(columns) or pictures.across(n)
         rows = np.split(samples, range(across, n, across))
-        return pictures.rows(rows, title, columns=columns[:n])
+        return pictures.rows(rows, title, columns=columns[:n], ink=data.ink)

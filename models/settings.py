@@ -48,7 +48,7 @@ class CommonSettings:
     """The settings that every family has. Raises UsageError for a value out of bounds."""
 
     pixels: str = setting(
-        "grey", "the form of the pixels (models.data)", choices=("fixed", "dynamic", "grey")
+        "levels", "the form of the pixels (models.data)", choices=("fixed", "dynamic", "levels")
     )
     batch: int = setting(128, "images a step", least=1)
     learning_rate: float = setting(1e-3, "of the optimiser, at the start", least=1e-12)
@@ -56,6 +56,8 @@ class CommonSettings:
     epochs: int = setting(10, "passes over the training images", least=1)
 
     def __post_init__(self) -> None:
+        if self.pixels == "grey":  # the name of "levels" before version 0.3
+            object.__setattr__(self, "pixels", "levels")
         for name, declared in declarations(type(self)).items():
             value = getattr(self, name)
             if declared.choices and value not in declared.choices:
@@ -81,7 +83,7 @@ RENAMED = {"binarisation": "pixels", "first": "kernel_size", "masked": "mask_rat
 
 def with_new_names(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a config.json from before version 0.2, by the names of today."""
-    grey = "dequantised" if settings.get("decoder") == "gaussian" else "grey"
+    grey = "dequantised" if settings.get("decoder") == "gaussian" else "levels"
     return {
         RENAMED.get(name, name): grey if (name, value) == ("binarisation", "none") else value
         for name, value in settings.items()

@@ -40,7 +40,7 @@ class PixelCNN(Model):
     likelihood = "exact"
 
     def __init__(self, settings: Settings, shape: Shape, levels: int, rng: Rng, classes: int = 0):
-        levels = levels if settings.pixels == "grey" else 2
+        levels = levels if settings.pixels == "levels" else 2
         super().__init__(settings, shape, levels, rng, classes)
         outputs = 1 if levels == 2 else levels
         self.network = NETWORKS[settings.kind](settings, outputs, rng, classes)

@@ -18,7 +18,7 @@ class Settings(CommonSettings):
     )
     blocks: int = setting(8, "residual blocks", least=1, most=1000)
     conditional: bool = setting(False, "learn p(x | class), by a bias for each class")
-    pixels: str = setting("dynamic", "their form; grey has a softmax over the levels")
+    pixels: str = setting("dynamic", "their form; levels have a softmax")
     batch: int = setting(16)
     learning_rate: float = setting(2e-3)
     epochs: int = setting(8)

@@ -17,7 +17,7 @@ def test_nll(data: Dataset, pixels: str) -> float:
     For dynamic pixels this is the exact expectation over their binarisations, since log p is
     linear in the indicators of a pixel's values.
     """
-    values = data.levels if pixels in ("grey", "dequantised") else 2
+    values = data.levels if pixels in ("levels", "dequantised") else 2
     log_p = [
         np.log((share.sum(0, np.float64) + 1.0) / (len(data.train) + values))
         for share in _shares(data, data.train, pixels)
@@ -27,7 +27,7 @@ def test_nll(data: Dataset, pixels: str) -> float:
 
 
 def sample(data: Dataset, pixels: str, n: int, rng: Rng) -> np.ndarray:
-    """Images (n, height, width) in [0, 1] of independent pixels, in the form `pixels`.
+    """Images (n, height, width[, 3]) in [0, 1] of independent pixels, in the form `pixels`.
 
     Each pixel is copied from a random training image, so its distribution is exactly the histogram.
     """
@@ -40,7 +40,7 @@ def sample(data: Dataset, pixels: str, n: int, rng: Rng) -> np.ndarray:
 def _shares(data: Dataset, images: np.ndarray, pixels: str) -> Iterator[np.ndarray]:
     """For each value that a pixel can have, the probability of that value: (N, pixels)."""
     flat = images.reshape(len(images), -1)
-    if pixels in ("grey", "dequantised"):
+    if pixels in ("levels", "dequantised"):
         yield from (flat == level for level in range(data.levels))
     elif pixels == "dynamic":
         yield from (1 - flat / (data.levels - 1), flat / (data.levels - 1))

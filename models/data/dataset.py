@@ -1,19 +1,22 @@
 """Dataset: images to learn from, and the forms in which a model can get their pixels.
 
-A pixel is one of `levels` integers. A likelihood model needs pixels that its likelihood describes,
-so they come in one of four forms, and every number of nats is reported with its form:
+A pixel is one of `levels` integers; in colour it has three of them, R, G and B. A likelihood model
+needs pixels that its likelihood describes, so they come in one of four forms, and every number of
+nats is reported with its form:
 
-- fixed: 0 or 1, the grey value rounded, the same each time;
-- dynamic: 0 or 1, a Bernoulli sample with the grey value as its probability, new each time;
-- grey: the level itself, as level / (levels - 1);
+- fixed: 0 or 1, the level rounded, the same each time;
+- dynamic: 0 or 1, a Bernoulli sample with the level as its probability, new each time;
+- levels: the level itself, as level / (levels - 1);
 - dequantised: (level + u) / levels with uniform noise u ~ U[0, 1), for a density model.
+
+An image is (height, width), or (height, width, 3) in colour. A model gets it flat, in that order.
 """
 
 import dataclasses
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -25,7 +28,7 @@ Shape = tuple[int, ...]
 Labels = np.ndarray | None
 """Classes of N images, integers (N,); None for images without classes."""
 
-PIXELS = ("fixed", "dynamic", "grey", "dequantised")
+PIXELS = ("fixed", "dynamic", "levels", "dequantised")
 
 
 def batches(count: int, size: int) -> Iterator[slice]:
@@ -33,11 +36,29 @@ def batches(count: int, size: int) -> Iterator[slice]:
     return (slice(start, start + size) for start in range(0, count, size))
 
 
+def channels_of(shape: Shape) -> int:
+    """The numbers that a pixel has: 3 in colour, 1 in grey."""
+    return shape[2] if len(shape) == 3 else 1
+
+
+def planes(x: Any, shape: Shape) -> Any:
+    """Flat images (N, pixels) of `shape` as (N, channels, height, width), for convolutions."""
+    if channels_of(shape) == 1:
+        return x.reshape((len(x), 1, *shape[:2]))
+    return x.reshape((len(x), *shape)).transpose((0, 3, 1, 2))
+
+
+def flat(x: Any) -> Any:
+    """The inverse of `planes`: (N, channels, height, width) to (N, pixels)."""
+    return (x if x.shape[1] == 1 else x.transpose((0, 2, 3, 1))).reshape((len(x), -1))
+
+
 @dataclass(frozen=True, repr=False)
 class Dataset:
-    """Images as integers 0 .. levels - 1, uint8, (N, height, width); labels (N,), or None.
+    """Images as integers 0 .. levels - 1, uint8; labels (N,), or None.
 
-    Raises UsageError for arrays that are anything else.
+    They are (N, height, width), or (N, height, width, 3) in colour. `ink` tells pictures that 0 is
+    paper. Raises UsageError for arrays that are anything else.
     """
 
     name: str
@@ -47,6 +68,7 @@ class Dataset:
     train_labels: Labels = None
     test_labels: Labels = None
     class_names: tuple[str, ...] = ()  # where there are none, a class is called by its number
+    ink: bool = False
 
     def __post_init__(self) -> None:
         if not 2 <= self.levels <= 256:
@@ -57,11 +79,10 @@ class Dataset:
                     f"{self.name}, {part}: pixels of {images.dtype}: they must be levels, uint8; "
                     f"from floats in [0, 1]: np.rint(x * {self.levels - 1}).astype(np.uint8)"
                 )
-            if images.ndim != 3 or images.size == 0:
+            if (images.ndim != 3 and images.shape[3:] != (3,)) or images.size == 0:
                 raise UsageError(
-                    f"{self.name}, {part}: images of shape {images.shape}: they must be grey, "
-                    "(N, height, width); from colour (N, height, width, 3): "
-                    "np.rint(x.mean(axis=-1)).astype(np.uint8)"
+                    f"{self.name}, {part}: images of shape {images.shape}: they must be "
+                    "(N, height, width), or (N, height, width, 3) in colour"
                 )
             if (largest := images.max()) >= self.levels:
                 raise UsageError(
@@ -111,6 +132,10 @@ class Dataset:
         return self.train.shape[1:]
 
     @property
+    def channels(self) -> int:
+        return channels_of(self.image_shape)
+
+    @property
     def classes(self) -> int:
         """The number of classes; 0 for images without labels."""
         if self.train_labels is None or self.test_labels is None:
@@ -133,12 +158,14 @@ class Dataset:
         return dataclasses.replace(self, **cut)
 
     def observe(self, images: np.ndarray, pixels: str, rng: Rng) -> np.ndarray:
-        """Images (N, height, width) as a model gets them: (N, pixels), float32 in [0, 1].
+        """Images (N, *image_shape) as a model gets them: flat, (N, pixels), float32 in [0, 1].
+
+        In colour the three numbers of a pixel stand beside each other.
 
         `pixels` is one of the four forms that the module describes.
         """
         flat = images.reshape(len(images), -1)
-        if pixels == "grey":
+        if pixels == "levels":
             return flat.astype(np.float32) / (self.levels - 1)
         if pixels == "fixed":
             return (2 * flat.astype(np.float32) > self.levels - 1).astype(np.float32)
@@ -152,11 +179,12 @@ class Dataset:
     def describe(self, pixels: str) -> str:
         """The form of the pixels, in the words to print beside a number of nats."""
         fixed = "Larochelle's" if self.levels == 2 else "pixel > 1/2"
+        levels = f"{self.levels} {'grey levels' if self.channels == 1 else 'levels of R, G and B'}"
         return {
             "fixed": f"fixed binarisation ({fixed})",
             "dynamic": "dynamic binarisation",
-            "grey": f"{self.levels} grey levels",
-            "dequantised": f"{self.levels} grey levels, uniformly dequantised",
+            "levels": levels,
+            "dequantised": f"{levels}, uniformly dequantised",
         }[pixels]
 
 

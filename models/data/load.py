@@ -8,6 +8,7 @@ import numpy as np
 
 from models.data import mnist
 from models.data.dataset import Dataset
+from models.data.patches import patches
 from models.data.ring import ring
 from models.errors import UsageError
 
@@ -32,7 +33,8 @@ def digits() -> Dataset:
 
     images, labels = load_digits(return_X_y=True)
     images = images.reshape(-1, 8, 8).astype(np.uint8)
-    return Dataset("digits", 17, images[:1500], images[1500:], labels[:1500], labels[1500:])
+    parts = images[:1500], images[1500:], labels[:1500], labels[1500:]
+    return Dataset("digits", 17, *parts, ink=True)
 
 
 DATASETS: dict[str, Callable[[Path | None], Dataset]] = {
@@ -40,6 +42,10 @@ DATASETS: dict[str, Callable[[Path | None], Dataset]] = {
     "mnist": lambda folder: mnist.grey("mnist", folder),
     "fashion-mnist": lambda folder: mnist.grey("fashion-mnist", folder),
     "binarized-mnist": lambda folder: mnist.binary("binarized-mnist", folder),
+    "patches": lambda folder: patches(),
     "ring": lambda folder: ring(),
 }
 """Functions of the folder with the data set's files, which may be None."""
+
+PICTURES = ("patches",)
+"""The data sets that have the settings of a person's own pictures."""

@@ -66,7 +66,7 @@ def grey(name: str, folder: Path | None) -> Dataset:
             name, f"{source.file}.gz", source.gzip_md5
         )
         arrays[part] = read_idx(path, source)
-    return Dataset(name, 256, **arrays)
+    return Dataset(name, 256, **arrays, ink=True)
 
 
 def binary(name: str, folder: Path | None) -> Dataset:
@@ -88,7 +88,7 @@ def binary(name: str, folder: Path | None) -> Dataset:
             raise Failure(f"{path} cannot be read ({error}); download it again") from error
         _check_md5(path, packed.tobytes(), source.content_md5)
         arrays[part] = np.unpackbits(packed, axis=1).reshape(-1, 28, 28)
-    return Dataset(name, 2, **arrays)
+    return Dataset(name, 2, **arrays, ink=True)
 
 
 def read_idx(path: Path, source: Source) -> np.ndarray:

@@ -52,7 +52,7 @@ class DDPM(Model):
     optimizer_type = optim.AdamW
 
     def __init__(self, settings: Settings, shape: Shape, levels: int, rng: Rng, classes: int = 0):
-        levels = levels if settings.pixels == "grey" else min(levels, 2)
+        levels = levels if settings.pixels == "levels" else min(levels, 2)
         super().__init__(settings, shape, levels, rng, classes)
         s = settings
         betas = cosine(s.T) if s.schedule == "cosine" else linear(s.T, s.beta_start, s.beta_end)

@@ -108,7 +108,7 @@ def classifier_for(
             path.parent.mkdir(parents=True, exist_ok=True)
             about = {"trained_on": trained_on, "sha256": _digest(classifier.state())}
             write_arrays(path, classifier.state(), about)
-    test = data.observe(data.test, "grey", np.random.default_rng()).reshape(data.test.shape)
+    test = data.observe(data.test, "levels", np.random.default_rng()).reshape(data.test.shape)
     predicted = classifier.probabilities(test).argmax(1)
     classifier.accuracy = float((predicted == data.test_labels).mean())
     return classifier

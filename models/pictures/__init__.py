@@ -23,12 +23,12 @@ from models.pictures.figure import (
     suffix_of,
     to_bytes,
 )
-from models.pictures.images import across, mosaic, plot_rows, rows
+from models.pictures.images import across, gray, mosaic, plot_rows, rows
 from models.pictures.layers import LayersPanel, layers
 from models.pictures.points import plot_points, scatter
 
 __all__ = [
     "COLORS", "GREY", "WIDTH", "LayersPanel", "Panel", "Picture", "across", "curves", "data_url",
-    "escape", "layers", "legend_below", "mosaic", "plot_panel", "plot_points", "plot_rows", "rows",
-    "save", "scatter", "suffix_of", "to_bytes",
+    "escape", "gray", "layers", "legend_below", "mosaic", "plot_panel", "plot_points", "plot_rows",
+    "rows", "save", "scatter", "suffix_of", "to_bytes",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Images in rows, dark on white."""
+"""Images in rows, grey or in colour."""
 
 import math
 from collections.abc import Sequence
@@ -13,21 +13,25 @@ CELL = 0.62  # inches: the largest width of an image
 GAP = 1  # pixels between images
 
 Images = Sequence[np.ndarray]
-"""Rows of images, each (n, height, width)."""
+"""Rows of images, each (n, height, width), or (n, height, width, 3) in colour."""
 Names = Sequence[str]
 
 
-def rows(images: Images, title: str, labels: Names = (), columns: Names = ()) -> Figure:
-    """Rows of images, each (n, height, width) in [0, 1], dark on white.
+def rows(
+    images: Images, title: str, labels: Names = (), columns: Names = (), ink: bool = True
+) -> Figure:
+    """Rows of images in [0, 1]; grey ones dark on white if they are `ink`, for which 0 is paper.
 
     `labels` stand to the left of the rows, `columns` below the columns.
     """
     longest = max(len(row) for row in images)
     cell = min(CELL, WIDTH / longest)
     lines = title.count("\n") + 1
-    size = cell * longest + 1.3 * bool(labels), cell * len(images) + 0.25 * lines
+    height, width = images[0].shape[1:3]
+    tall = cell * height / width
+    size = cell * longest + 1.3 * bool(labels), tall * len(images) + 0.25 * lines
     figure = Picture(figsize=size)
-    plot_rows(figure.subplots(), images, title, labels, columns)
+    plot_rows(figure.subplots(), images, title, labels, columns, ink)
     return figure
 
 
@@ -39,11 +43,16 @@ def across(n: int) -> int:
 
 
 def plot_rows(
-    axes: Axes, images: Images, title: str, labels: Names = (), columns: Names = ()
+    axes: Axes,
+    images: Images,
+    title: str,
+    labels: Names = (),
+    columns: Names = (),
+    ink: bool = True,
 ) -> None:
     """As `rows`, in axes that are given."""
-    axes.imshow(mosaic(images), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
-    height, width = images[0].shape[1:]
+    axes.imshow(mosaic(images, ink), cmap=gray(ink), vmin=0, vmax=1, interpolation="nearest")
+    height, width = images[0].shape[1:3]
     axes.set_yticks([(height + GAP) * i + (height - 1) / 2 for i in range(len(labels))], labels)
     axes.set_xticks([(width + GAP) * i + (width - 1) / 2 for i in range(len(columns))], columns)
     axes.tick_params(length=0)
@@ -51,11 +60,18 @@ def plot_rows(
     axes.set_title(title, fontsize=11, loc="left")
 
 
-def mosaic(images: Images) -> np.ndarray:
+def gray(ink: bool) -> str:
+    """The colours of grey images, for `imshow`: 0 is white if it is paper, or else black."""
+    return "gray_r" if ink else "gray"
+
+
+def mosaic(images: Images, ink: bool = True) -> np.ndarray:
     """Rows of images as one array with a gap between them; a shorter row ends in white."""
-    height, width = images[0].shape[1:]
+    height, width, *channels = images[0].shape[1:]
     longest = max(len(row) for row in images)
-    canvas = np.zeros((len(images), height + GAP, longest, width + GAP))
+    white = 0.0 if ink and not channels else 1.0
+    canvas = np.full((len(images), height + GAP, longest, width + GAP, *channels), white)
     for strip, row in zip(canvas, images):
         strip[:height, : len(row), :width] = np.moveaxis(row, 0, 1)
-    return canvas.reshape(len(images) * (height + GAP), -1)[:-GAP, :-GAP]
+    whole = canvas.reshape(len(images) * (height + GAP), longest * (width + GAP), *channels)
+    return whole[:-GAP, :-GAP]

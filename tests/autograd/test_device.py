@@ -265,7 +265,7 @@ MODELS: dict[str, tuple[Callable[..., Model], Any, int]] = {
     "pixelcnn, plain": (pixelcnn.PixelCNN, PIXELCNN, 0),
     "pixelcnn, gated, conditional, of 3 levels": (
         pixelcnn.PixelCNN,
-        replace(PIXELCNN, kind="gated", conditional=True, pixels="grey"),
+        replace(PIXELCNN, kind="gated", conditional=True, pixels="levels"),
         3,
     ),
     "ddpm, perceptron": (ddpm.DDPM, replace(DDPM, network="mlp"), 0),

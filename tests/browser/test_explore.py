@@ -86,7 +86,7 @@ def untrained(model, directory, data="digits", **settings):
             "ring",
             {"objective": "epsilon", "schedule": "linear", "T": 20, "variance": "large"},
         ),
-        ("pixelcnn", "digits", {"pixels": "grey", "kind": "gated"}),
+        ("pixelcnn", "digits", {"pixels": "levels", "kind": "gated"}),
     ],
 )
 def test_every_kind_of_model_has_a_page_that_computes(tmp_path, opened, model, data, settings):

@@ -37,7 +37,7 @@ def pixels(n=5, count=16, seed=1, dtype=np.float32):
 @pytest.fixture(scope="module")
 def digits():
     digits = data.load("digits")
-    return digits.observe(digits.train, "grey", np.random.default_rng())
+    return digits.observe(digits.train, "levels", np.random.default_rng())
 
 
 @pytest.mark.parametrize(("hidden", "latent"), [((), 8), ((16,), 4)])

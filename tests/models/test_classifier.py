@@ -37,17 +37,19 @@ def images_of(data, pixels):
     return data.observe(data.test, pixels, np.random.default_rng(0)).reshape(data.test.shape)
 
 
-@pytest.mark.parametrize(("pixels", "least"), [("grey", 0.95), ("fixed", 0.90), ("dynamic", 0.80)])
+@pytest.mark.parametrize(
+    ("pixels", "least"), [("levels", 0.95), ("fixed", 0.90), ("dynamic", 0.80)]
+)
 def test_its_accuracy_on_test_digits_of_each_form(trained, digits, pixels, least):
     p = trained.probabilities(images_of(digits, pixels))
     assert (p.argmax(1) == digits.test_labels).mean() >= least
     np.testing.assert_allclose(p.sum(1), 1)
-    if pixels == "grey":
+    if pixels == "levels":
         assert trained.accuracy == (p.argmax(1) == digits.test_labels).mean()
 
 
 def test_the_logits_are_a_linear_function_of_the_features(trained, digits):
-    images = images_of(digits, "grey")
+    images = images_of(digits, "levels")
     features = trained.features(images)
     assert features.shape == (len(images), FEATURES)
     assert features.dtype == np.float64

@@ -221,7 +221,7 @@ def images(*shape, dtype=np.uint8):
         ((4, images(9, 2, 2) % 4, np.full((1, 2, 2), np.nan)), "test: pixels of float64"),
         ((256, images(9, 2, 2, dtype=np.int64), images(9, 2, 2)), "train: pixels of int64"),
         ((17, images(9, 2, 2), images(9, 2, 2)), "a pixel is 35, and 17 levels are 0 to 16"),
-        ((256, images(9, 2, 2, 3), images(9, 2, 2, 3)), r"\(9, 2, 2, 3\): they must be grey.*mean"),
+        ((256, images(9, 2, 2, 4), images(9, 2, 2, 4)), r"\(9, 2, 2, 4\): .* in colour"),
         ((256, images(0, 2, 2), images(9, 2, 2)), r"train: images of shape \(0, 2, 2\)"),
         ((256, images(9, 2, 2), images(9, 2, 3)), r"\(2, 2\) and test images of \(2, 3\)"),
         ((1, images(9, 2, 2), images(9, 2, 2)), "levels=1: a pixel has 2 to 256 values"),
@@ -289,7 +289,7 @@ def test_pixels_are_float32(pixels):
 
 
 def test_another_form_of_pixels_is_refused():
-    with pytest.raises(UsageError, match="pixels=none: choose one of fixed, dynamic, grey, deq"):
+    with pytest.raises(UsageError, match="pixels=none: choose one of fixed, dynamic, levels, deq"):
         four_levels().observe(IMAGES % 4, "none", np.random.default_rng(0))
 
 

@@ -233,12 +233,12 @@ CLASSIFIER = SimpleNamespace(
 )
 
 
-def row(samples, digits, pixels="grey", seed=0):
+def row(samples, digits, pixels="levels", seed=0):
     return quality(samples, digits, pixels, CLASSIFIER, np.random.default_rng(seed), resamples=20)
 
 
 def test_a_row_of_the_table(digits):
-    held_back = digits.observe(digits.train[:200], "grey", None).reshape(-1, 8, 8)
+    held_back = digits.observe(digits.train[:200], "levels", None).reshape(-1, 8, 8)
     found = row(held_back, digits)
     assert found["images"] == 200
     assert found["floor"] < found["ceiling"] / 3

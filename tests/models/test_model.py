@@ -164,11 +164,11 @@ def test_the_command_line_has_a_family_by_the_name_of_its_class():
 
 @pytest.mark.parametrize(
     ("pixels", "levels", "exact"),
-    [("grey", 5, True), ("dequantised", 5, False), ("dequantised", 0, True)],
+    [("levels", 5, True), ("dequantised", 5, False), ("dequantised", 0, True)],
 )
 def test_a_density_of_dequantised_levels_is_a_bound(pixels, levels, exact):
     class Density(Mixture):
-        pixels = "grey"
+        pixels = "levels"
 
     Density.pixels = pixels
     model = Density(Settings(), (2,), levels, np.random.default_rng(0))

@@ -24,7 +24,7 @@ both_kinds = pytest.mark.parametrize("kind", NETWORKS)
 
 def make(kind="plain", shape=(5, 4), levels=2, classes=0, seed=0, **changes):
     """A small model with random biases, those of the classes too, which start from 0."""
-    pixels = "fixed" if levels == 2 else "grey"
+    pixels = "fixed" if levels == 2 else "levels"
     s = dataclasses.replace(TINY, kind=kind, pixels=pixels, conditional=classes > 0, **changes)
     rng = np.random.default_rng(seed)
     model = PixelCNN(s, shape, levels, rng, classes)
@@ -339,7 +339,7 @@ def test_pictures_and_report(kind, classes):
 
 
 @pytest.mark.parametrize(
-    ("pixels", "levels", "outputs"), [("fixed", 2, 1), ("dynamic", 2, 1), ("grey", 17, 17)]
+    ("pixels", "levels", "outputs"), [("fixed", 2, 1), ("dynamic", 2, 1), ("levels", 17, 17)]
 )
 def test_binarised_images_have_two_levels_whatever_the_data_have(pixels, levels, outputs):
     s = dataclasses.replace(TINY, pixels=pixels)

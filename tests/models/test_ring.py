@@ -17,8 +17,8 @@ def test_the_ring_is_a_data_set_of_points():
     assert RING.train.dtype == np.float32
     assert RING.name == "ring" and RING.levels == 0 and RING.classes == 8
     assert RING.image_shape == (2,)
-    assert RING.describe("grey") == "8 Gaussians on a ring of radius 2, sigma 0.05"
-    np.testing.assert_array_equal(RING.observe(RING.test, "grey", None), RING.test)
+    assert RING.describe("levels") == "8 Gaussians on a ring of radius 2, sigma 0.05"
+    np.testing.assert_array_equal(RING.observe(RING.test, "levels", None), RING.test)
 
 
 def test_its_points_are_gaussians_around_their_modes():

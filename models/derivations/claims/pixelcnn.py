@@ -22,7 +22,7 @@ EVERY_IMAGE = np.indices((2,) * SIZE**2).reshape(SIZE**2, -1).T.astype(np.float3
 
 def _untrained(kind: str, size: int = SIZE, levels: int = 2, blocks: int = 1) -> PixelCNN:
     """A PixelCNN with random weights, doubled so that each pixel affects the later ones."""
-    pixels = "fixed" if levels == 2 else "grey"
+    pixels = "fixed" if levels == 2 else "levels"
     settings = Settings(kind=kind, kernel_size=3, channels=8, blocks=blocks, pixels=pixels)
     model = PixelCNN(settings, (size, size), levels, np.random.default_rng(0))
     for parameter in model.parameters().values():
