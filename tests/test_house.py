@@ -9,7 +9,7 @@ from tests import imports
 from tests.imports import PACKAGES, ROOT
 
 OUTSIDE = {"tests", "benchmarks", "torch"}
-SERVICES = {"models.explore", "models.model", "models.report"}
+SERVICES = {"models.data", "models.explore", "models.model", "models.report"}
 CHAPTERS = sorted(imports.rooms()["models.families"] - SERVICES)
 MODEL_FILES = [
     path
