@@ -74,7 +74,7 @@ function drawCodes() {
   }
 }
 
-// The ways of models/autoencoders/interpolation.py from A to B.
+// The ways of models/outputs/interpolation.py from A to B.
 function way(kind) {
   const [[ax, ay], [bx, by]] = [points.A, points.B];
   const [lengthA, lengthB] = [Math.hypot(ax, ay), Math.hypot(bx, by)];

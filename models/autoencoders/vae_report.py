@@ -11,9 +11,9 @@ from matplotlib.patches import Circle
 
 from autograd import Array, Rng, no_grad, to_device
 from models import pictures
-from models.autoencoders.interpolation import lerp, slerp
 from models.autoencoders.vae import IMPORTANCE_SAMPLES, VAE
 from models.data import Dataset
+from models.outputs.interpolation import lerp, slerp
 from models.pictures import Panel
 from models.report import IMAGES_PER_ROW, Report, Row
 

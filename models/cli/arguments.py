@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from autograd.array import DEVICES
-from models import __version__
 from models.cli.assignments import settings_help, whole_number
 from models.data import DATASETS
 from models.errors import UsageError
 from models.families import FAMILIES
 from models.settings import MAX_SETTING
+from models.version import __version__
 
 EXAMPLES = """examples:
   chainrule train vae                                  the 8x8 digits, in under a minute

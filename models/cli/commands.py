@@ -12,8 +12,8 @@ from typing import Any
 
 from models import labs, pictures
 from models.cli.assignments import with_assignments
+from models.cli.runs import data_dir_of, trained_run
 from models.data import Points
-from models.data.mnist import FILES
 from models.errors import Failure, UsageError
 from models.families import FAMILIES
 from models.files import refuse_existing, refuse_unless_file
@@ -72,7 +72,7 @@ def _config(model: str, data: str, options: argparse.Namespace) -> Config:
         settings,
         model=model,
         data=data,
-        data_dir=_data_dir(options, data, str(Path(folder).resolve()) if folder else None),
+        data_dir=data_dir_of(options, data, str(Path(folder).resolve()) if folder else None),
         seed=options.seed or 0,
         device=options.device or "cpu",
         steps=options.steps,
@@ -92,7 +92,7 @@ def _resumed(options: argparse.Namespace) -> Run:
         raise UsageError(f"{options.resume} is a run of {config.model}, not {options.models[0]}")
     changes = {
         "device": options.device or config.device,
-        "data_dir": _data_dir(options, config.data, config.data_dir),
+        "data_dir": data_dir_of(options, config.data, config.data_dir),
         "steps": options.steps or config.steps,
     }
     if options.epochs:
@@ -108,7 +108,7 @@ def sample(options: argparse.Namespace) -> None:
         refuse_unless_file(path)
     if (options.n or 0) > MAX_SAMPLES:
         raise UsageError(f"-n {options.n}: one picture holds at most {MAX_SAMPLES:,}")
-    run = _trained_run(options, options.directory)
+    run = trained_run(options, options.directory)
     declared = declarations(run.model.settings_type)
     keys = [name for name, declaration in declared.items() if declaration.sampling]
     run.model.settings = with_assignments(run.config.settings, options.set, keys)
@@ -118,7 +118,7 @@ def sample(options: argparse.Namespace) -> None:
 
 
 def evaluate(options: argparse.Namespace) -> None:
-    run = _trained_run(options, options.directory)
+    run = trained_run(options, options.directory)
     numbers = run.evaluate()
     if options.json:
         print(json.dumps(numbers, indent=2))
@@ -131,7 +131,7 @@ def compare(options: argparse.Namespace) -> None:
     picture = options.picture or options.out.with_suffix(".png")
     pictures.suffix_of(picture)
     refuse_unless_file(picture)
-    runs = [_trained_run(options, directory) for directory in options.directories]
+    runs = [trained_run(options, directory) for directory in options.directories]
     from models.cli import comparison
 
     for path in comparison.write(runs, options.n, options.seed or 0, options.out, picture):
@@ -152,7 +152,7 @@ def explore(options: argparse.Namespace) -> None:
     if options.html:
         _refuse_unless_page("--html", page)
     refuse_existing(page)
-    runs = [_trained_run(options, directory) for directory in options.directories]
+    runs = [trained_run(options, directory) for directory in options.directories]
     print(exploration.write(runs, page))
 
 
@@ -178,7 +178,7 @@ def trace(options: argparse.Namespace) -> None:
     for path in filter(None, (page, options.svg)):
         refuse_existing(path)
     if is_run:
-        example = traces.of_run(_trained_run(options, directory))
+        example = traces.of_run(trained_run(options, directory))
     elif options.data_dir:
         raise UsageError("--data-dir is of a run; the examples need no data")
     else:
@@ -231,30 +231,6 @@ def _refuse_unless_page(flag: str, path: Path) -> None:
     if path.suffix.lower() != ".html":
         raise UsageError(f"{flag} {path}: it is a page, so name it something.html")
     refuse_unless_file(path)
-
-
-def _trained_run(options: argparse.Namespace, directory: Path) -> Run:
-    config = Config.read(directory)
-    data_dir = _data_dir(options, config.data, config.data_dir)
-    run = Run.open(directory, device=options.device or "cpu", data_dir=data_dir)
-    if run.step == 0:
-        raise Failure(f"{directory} has no checkpoint yet: train it first, with --resume")
-    return run
-
-
-def _data_dir(options: argparse.Namespace, data: str, default: str | None) -> str | None:
-    """The folder of --data-dir, absolute, so that a run finds it from any working directory.
-
-    Raises UsageError for data that are not read from files.
-    """
-    if options.data_dir is None:
-        return default
-    if data not in FILES:
-        raise UsageError(
-            f"--data-dir {options.data_dir}: {data} is not read from files; "
-            f"name the data that are, with --data: {', '.join(FILES)}"
-        )
-    return str(options.data_dir.resolve())
 
 
 def _print_report(run: Run, numbers: dict[str, Any]) -> None:

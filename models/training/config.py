@@ -11,11 +11,11 @@ from typing import Any, get_origin, get_type_hints
 import numpy as np
 
 from autograd import Rng
-from models import __version__
 from models.errors import Failure, UsageError
 from models.families import FAMILIES
 from models.files import replacing
 from models.settings import with_new_names
+from models.version import __version__
 
 PACKAGES = ("numpy", "numba", "scikit-learn", "safetensors")
 

@@ -10,11 +10,11 @@ import pytest
 import autograd as ag
 import kernels
 from autograd import Tensor, check, grad
-from models.autoencoders.interpolation import lerp, slerp
 from models.autoencoders.vae import VAE
 from models.autoencoders.vae_report import VAEReport
 from models.autoencoders.vae_settings import DEFAULTS, Settings
 from models.errors import UsageError
+from models.outputs.interpolation import lerp, slerp
 
 TINY = Settings(hidden=(6,), latent=1, pixels="fixed", activation="tanh")
 GAUSSIAN = dataclasses.replace(TINY, decoder="gaussian", pixels="dequantised")

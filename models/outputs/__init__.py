@@ -1,0 +1,4 @@
+"""What a trained model gives back.
+
+interpolation   two ways from one code to another
+"""
