@@ -129,6 +129,15 @@ class Model(nn.Module):
         """The codes (N, latent) of images (N, pixels). Raises UsageError if the model has none."""
         raise UsageError(f"a {self.name} has no encoder: its images have no codes")
 
+    @property
+    def latent(self) -> int:
+        """The numbers in a code: what a setting says, or else as many as an image has."""
+        return getattr(self.settings, "latent", math.prod(self.shape))
+
+    def sample_codes(self, n: int, rng: Rng) -> np.ndarray:
+        """Codes (n, latent) to decode: samples of N(0, I), unless a family has another prior."""
+        return rng.standard_normal((n, self.latent), dtype=np.float32)
+
     def decode_codes(self, z: np.ndarray, rng: Rng, labels: Labels = None) -> np.ndarray:
         """Images (n, *shape) in [0, 1] of codes (n, latent). Raises UsageError if it has none."""
         raise UsageError(f"a {self.name} has no decoder: it makes no image of a code")

@@ -174,14 +174,18 @@ class Autoencoder(Model):
         return _squared(centred - centred @ main @ main.T)
 
     def sample(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:
-        """Images decoded from a Gaussian with the mean and covariance of the training codes."""
+        """Images decoded from `sample_codes`."""
         self.classes_of(n, labels)
+        with no_grad():
+            return self._images(self.decode(self.array(self.sample_codes(n, rng))).data)
+
+    @no_grad()
+    def sample_codes(self, n: int, rng: Rng) -> np.ndarray:
+        """Codes (n, latent) of a Gaussian with the mean and covariance of the training codes."""
         if self.train_images is None:
             raise ValueError("an Autoencoder without training images has no codes to imitate")
-        with no_grad():
-            codes = self.encode(self.array(self.train_images)).numpy().astype(np.float64)
-            z = codes.mean(0) + rng.standard_normal((n, codes.shape[1])) @ _root(codes).T
-            return self._images(self.decode(self.array(z)).data)
+        codes = self.encode(self.array(self.train_images)).numpy().astype(np.float64)
+        return codes.mean(0) + rng.standard_normal((n, codes.shape[1])) @ _root(codes).T
 
     def _images(self, x: Array) -> np.ndarray:
         return to_device(x, "cpu").clip(0, 1).reshape(-1, *self.shape)
