@@ -4,6 +4,7 @@ A safetensors file is no pickle: reading one runs no code.
 """
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ from models.errors import Failure, UsageError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """The path of a temporary file, which replaces `path` at the end of the block.
+    """The path of a temporary file or folder, which replaces `path` at the end of the block.
 
     If the operating system refuses (a full disk, a missing folder), `path` stays as it was and
     nothing else is left. Raises Failure then.
@@ -35,6 +36,8 @@ def replacing(path: Path) -> Iterator[Path]:
             f"could not write {path}: {reason}{kept}; make room, or name another file"
         ) from error
     finally:
+        if unfinished.is_dir():
+            shutil.rmtree(unfinished, ignore_errors=True)
         with suppress(OSError):
             unfinished.unlink()
 

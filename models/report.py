@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from autograd import Array, Rng, to_device
 from models import pictures
 from models.data import Dataset, Points, baseline
+from models.outputs.sampling import classes_in_turn, sample
 from models.pictures import Panel
 
 IMAGES_PER_ROW = 12  # of a picture
@@ -117,20 +118,23 @@ class Report:
         return pictures.rows(rows, title, ["test\nimages", "samples"], ink=data.ink)
 
     def sample_figure(
-        self, n: int | None = None, label: int | None = None, seed: int = 0
+        self, n: int | None = None, label: int | str | None = None, seed: int = 0
     ) -> Figure:
         """Samples alone: `n` of them, of the class `label`, or else of each class in turn.
 
-        By default 64, or 6 of each class. Raises UsageError for a class that the model has not.
+        The class is a number or a name. By default they are 64, or 6 of each class. Raises
+        UsageError for a class that the model has not.
         """
         model, data = self.model, self.data
         columns: list[str] = []
         if model.classes and label is None:  # each class in turn has a column
             columns = [pictures.escape(data.class_name(c)) for c in range(model.classes)]
         n = n or 6 * len(columns) or 64
-        labels = None if label is None else np.full(n, label)
-        samples = model.sample_means(n, np.random.default_rng(seed), labels)
-        of_class = "" if label is None else f" of class {data.class_name(label)}"
+        classes = classes_in_turn(self, n, label)
+        samples = sample(self, n, classes, seed)
+        of_class = ""
+        if label is not None and classes is not None:
+            of_class = f" of class {data.class_name(classes[0])}"
         details = f"samples{pictures.escape(of_class)}", self.sampler, f"seed {seed}"
         title = f"{self.title}\n{', '.join(filter(None, details))}"
         if isinstance(data, Points):

@@ -32,6 +32,7 @@ from models import pictures
 from models.data import Labels, batches, load
 from models.errors import Caution, Failure, UsageError
 from models.families import FAMILIES
+from models.outputs import codes, completion, likelihood, sampling
 from models.progress import bar, tqdm
 from models.training import checkpoint, summary
 from models.training.checkpoint import CHECKPOINT
@@ -50,6 +51,13 @@ _WEIGHTS, _ORDER, _BATCH, _TEST, _PICTURE = range(5)  # the purposes of random n
 
 class Run:
     """A model with its data and its optimiser, in a directory, at a step."""
+
+    # What it gives back, once it is trained. Each takes the run first, and so is a method of it.
+    sample = sampling.sample
+    encode, decode = codes.encode, codes.decode
+    reconstruct, interpolate = codes.reconstruct, codes.interpolate
+    complete = completion.complete
+    score, classify = likelihood.score, likelihood.classify
 
     def __init__(self, config: Config, directory: Path | str):
         self.directory = directory = Path(directory)
