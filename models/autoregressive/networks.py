@@ -1,6 +1,6 @@
 """The networks of a PixelCNN: convolutions that look only at what comes before a pixel.
 
-An image (N, 1, height, width) in [0, 1] becomes the logits (N, outputs, height, width) of each
+Images (N, channels, height, width) in [0, 1] become the logits (N, outputs, height, width) of each
 pixel given those before it. Each network has two parts, so that the sampler may run the first for
 a row and the second for a pixel (`models.autoregressive.raster`):
 
@@ -8,6 +8,10 @@ a row and the second for a pixel (`models.autoregressive.raster`):
     across    the logits, from that and from what is to the left
 
 Both take a function that computes a masked convolution: on whole images, or at one place.
+
+In colour, R comes before G before B within a pixel too. The features are then in three `groups`,
+one for each of them: feature i is in group i mod 3, and of its own pixel it sees only groups that
+are not after its own (a, section 3.3). With one group no pixel sees anything of itself.
 
 (a) van den Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel Recurrent Neural Networks".
 (b) van den Oord et al. 2016, "Conditional Image Generation with PixelCNN Decoders".
@@ -18,16 +22,52 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Rng, Tensor, embedding, nn, relu, sigmoid, tanh
+from autograd import Rng, Tensor, conv2d, embedding, nn, relu, sigmoid, tanh
 from models.data import Labels, Shape
 
 
-class Masked(nn.Conv2d):
-    """A masked convolution that keeps an image's size; its bias may depend on the class."""
+class Grouped(nn.Conv2d):
+    """A convolution that keeps an image's size, with features in groups.
 
-    def __init__(self, inputs: int, outputs: int, size: Shape, mask: Any, rng: Rng, classes: int):
+    What a pixel sees of itself is masked by group: with mask A the groups before a feature's own,
+    or else its own too. All groups see the other live taps alike.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, size: Shape, rng: Rng, groups: int, mask: Any = None
+    ):
         padding = tuple(side // 2 for side in size)
-        super().__init__(inputs, outputs, size, rng, padding=padding, mask=mask)
+        earlier = isinstance(mask, str) and mask == "A"
+        live = "B" if earlier and groups > 1 else mask  # a pixel sees a part of itself
+        super().__init__(inputs, outputs, size, rng, padding=padding, mask=live)
+        self.order: Tensor | None = None  # 0 for the weights that are masked by group, or else 1
+        if groups > 1:
+            own, seen = np.arange(outputs)[:, None] % groups, np.arange(inputs) % groups
+            order = np.ones(self.weight.shape, np.float32)
+            order[:, :, *padding] = seen < own if earlier else seen <= own  # the centre
+            self.order = Tensor(order)
+
+    def ordered_weight(self) -> Tensor:
+        return self.weight if self.order is None else self.weight * self.order
+
+    def forward(self, x: Any) -> Tensor:
+        return conv2d(x, self.ordered_weight(), self.bias, **self.options)
+
+
+class Masked(Grouped):
+    """One whose taps are masked too; its bias may depend on the class."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        size: Shape,
+        mask: Any,
+        rng: Rng,
+        classes: int,
+        groups: int = 1,
+    ):
+        super().__init__(inputs, outputs, size, rng, groups, mask)
         self.class_bias = nn.parameter(np.zeros((classes, outputs))) if classes else None
 
     def forward(self, x: Any, labels: Labels = None) -> Tensor:
@@ -48,10 +88,11 @@ Convolve = Callable[[Masked, Any], Any]
 class Block(nn.Module):
     """A residual block (a, figure 5): 1x1 to half of the features, 3x3 with mask B, 1x1 back."""
 
-    def __init__(self, channels: int, rng: Rng, classes: int):
-        self.down = nn.Conv2d(channels, channels // 2, 1, rng)
-        self.masked = Masked(channels // 2, channels // 2, (3, 3), "B", rng, classes)
-        self.up = nn.Conv2d(channels // 2, channels, 1, rng)
+    def __init__(self, features: int, rng: Rng, classes: int, groups: int):
+        half = features // 2
+        self.down = Grouped(features, half, (1, 1), rng, groups)
+        self.masked = Masked(half, half, (3, 3), "B", rng, classes, groups)
+        self.up = Grouped(half, features, (1, 1), rng, groups)
 
     def forward(self, h: Tensor, convolve: Convolve) -> Tensor:
         return h + self.up(relu(convolve(self.masked, relu(self.down(relu(h))))))
@@ -64,11 +105,13 @@ class Plain(nn.Module):
     looks one row further up: the pixels beyond that diagonal never count, however many the layers.
     """
 
-    def __init__(self, settings: Any, outputs: int, rng: Rng, classes: int):
-        channels, size = settings.channels, settings.kernel_size
-        self.first = Masked(1, channels, (size, size), "A", rng, classes)
-        self.blocks = [Block(channels, rng, classes) for _ in range(settings.blocks)]
-        self.last = _pixelwise(channels, outputs, rng)
+    def __init__(
+        self, settings: Any, channels: int, outputs: int, groups: int, rng: Rng, classes: int
+    ):
+        features, size = settings.channels, settings.kernel_size
+        self.first = Masked(channels, features, (size, size), "A", rng, classes, groups)
+        self.blocks = [Block(features, rng, classes, groups) for _ in range(settings.blocks)]
+        self.last = _pixelwise(features, outputs, rng, groups)
 
     def image_layers(self) -> list[Masked]:
         """Those that see the image itself."""
@@ -91,28 +134,45 @@ def gate(h: Tensor) -> Tensor:
 
 
 class GatedLayer(nn.Module):
-    """What one layer of both stacks is made of (b, figure 2)."""
+    """What one layer of both stacks is made of (b, figure 2).
 
-    def __init__(self, inputs: int, channels: int, size: int, mask: str, rng: Rng, classes: int):
+    The vertical stack sees nothing of its pixel, so its features are in no groups.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        features: int,
+        size: int,
+        mask: str,
+        rng: Rng,
+        classes: int,
+        groups: int,
+    ):
         # With mask A the vertical stack sees the rows above its own. What comes of that is known
         # before the row is, so layers with mask B may use it in their whole row, left and right.
         rows = np.zeros((size, size))
         rows[: size // 2 + (mask == "B")] = 1
-        self.vertical = Masked(inputs, channels, (size, size), rows, rng, classes)
-        self.horizontal = Masked(inputs, channels, (1, size), mask, rng, classes)
-        self.from_vertical = nn.Conv2d(channels, channels, 1, rng)
-        self.out = nn.Conv2d(channels // 2, channels // 2, 1, rng)
+        half = features // 2
+        self.vertical = Masked(inputs, features, (size, size), rows, rng, classes)
+        self.horizontal = Masked(inputs, features, (1, size), mask, rng, classes, groups)
+        self.from_vertical = nn.Conv2d(features, features, 1, rng)
+        self.out = Grouped(half, half, (1, 1), rng, groups)
 
 
 class Gated(nn.Module):
     """A vertical stack, which sees all rows above, and a horizontal one, which sees the row (b)."""
 
-    def __init__(self, settings: Any, outputs: int, rng: Rng, classes: int):
-        channels, size = settings.channels, settings.kernel_size
-        half = channels // 2  # of them come out of a gate
-        later = [GatedLayer(half, channels, 3, "B", rng, classes) for _ in range(settings.blocks)]
-        self.layers = [GatedLayer(1, channels, size, "A", rng, classes), *later]
-        self.last = _pixelwise(half, outputs, rng)
+    def __init__(
+        self, settings: Any, channels: int, outputs: int, groups: int, rng: Rng, classes: int
+    ):
+        features, size = settings.channels, settings.kernel_size
+        half = features // 2  # of them come out of a gate
+        later = [
+            GatedLayer(half, features, 3, "B", rng, classes, groups) for _ in range(settings.blocks)
+        ]
+        self.layers = [GatedLayer(channels, features, size, "A", rng, classes, groups), *later]
+        self.last = _pixelwise(half, outputs, rng, groups)
 
     def image_layers(self) -> list[Masked]:
         """Those that see the image itself."""
@@ -135,10 +195,10 @@ class Gated(nn.Module):
         return self.last(h)
 
 
-def _pixelwise(channels: int, outputs: int, rng: Rng) -> nn.Sequential:
+def _pixelwise(features: int, outputs: int, rng: Rng, groups: int) -> nn.Sequential:
     """From the features of a pixel to its logits."""
-    hidden, output = nn.Conv2d(channels, channels, 1, rng), nn.Conv2d(channels, outputs, 1, rng)
-    return nn.Sequential(relu, hidden, relu, output)
+    hidden = Grouped(features, features, (1, 1), rng, groups)
+    return nn.Sequential(relu, hidden, relu, Grouped(features, outputs, (1, 1), rng, groups))
 
 
 NETWORKS: dict[str, type[Plain] | type[Gated]] = {"plain": Plain, "gated": Gated}

@@ -7,22 +7,26 @@ One network gives all the conditionals of an image at once, because its convolut
 and on no other. So log p(x) is exact and costs one pass. Sampling an image takes as many steps as
 it has pixels, each of which needs the last (`models.autoregressive.raster` makes them short).
 
+In colour a pixel is R, G and B, each predicted from those before it too: three of the steps, or one
+if the levels are a mixture of logistics (`models.autoregressive.distributions`).
+
 van den Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel Recurrent Neural Networks"; for the gated
 networks, van den Oord et al. 2016, "Conditional Image Generation with PixelCNN Decoders".
 """
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
 
 from autograd import Array, Rng, Tensor, grad, no_grad, to_device
-from autograd.ops import bce_with_logits, log_softmax, sigmoid, softmax
 from models.autoregressive import raster
+from models.autoregressive.distributions import DISTRIBUTIONS
 from models.autoregressive.networks import NETWORKS, Masked
 from models.autoregressive.pixelcnn_settings import DEFAULTS, Settings
-from models.data import Labels, Shape, batches
-from models.errors import UsageError
+from models.data import Labels, Shape, batches, flat, planes
+from models.errors import Caution, UsageError
 from models.model import Loss, Model, Numbers
 
 IMAGES_PER_BATCH = 50  # whose log p is computed at a time
@@ -30,10 +34,10 @@ SAMPLES_PER_BATCH = 250
 
 
 class PixelCNN(Model):
-    """p(x), or p(x | class), for images of `shape`, in nats and exactly.
+    """p(x), or p(x | class), for images of `shape`, grey or in colour, in nats and exactly.
 
-    A pixel is one of `levels` values: a Bernoulli of one logit for two of them, else a softmax.
-    Binarised images have two, whatever their data set has.
+    The distribution is that of `levels` values; binarised images have two, whatever their data set
+    has.
     """
 
     settings_type, defaults = Settings, DEFAULTS
@@ -42,11 +46,18 @@ class PixelCNN(Model):
     def __init__(self, settings: Settings, shape: Shape, levels: int, rng: Rng, classes: int = 0):
         levels = levels if settings.pixels == "levels" else 2
         super().__init__(settings, shape, levels, rng, classes)
-        outputs = 1 if levels == 2 else levels
-        self.network = NETWORKS[settings.kind](settings, outputs, rng, classes)
+        d = DISTRIBUTIONS[settings.output](levels, self.channels, settings.components)
+        if settings.channels // 2 % d.groups:
+            raise UsageError(
+                f"channels={settings.channels}: for a softmax of R, G and B half of the features "
+                "are in three groups, so there must be a multiple of 6"
+            )
+        network = NETWORKS[settings.kind]
+        self.distribution = d
+        self.network = network(settings, self.channels, d.size, d.groups, rng, classes)
 
     def logits(self, images: Any, labels: Labels = None) -> Tensor:
-        """(N, 1, height, width) in [0, 1] to (N, outputs, height, width)."""
+        """What the network says of each pixel: from its images to the logits of `distribution`."""
 
         def convolve(layer: Masked, h: Any) -> Tensor:
             return layer(h, labels)
@@ -62,26 +73,20 @@ class PixelCNN(Model):
         if self.classes and labels is None:
             raise UsageError("log p(x | class) needs the classes: this pixelcnn is conditional")
         labels = self.classes_of(len(x), labels)
-        level = self.level_of(x)
-        images = x.reshape(-1, 1, *self.shape)
-        logits = self.logits(images, labels)
-        if self.levels == 2:
-            log_p = -bce_with_logits(logits, images)
-        else:
-            n, i, j = self.xp.indices((len(x), *self.shape))
-            log_p = log_softmax(logits, axis=1)[n, level.reshape(n.shape), i, j]
+        self.check_levels(x)
+        images = planes(x, self.shape)
+        log_p = self.distribution.log_prob(self.logits(images, labels), images)
         return log_p.reshape(len(x), -1).sum(axis=1)  # eq. 1
 
-    def level_of(self, x: Array) -> Array:
-        """Images (N, pixels) in [0, 1] as integers. Raises ValueError for what is no level."""
+    def check_levels(self, x: Array) -> None:
+        """Raises ValueError for images (N, pixels) that are not of the model's levels."""
         self.check_pixels(x)
-        level = (x * (self.levels - 1)).round().astype(int)
-        if (abs(x * (self.levels - 1) - level) > 1e-3).any():
+        steps = x * (self.levels - 1)
+        if (abs(steps - steps.round()) > 1e-3).any():
             raise ValueError(
                 f"pixels between levels: this {self.name} is for images of {self.levels} levels, "
                 f"i / {self.levels - 1}"
             )
-        return level
 
     @no_grad()
     def log_prob(self, x: Array, labels: Labels = None) -> np.ndarray:
@@ -99,46 +104,56 @@ class PixelCNN(Model):
     def evaluate(self, x: Any, rng: Rng, labels: Labels = None, thorough: bool = False) -> Numbers:
         return {"nll": -self.log_prob(x, labels)}
 
-    def choose(self, logits: Array, u: Array) -> Array:
-        """Samples of a pixel in [0, 1], (n,), by inversion of u (n,), from logits (n, outputs)."""
-        if self.levels == 2:
-            return (u < sigmoid(logits[:, 0])).astype(np.float32)
-        cumulative = softmax(logits).cumsum(axis=1)[:, :-1]  # the last, 1, might round to below u
-        return (u[:, None] >= cumulative).sum(axis=1).astype(np.float32) / (self.levels - 1)
-
     def sample(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:
-        return self.complete(np.zeros((n, *self.shape)), 0, rng, labels)
+        images = np.zeros((n, *self.shape), np.float32)
+        return self.complete(images, np.zeros(self.shape[:2], bool), rng, labels)
 
     def complete(
-        self, images: np.ndarray, known: int, rng: Rng, labels: Labels = None
+        self, images: np.ndarray, known: np.ndarray, rng: Rng, labels: Labels = None
     ) -> np.ndarray:
-        """Images (n, height, width) in [0, 1]: the first `known` rows as given, the others sampled.
+        """Images (n, *shape) in [0, 1], with each pixel that is not known sampled in raster order.
 
-        Raises ValueError for images of another size, more rows than an image has, and known pixels
-        that are not among the levels.
+        `known` (height, width) or (n, height, width) is True where a pixel is given. A pixel is
+        sampled given those before it, so known pixels that come later stay, but have no influence;
+        where there are such, a Caution says so. Raises ValueError for shapes that do not fit, and
+        for known pixels that are not among the levels.
         """
-        n, height = len(images), self.shape[0]
-        if images.shape[1:] != self.shape or not 0 <= known <= height:
+        n, size = len(images), self.shape[:2]
+        if images.shape[1:] != self.shape or known.shape not in (size, (n, *size)):
             raise ValueError(
-                f"images of {images.shape[1:]} with {known} rows known: this pixelcnn is for "
-                f"{self.shape}, so 0 to {height} rows"
+                f"images {images.shape} with known {known.shape}: this pixelcnn is for "
+                f"({n}, {', '.join(map(str, self.shape))}), with {size} or {(n, *size)} known"
             )
         labels = self.classes_of(n, labels)
+        known = np.broadcast_to(np.asarray(known, bool), (n, *size))
+        flat_known = known.reshape(n, -1)
+        if (flat_known[:, 1:] & ~flat_known[:, :-1]).any():
+            warnings.warn(
+                "known pixels that come after unknown ones, from left to right and from top to "
+                "bottom, have no influence on what a pixelcnn samples",
+                Caution,
+                stacklevel=2,
+            )
         canvas = self.array(images).copy()
-        canvas[:, known:] = 0
-        self.level_of(canvas.reshape(n, -1))
+        canvas[~self.xp.asarray(known)] = 0
+        self.check_levels(canvas.reshape(n, -1))
         u = self.array(rng.random(canvas.shape, np.float32))  # those of an image together
         for part in batches(n, SAMPLES_PER_BATCH):
             own = labels if labels is None else labels[part]
-            raster.sample(self, canvas[part], known, u[part], own)
+            x, noise = (planes(a[part], self.shape) for a in (canvas, u))
+            raster.sample(self, x, self.xp.asarray(known[part]), noise, own)
         return to_device(canvas, "cpu")
 
-    def dependence(self, images: np.ndarray, row: int, column: int) -> np.ndarray:
-        """|d logits at (row, column) / d pixel|, mean over images (n, height, width).
+    def dependence(
+        self, images: np.ndarray, row: int, column: int, channel: int = 0
+    ) -> np.ndarray:
+        """|d logits at (row, column) of a channel / d pixel|, mean over images (n, *shape).
 
-        Of a softmax it is the sum of the logits: what matters is only which pixels it depends on.
+        It is the gradient of the sum of what the distribution is made of: what matters is only
+        which pixels it depends on. In the shape of an image.
         """
-        x = Tensor(self.array(images)[:, None], requires_grad=True)
+        x = Tensor(planes(self.array(images), self.shape), requires_grad=True)
         labels = self.classes_of(len(images), None)
-        gradient = grad(self.logits(x, labels)[:, :, row, column].sum(), x)
-        return abs(gradient.numpy()).mean(axis=(0, 1))
+        parts = self.distribution.conditional(self.logits(x, labels), x, channel)
+        gradient = grad(sum(part[:, :, row, column].sum() for part in parts), x)
+        return flat(abs(gradient.numpy())).mean(axis=0).reshape(self.shape)

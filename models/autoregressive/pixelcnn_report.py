@@ -40,9 +40,11 @@ class PixelCNNReport(Report):
         chosen = rng.permutation(len(images))[:IMAGES_PER_ROW]  # the set may be sorted by class
         some = to_device(images[chosen], "cpu").reshape(-1, *model.shape)
         labels = np.asarray(data.test_labels)[chosen] if model.classes else None
-        half = model.shape[0] // 2
-        given = np.where(np.arange(model.shape[0])[:, None] < half, some, 0)
-        completions = [model.complete(given, half, rng, labels) for _ in range(COMPLETIONS)]
+        height, width = model.shape[:2]
+        known = np.arange(height)[:, None].repeat(width, axis=1) < height // 2
+        given = some.copy()
+        given[:, ~known] = 0
+        completions = [model.complete(given, known, rng, labels) for _ in range(COMPLETIONS)]
         return {
             "samples": self.samples(images, rng),
             "completions": pictures.rows(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from models.autoregressive.distributions import DISTRIBUTIONS
 from models.autoregressive.networks import NETWORKS
 from models.errors import UsageError
 from models.settings import CommonSettings, setting
@@ -18,7 +19,13 @@ class Settings(CommonSettings):
     )
     blocks: int = setting(8, "residual blocks", least=1, most=1000)
     conditional: bool = setting(False, "learn p(x | class), by a bias for each class")
-    pixels: str = setting("dynamic", "their form; levels have a softmax")
+    pixels: str = setting("dynamic", "their form")
+    output: str = setting(
+        "softmax",
+        "the distribution of a pixel's levels; logistic is a mixture of them",
+        choices=tuple(DISTRIBUTIONS),
+    )
+    components: int = setting(10, "of the mixture of logistics", least=1, most=1000)
     batch: int = setting(16)
     learning_rate: float = setting(2e-3)
     epochs: int = setting(8)

@@ -6,46 +6,68 @@ each masked convolution was fed, and computes the place that is next. The sums a
 the same order, so with the kernels of the CPU the images are the same to the last bit.
 
 A network has two parts for this (`models.autoregressive.networks`): `above`, which needs only the
-rows above and runs for a row at a time, and `across`, which runs for a pixel.
+rows above and runs for a row at a time, and `across`, which runs for a pixel; for pixels beside each
+other that are all known, it runs once.
 """
 
+from itertools import pairwise
 from typing import Any
 
-from autograd import Array, namespace, no_grad
+import numpy as np
+
+from autograd import Array, namespace, no_grad, to_device
 from autograd.ops import conv2d
 from autograd.tensor import array_of
 from kernels.conv2d.mask import live_taps
 
 
 @no_grad()
-def sample(model: Any, images: Array, known: int, u: Array, labels: Any) -> None:
-    """Sample the rows of `images` (n, height, width) from row `known` on, given those before.
+def sample(model: Any, images: Array, known: Array, u: Array, labels: Any) -> None:
+    """Sample the pixels of `images` (n, channels, height, width) that are not `known`, in order.
 
-    Each pixel has its number of `u` (n, height, width), a sample of U[0, 1).
+    `known` is (n, height, width). Each number has its own of `u` (n, channels, height, width),
+    samples of U[0, 1).
     """
-    _, height, width = images.shape
     raster = Raster(model.network, images, labels)
-    for row in range(height):
+    width = images.shape[3]
+    some = to_device(~known.all(axis=0), "cpu")  # places to be sampled in one image at least
+    for row in range(some.any(axis=1).nonzero()[0].max(initial=-1) + 1):
         above = model.network.above(raster.piece(row, 0, width), raster)
-        if row < known:
-            model.network.across(raster.piece(row, 0, width), above, raster)
-            continue
-        for column in range(width):
-            x = raster.piece(row, column, column + 1)
-            here = [part[..., column : column + 1] for part in above]
-            logits = model.network.across(x, here, raster).data
-            x[...] = model.choose(logits[0, :, :, 0].T, u[:, row, column])[:, None]
+        for start, stop in _pieces(some[row]):
+            x = raster.piece(row, start, stop)
+            here = [part[..., start:stop] for part in above]
+            if not some[row, start]:
+                model.network.across(x, here, raster)
+                continue
+            for channel in range(images.shape[1]):
+                if channel < model.distribution.groups:  # else the logits stay as they are
+                    logits = model.network.across(x, here, raster).data[0, :, :, 0].T
+                pixel = x[0, :, :, 0].T
+                chosen = model.distribution.choose(logits, pixel, channel, u[:, channel, row, start])
+                keep(pixel[:, channel], known[:, row, start], chosen)
     images[...] = raster.images
 
 
+def _pieces(some: Array) -> list[tuple[int, int]]:
+    """The columns of a row, cut before and after each that is to be sampled: (start, stop)."""
+    cuts = [column for column in range(1, len(some)) if some[column] or some[column - 1]]
+    return list(pairwise([0, *cuts, len(some)]))
+
+
 @no_grad()
-def sample_by_definition(model: Any, images: Array, known: int, u: Array, labels: Any) -> None:
-    """As `sample`, by a pass over the whole images for each pixel."""
-    _, height, width = images.shape
-    for row in range(known, height):
-        for column in range(width):
-            logits = model.logits(images[:, None], labels)[:, :, row, column].data
-            images[:, row, column] = model.choose(logits, u[:, row, column])
+def sample_by_definition(model: Any, images: Array, known: Array, u: Array, labels: Any) -> None:
+    """As `sample`, by a pass over the whole images for each number."""
+    _, channels, height, width = images.shape
+    for row, column, channel in np.ndindex(height, width, channels):
+        logits = model.logits(images, labels)[:, :, row, column].data
+        pixel = images[:, :, row, column]
+        chosen = model.distribution.choose(logits, pixel, channel, u[:, channel, row, column])
+        keep(pixel[:, channel], known[:, row, column], chosen)
+
+
+def keep(old: Array, known: Array, new: Array) -> None:
+    """Write what is new where nothing is known."""
+    old[...] = namespace(old).where(known, old, new)
 
 
 class Raster:
@@ -56,20 +78,21 @@ class Raster:
     """
 
     def __init__(self, network: Any, images: Array, labels: Any):
-        self.size, self.labels = images.shape, labels
+        n, channels, height, width = images.shape
+        self.size, self.labels = (n, height, width), labels
         # The first kernels are the largest.
         self.margin = max(max(layer.options["padding"]) for layer in network.image_layers())
-        canvas = self._zeros(images, 1)
-        self.images = self._inside(canvas)[..., 0]
+        canvas = self._zeros(images, channels)
+        self.images = self._inside(canvas).transpose(0, 3, 1, 2)
         self.images[...] = images
         # What each layer was fed, padded: (n, height, width, features).
         self.fed: dict[Any, Array] = dict.fromkeys(network.image_layers(), canvas)
         self.prepared: dict[Any, Any] = {}
 
     def piece(self, row: int, start: int, stop: int) -> Array:
-        """That piece of the images, (1, 1, n, columns): a view, to be written to."""
+        """That piece of the images, (1, channels, n, columns): a view, to be written to."""
         self.row, self.columns = row, slice(start, stop)
-        return self.images[None, None, :, row, start:stop]
+        return self.images[:, :, row, start:stop].transpose(1, 0, 2)[None]
 
     def __call__(self, layer: Any, piece: Any) -> Array:
         h: Any = array_of(piece)
@@ -86,7 +109,7 @@ class Raster:
 
     def _prepare(self, layer: Any, xp: Any) -> tuple[Array, Array, Array, Array]:
         """Where the live taps look, from each column; and they as a 1x1 convolution."""
-        weight, bias = layer.weight.data, layer.bias_of(self.labels).data
+        weight, bias = layer.ordered_weight().data, layer.bias_of(self.labels).data
         taps = live_taps(layer.options["mask"], weight.shape[2:])
         live = weight.reshape(*weight.shape[:2], -1)[:, :, taps]
         rows, columns = (
