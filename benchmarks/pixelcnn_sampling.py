@@ -1,4 +1,4 @@
-"""Drawing 28 x 28 images from a PixelCNN: by the definition, and by what the next pixel needs.
+"""Sampling 28 x 28 images from a PixelCNN: by the definition, and by what the next pixel needs.
 
 By the definition each of the 784 pixels is a pass of the whole network over the whole images. One
 row of them is timed, and the others take as long. The images are the same ones (the tests hold
@@ -25,9 +25,10 @@ def sampling(case: tuple[str, int], function: str, known: int) -> Callable[[], o
     rng = np.random.default_rng(0)
     model = PixelCNN(Settings(kind=kind), (SIZE, SIZE), 2, rng)
     sample = getattr(raster, function)
-    images = np.zeros((n, SIZE, SIZE), np.float32)
+    images = np.zeros((n, 1, SIZE, SIZE), np.float32)
     u = rng.random(images.shape, np.float32)
-    return lambda: sample(model, images, known, u, None)
+    given = np.broadcast_to(np.arange(SIZE)[:, None] < known, (n, SIZE, SIZE))
+    return lambda: sample(model, images, given, u, None)
 
 
 MODULE = "models.autoregressive.pixelcnn"

@@ -44,7 +44,8 @@ class Grouped(nn.Conv2d):
         if groups > 1:
             own, seen = np.arange(outputs)[:, None] % groups, np.arange(inputs) % groups
             order = np.ones(self.weight.shape, np.float32)
-            order[:, :, *padding] = seen < own if earlier else seen <= own  # the centre
+            row, column = padding  # the centre
+            order[:, :, row, column] = seen < own if earlier else seen <= own
             self.order = Tensor(order)
 
     def ordered_weight(self) -> Tensor:

@@ -144,9 +144,7 @@ class PixelCNN(Model):
             raster.sample(self, x, self.xp.asarray(known[part]), noise, own)
         return to_device(canvas, "cpu")
 
-    def dependence(
-        self, images: np.ndarray, row: int, column: int, channel: int = 0
-    ) -> np.ndarray:
+    def dependence(self, images: np.ndarray, row: int, column: int, channel: int = 0) -> np.ndarray:
         """|d logits at (row, column) of a channel / d pixel|, mean over images (n, *shape).
 
         It is the gradient of the sum of what the distribution is made of: what matters is only

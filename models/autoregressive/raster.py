@@ -6,8 +6,8 @@ each masked convolution was fed, and computes the place that is next. The sums a
 the same order, so with the kernels of the CPU the images are the same to the last bit.
 
 A network has two parts for this (`models.autoregressive.networks`): `above`, which needs only the
-rows above and runs for a row at a time, and `across`, which runs for a pixel; for pixels beside each
-other that are all known, it runs once.
+rows above and runs for a row at a time, and `across`, which runs for a pixel. It runs once for
+several pixels side by side that are all known.
 """
 
 from itertools import pairwise
@@ -43,7 +43,9 @@ def sample(model: Any, images: Array, known: Array, u: Array, labels: Any) -> No
                 if channel < model.distribution.groups:  # else the logits stay as they are
                     logits = model.network.across(x, here, raster).data[0, :, :, 0].T
                 pixel = x[0, :, :, 0].T
-                chosen = model.distribution.choose(logits, pixel, channel, u[:, channel, row, start])
+                chosen = model.distribution.choose(
+                    logits, pixel, channel, u[:, channel, row, start]
+                )
                 keep(pixel[:, channel], known[:, row, start], chosen)
     images[...] = raster.images
 

@@ -15,7 +15,7 @@ from models.autoregressive.networks import NETWORKS
 from models.autoregressive.pixelcnn import IMAGES_PER_BATCH, PixelCNN
 from models.autoregressive.pixelcnn_report import PixelCNNReport
 from models.autoregressive.pixelcnn_settings import DEFAULTS, Settings
-from models.data import Dataset
+from models.data import Dataset, planes
 from models.errors import UsageError
 
 TINY = Settings(kernel_size=5, channels=6, blocks=2, pixels="fixed")
@@ -40,7 +40,7 @@ def in_float64(model):
 
 
 def images(n, shape, levels, seed=0):
-    """Random ones, (n, height, width) of the levels in [0, 1]."""
+    """Random ones, (n, *shape) of the levels in [0, 1]."""
     level = np.random.default_rng(seed).integers(0, levels, (n, *shape))
     return (level / (levels - 1)).astype(np.float32)
 
@@ -172,27 +172,34 @@ def test_gradient_of_the_loss(kind, levels):
     check.gradients(loss, *(p.data for p in model.parameters().values()))
 
 
-# Drawing
+# Sampling
 
 
 def sampled_both_ways(model, known, start, labels, seed):
-    """By pieces and by the definition, from the same noise."""
+    """By pieces and by the definition, from the same noise; `known` (n, height, width)."""
     found = start.copy(), start.copy()
     u = np.random.default_rng(seed).random(start.shape, np.float32)
     for sample, canvas in zip((raster.sample, raster.sample_by_definition), found):
-        sample(model, canvas, known, u, labels)
+        x, noise = (planes(a.reshape(len(a), -1), model.shape) for a in (canvas, u))
+        sample(model, x, known, noise, labels)
     return found
+
+
+def upper(rows, shape):
+    """Whether a pixel (height, width) is in the first rows."""
+    return np.indices(shape[:2])[0] < rows
 
 
 @both_kinds
 @pytest.mark.parametrize(("levels", "classes"), [(2, 0), (2, 3), (7, 0), (7, 3)])
-def test_pieces_draw_what_the_definition_draws(kind, levels, classes):
+def test_pieces_sample_what_the_definition_samples(kind, levels, classes):
     """To the last bit, or now and then one seed would give another image."""
     model = make(kind, (7, 6), levels, classes, kernel_size=5)
     labels = model.classes_of(4, None)
     several = set()
     for seed in range(4):
-        a, b = sampled_both_ways(model, 0, np.zeros((4, 7, 6), np.float32), labels, seed)
+        start = np.zeros((4, 7, 6), np.float32)
+        a, b = sampled_both_ways(model, start > 0, start, labels, seed)
         np.testing.assert_array_equal(a, b)
         several.add(a.tobytes())
     assert len(several) == 4
@@ -208,7 +215,7 @@ def test_pieces_draw_what_the_definition_draws(kind, levels, classes):
     data=st.data(),
 )
 def test_completing_keeps_what_is_known(kind, shape, levels, n, kernel_size, data):
-    known = data.draw(st.integers(0, shape[0]))
+    known = upper(data.draw(st.integers(0, shape[0])), shape)
     model, given_images = (
         make(kind, shape, levels, kernel_size=kernel_size),
         images(n, shape, levels),
@@ -216,10 +223,10 @@ def test_completing_keeps_what_is_known(kind, shape, levels, n, kernel_size, dat
     before = given_images.copy()
     completed = model.complete(given_images, known, np.random.default_rng(3))
     np.testing.assert_array_equal(given_images, before)
-    np.testing.assert_array_equal(completed[:, :known], given_images[:, :known])
+    np.testing.assert_array_equal(completed[:, known], given_images[:, known])
     assert set(np.rint(completed.ravel() * (levels - 1))) <= set(range(levels))
-    start = np.where(np.arange(shape[0])[:, None] < known, given_images, 0)
-    _, expected = sampled_both_ways(model, known, start, None, 3)
+    start = np.where(known, given_images, 0)
+    _, expected = sampled_both_ways(model, np.broadcast_to(known, start.shape), start, None, 3)
     np.testing.assert_array_equal(completed, expected)
 
 
@@ -376,14 +383,18 @@ def test_bad_input(classes, x, labels, error, message):
         make(classes=classes).log_prob(x, labels)
 
 
+HALF = upper(2, (5, 4))
+
+
 @pytest.mark.parametrize(
     ("start", "known", "message"),
     [
-        (np.zeros((2, 4, 4)), 1, r"images of \(4, 4\)"),
-        (np.zeros((2, 5, 4)), 6, "6 rows known"),
-        (np.zeros((2, 5, 4)), -1, "-1 rows known"),
-        (np.full((2, 5, 4), 0.5), 2, "between levels"),
-        (np.full((2, 5, 4), 7.0), 2, "must be in"),
+        (np.zeros((2, 4, 4)), HALF, r"images \(2, 4, 4\)"),
+        (np.zeros((2, 5, 4, 3)), HALF, r"images \(2, 5, 4, 3\)"),
+        (np.zeros((2, 5, 4)), HALF.T, r"known \(4, 5\)"),
+        (np.zeros((2, 5, 4)), HALF[None], r"known \(1, 5, 4\)"),
+        (np.full((2, 5, 4), 0.5), HALF, "between levels"),
+        (np.full((2, 5, 4), 7.0), HALF, "must be in"),
     ],
 )
 def test_bad_completions(start, known, message):
@@ -400,6 +411,8 @@ def test_bad_completions(start, known, message):
         ({"channels": 7}, "channels=7"),
         ({"blocks": 0}, "blocks=0"),
         ({"pixels": "some"}, "pixels=some"),
+        ({"output": "normal"}, "output=normal: choose one of softmax, logistic"),
+        ({"components": 0}, "components=0"),
     ],
 )
 def test_bad_settings(change, message):

@@ -1,19 +1,13 @@
 """The PixelCNN in colour, and the mixture of discretised logistics."""
 
-import itertools
-
 import numpy as np
 import pytest
 
 from autograd import no_grad
 from models.autoregressive import raster
-from models.autoregressive.distributions import DISTRIBUTIONS, Logistic
+from models.autoregressive.distributions import DISTRIBUTIONS
 from models.autoregressive.networks import NETWORKS
-from models.autoregressive.pixelcnn import PixelCNN
-from models.autoregressive.pixelcnn_report import PixelCNNReport
-from models.autoregressive.pixelcnn_settings import DEFAULTS
-from models.data import Dataset, baseline, load, planes
-from models.errors import Caution, UsageError
+from models.data import planes
 from tests.models.test_pixelcnn import every_image, images, in_float64, make
 
 both_kinds = pytest.mark.parametrize("kind", NETWORKS)
@@ -109,5 +103,3 @@ def test_sampling_by_pieces_is_sampling_by_the_definition(kind, output, shape, c
         np.testing.assert_array_equal(*found)
         np.testing.assert_array_equal(found[0][known], start[known])
         assert len(np.unique(found[0].reshape(n, -1), axis=0)) == n
-
-
