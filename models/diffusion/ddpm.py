@@ -17,7 +17,8 @@ better pictures. Pixels are in [-1, 1] in here.
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -32,7 +33,8 @@ from models.diffusion.gaussian_diffusion import (
     linear,
     log_mass,
 )
-from models.diffusion.networks import CHANNELS, MLP, UNet, with_angles
+from models.diffusion.networks import FEATURES, MLP, UNet, with_angles
+from models.diffusion.sampler import Sampler
 from models.errors import UsageError
 from models.model import Loss, Model, Numbers, Optimizers
 
@@ -57,9 +59,9 @@ class DDPM(Model):
         s = settings
         betas = cosine(s.T) if s.schedule == "cosine" else linear(s.T, s.beta_start, s.beta_end)
         self.diffusion = GaussianDiffusion(betas)
-        channels = CHANNELS if s.fourier else 1
+        features = FEATURES if s.fourier else 1
         network = UNet if s.network == "unet" else MLP
-        self.network = network(s, channels, shape, classes, rng)
+        self.network = network(s, features, shape, classes, rng)
         self.ema = optim.EMA(self.network.parameters(), s.ema)
         self.average = {name: Tensor(array) for name, array in self.ema.average.items()}
         # x = center + scale x_0: images are in [-1, 1], points have mean 0 and variance 1.
@@ -147,28 +149,10 @@ class DDPM(Model):
         x_0 = self.diffusion.x_0_from(self.settings.objective, output, x_t, t)
         return x_0.clip(-1, 1) if self.levels else x_0
 
-    def step(self, x_t: Array, t: int, s: int, rng: Rng, labels: Labels) -> Array:
-        """A sample of p(x_s|x_t), (N, pixels); at s = 0 its mean."""
-        settings, n = self.settings, len(x_t)
-        now, then = np.full(n, t), np.full(n, s)
-        x_0 = self.denoise(x_t, now, labels, settings.guidance)
-        eta = settings.eta if settings.sampler == "ddim" else 1.0
-        mean, variance = self.diffusion.posterior_mean(x_0, x_t, now, then, eta)
-        if settings.sampler == "ddpm":
-            variance = self.diffusion.variance(settings.variance, now, then)
-        if s == 0 or not variance.any():
-            return mean
-        return mean + coefficient(variance**0.5, mean) * self.normal(rng, x_t.shape)
-
-    def chain(self, n: int, rng: Rng, labels: Labels) -> Iterator[tuple[int, Array]]:
-        """(T, x_T), ..., (0, x_0), as the sampler visits them; x (n, pixels)."""
-        s = self.settings
-        times = np.linspace(s.T, 0, (s.sampling_steps or s.T) + 1).round().astype(int).tolist()
-        x = self.normal(rng, (n, math.prod(self.shape)))
-        yield s.T, x
-        for now, then in itertools.pairwise(times):
-            x = self.step(x, now, then, rng, labels)
-            yield then, x
+    def sampler(self, labels: Labels) -> Sampler:
+        """With guidance, for images of these classes (N,); None is the null class for all."""
+        denoise = partial(self.denoise, labels=labels, guidance=self.settings.guidance)
+        return Sampler(self.diffusion, self.settings, math.prod(self.shape), denoise, self.normal)
 
     def as_images(self, x: Array) -> np.ndarray:
         """x_t (N, pixels) as images in [0, 1], or points."""
@@ -176,15 +160,42 @@ class DDPM(Model):
         return x.clip(0, 1) if self.levels else x
 
     @no_grad()
-    def sample(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:
-        labels = self.classes_of(n, labels)
-        parts = []
+    def _in_batches(self, make: Callable[..., Array], labels: Labels, *arrays: Any) -> np.ndarray:
+        """make(sampler, *parts), a part of `arrays` (N, ...) at a time, by the averaged weights."""
+        labels = labels if labels is None else self.classes_of(len(arrays[0]), labels)
+        found = []
         with self.ema.applied():
-            for part in batches(n, SAMPLES_PER_BATCH):
-                some = None if labels is None else labels[part]
-                *_, (_, x_0) = self.chain(min(SAMPLES_PER_BATCH, n - part.start), rng, some)
-                parts.append(self.as_images(x_0))
-        return np.concatenate(parts)
+            for part in batches(len(arrays[0]), SAMPLES_PER_BATCH):
+                sampler = self.sampler(None if labels is None else labels[part])
+                found.append(to_device(make(sampler, *(a[part] for a in arrays)), "cpu"))
+        return np.concatenate(found)
+
+    def sample(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:
+        def make(sampler: Sampler, some: np.ndarray) -> Array:
+            return self.as_images(sampler.sample(len(some), rng))
+
+        return self._in_batches(make, self.classes_of(n, labels), np.arange(n))
+
+    def codes(self, x: Any, labels: Labels = None) -> np.ndarray:
+        """x_T (N, pixels), by DDIM backwards. Without labels the network is told no class."""
+        return self._in_batches(lambda s, x: s.encode(self.standardise(x)), labels, x)
+
+    def decode_codes(self, z: np.ndarray, rng: Rng, labels: Labels = None) -> np.ndarray:
+        """By DDIM with eta = 0, a function of z (n, pixels): `rng` is not used."""
+        return self._in_batches(lambda s, z: self.as_images(s.decode(self.array(z))), labels, z)
+
+    def complete(
+        self, images: np.ndarray, known: np.ndarray, rng: Rng, labels: Labels = None
+    ) -> np.ndarray:
+        """By RePaint, with the sampler of the settings. Without labels the network is told none."""
+        known = np.broadcast_to(known[..., None] if self.channels == 3 else known, images.shape)
+
+        def make(sampler: Sampler, given: np.ndarray, known: np.ndarray) -> Array:
+            x_0 = self.standardise(given.reshape(len(given), -1))
+            mask = self.xp.asarray(known.reshape(x_0.shape))
+            return self.as_images(sampler.complete(x_0, mask, rng))
+
+        return np.where(known, images, self._in_batches(make, labels, images, known))
 
     def step_terms(self, x_0: Array, t: np.ndarray, rng: Rng, labels: Labels) -> np.ndarray:
         """L_{t-1} in nats for each image (N, pixels) at its time (N,); of t = 1 the decoder's L_0.

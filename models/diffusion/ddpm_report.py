@@ -65,7 +65,7 @@ class DDPMReport(Report):
             rows = [np.stack(row) for row in zip(*strip.values())]
             times = ["t = T", *map(str, list(strip)[1:])]
             title = f"{title}\nfrom noise to image, t = {model.settings.T} to 0"
-            denoising = pictures.rows(rows, title, columns=times)
+            denoising = pictures.rows(rows, title, columns=times, ink=data.ink)
         steps = _bound_by_time(model, data, images[:BOUND_TIMES], rng, self.title)
         return {"samples": samples, "denoising": denoising, "steps": steps}
 
@@ -74,7 +74,8 @@ class DDPMReport(Report):
 def times_of(model: DDPM, n: int, count: int, rng: Rng) -> dict[int, np.ndarray]:
     """The same n samples at up to `count` times from T to 0, later ones closer together."""
     with model.ema.applied():
-        chain = dict(model.chain(n, rng, model.classes_of(n, None)))
+        sampler = model.sampler(model.classes_of(n, None))
+        chain = dict(sampler.chain(n, rng))
     times = sorted(chain, reverse=True)
     # Most of what the eye sees happens late, when little noise is left.
     chosen = (len(times) - 1) * np.linspace(0, 1, min(count, len(times))) ** 0.6

@@ -32,6 +32,9 @@ class Settings(CommonSettings):
     variance: str = setting(
         "small", "of p(x_s|x_t): beta tilde, or beta", choices=("small", "large"), sampling=True
     )
+    resamplings: int = setting(
+        10, "of each step that completes images (RePaint)", least=1, sampling=True
+    )
     guidance: float = setting(0.0, "w of (1 + w) eps(x, class) - w eps(x)", least=-1, sampling=True)
     bound_terms: int = setting(0, "of the bound, an image, in evaluate; 0: all T", least=0)
     batch: int = setting(64)

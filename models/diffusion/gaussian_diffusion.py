@@ -87,6 +87,12 @@ class GaussianDiffusion:
         signal, noise = self.scales(t, x_0)
         return signal * x_0 + noise * eps
 
+    def q_step(self, x_s: Any, eps: Any, s: np.ndarray, t: np.ndarray) -> Any:
+        """x_t, a sample of q(x_t|x_s) for s < t and eps ~ N(0, I): the steps of eq. 2 at once."""
+        log_kept = self.log_alpha_bar[t] - self.log_alpha_bar[s]
+        signal, noise = np.exp(0.5 * log_kept), np.sqrt(-np.expm1(log_kept))
+        return coefficient(signal, x_s) * x_s + coefficient(noise, x_s) * eps
+
     def target(self, objective: str, x_0: Any, eps: Any, t: np.ndarray) -> Any:
         """The target of a network for x_t: eps, x_0, or v of Salimans & Ho 2022 (appendix D).
 

@@ -1,6 +1,6 @@
 """The networks of a diffusion model: they predict its objective (eps, x_0 or v) from x_t and t.
 
-Both take features (N, channels, pixels) of x_t, times t (N,) of 1 ... T and labels (N,) or None,
+Both take features (N, features, pixels) of x_t, times t (N,) of 1 ... T and labels (N,) or None,
 and give (N, pixels). Their last layer starts at 0, so an untrained network predicts 0.
 """
 
@@ -11,15 +11,15 @@ import numpy as np
 
 from autograd import Array, Rng, Tensor, namespace, nn
 from autograd.ops import concatenate, gelu, matmul, silu, softmax, upsample_nearest
-from models.data import Labels, Shape
+from models.data import Labels, Shape, channels_of, flat, planes
 from models.diffusion.ddpm_settings import GROUPS, Settings
 from models.errors import UsageError
 
-CHANNELS = 5  # of an image with its angles
+FEATURES = 5  # of a pixel with its angles
 
 
 def with_angles(x_t: Array, signal: Any, noise: Any, levels: int) -> Array:
-    """(N, pixels) to (N, CHANNELS, pixels): x_t, and where each pixel lies between two levels.
+    """(N, pixels) to (N, FEATURES, pixels): x_t, and where each pixel lies between two levels.
 
     That is an angle, once around from one level to the next, and half of it, by cosine and sine
     (Kingma et al. 2021, "Variational Diffusion Models", appendix C). A density of
@@ -29,12 +29,12 @@ def with_angles(x_t: Array, signal: Any, noise: Any, levels: int) -> Array:
     """
     xp = namespace(x_t)
     signal = xp.maximum(signal, 1e-20)  # it may underflow, long after the angles have faded
-    channels = [x_t]
+    features = [x_t]
     for frequency in (math.pi * (levels - 1), math.pi * (levels - 1) / 2):
         angle = frequency * (x_t / signal**0.5 + 1)
         fade = xp.exp(-0.5 * frequency**2 * noise / signal)
-        channels += [fade * xp.cos(angle), fade * xp.sin(angle)]
-    return xp.stack(channels, axis=1)
+        features += [fade * xp.cos(angle), fade * xp.sin(angle)]
+    return xp.stack(features, axis=1)
 
 
 def sinusoids(steps: int, features: int) -> np.ndarray:
@@ -72,10 +72,10 @@ class Conditioning(nn.Module):
 class MLP(nn.Module):
     """Residual layers h + gelu(W h + an embedding of t): for points and small images."""
 
-    def __init__(self, settings: Settings, channels: int, shape: Shape, classes: int, rng: Rng):
+    def __init__(self, settings: Settings, features: int, shape: Shape, classes: int, rng: Rng):
         pixels, width, depth = math.prod(shape), settings.width, settings.depth
         self.conditioning = Conditioning(settings.T, width, width, classes, rng)
-        self.input = nn.Linear(channels * pixels, width, rng)
+        self.input = nn.Linear(features * pixels, width, rng)
         self.times = [nn.Linear(width, width, rng) for _ in range(depth)]
         self.layers = [nn.Linear(width, width, rng) for _ in range(depth)]
         self.output = zero_initialised(nn.Linear(width, pixels, rng))
@@ -126,26 +126,26 @@ class Attention(nn.Module):
 class UNet(nn.Module):
     """A small U-Net (Ronneberger et al. 2015, as in Ho et al. 2020, appendix B).
 
-    Each of the `resolutions` is half of the one above and twice as wide. A residual block goes
-    down and one goes up at each, and the lowest has attention. Up is by a 1 x 1 convolution and
-    nearest neighbours, which is cheaper than 3 x 3 there.
+    Each of the `resolutions` is half of the one above, rounded up, and twice as wide. A residual
+    block goes down and one goes up at each, and the lowest has attention. Up is by a 1 x 1
+    convolution and nearest neighbours, which is cheaper than 3 x 3 there.
     """
 
-    def __init__(self, settings: Settings, channels: int, shape: Shape, classes: int, rng: Rng):
+    def __init__(self, settings: Settings, features: int, shape: Shape, classes: int, rng: Rng):
         width, resolutions = settings.width, settings.resolutions
-        if any(side % 2 ** (resolutions - 1) for side in shape):
+        if min(shape[:2]) < 2 ** (resolutions - 1):
             raise UsageError(
-                f"resolutions={resolutions}: {shape} cannot be halved {resolutions - 1} times"
+                f"resolutions={resolutions}: {shape[:2]} cannot be halved {resolutions - 1} times"
             )
-        self.shape, features = shape, 4 * width
+        self.shape, channels, embedded = shape, channels_of(shape), 4 * width
         widths = [width * 2**level for level in range(resolutions)]
         finer, lowest = widths[:-1], widths[-1]
 
         def block(inputs: int, outputs: int) -> ResidualBlock:
-            return ResidualBlock(inputs, outputs, features, rng)
+            return ResidualBlock(inputs, outputs, embedded, rng)
 
-        self.conditioning = Conditioning(settings.T, width, features, classes, rng)
-        self.input = nn.Conv2d(channels, width, 3, rng, padding=1)
+        self.conditioning = Conditioning(settings.T, width, embedded, classes, rng)
+        self.input = nn.Conv2d(features * channels, width, 3, rng, padding=1)
         self.down = [block(w, w) for w in finer]
         self.halve = [nn.Conv2d(w, 2 * w, 3, rng, stride=2, padding=1) for w in finer]
         self.middle = [block(lowest, lowest), block(lowest, lowest)]
@@ -153,11 +153,12 @@ class UNet(nn.Module):
         self.double = [nn.Conv2d(2 * w, w, 1, rng) for w in finer]
         self.up = [block(2 * w, w) for w in finer]
         self.norm = nn.GroupNorm(GROUPS, width)
-        self.output = zero_initialised(nn.Conv2d(width, 1, 3, rng, padding=1))
+        self.output = zero_initialised(nn.Conv2d(width, channels, 3, rng, padding=1))
 
     def forward(self, x: Any, t: np.ndarray, labels: Labels = None) -> Tensor:
         embedding = self.conditioning(t, labels)
-        h = self.input(x.reshape(*x.shape[:2], *self.shape))
+        maps = planes(x.reshape(-1, x.shape[2]), self.shape)  # (N features, channels, H, W)
+        h = self.input(maps.reshape(len(x), -1, *self.shape[:2]))
         kept = []
         for down, halve in zip(self.down, self.halve):
             h = down(h, embedding)
@@ -165,8 +166,14 @@ class UNet(nn.Module):
             h = halve(h)
         h = self.middle[1](self.attention(self.middle[0](h, embedding)), embedding)
         for up, double, skip in zip(self.up[::-1], self.double[::-1], kept[::-1]):
-            h = up(concatenate([upsample_nearest(double(h), 2), skip], axis=1), embedding)
-        return self.output(silu(self.norm(h))).reshape(len(x), -1)
+            h = up(concatenate([doubled(double(h), skip.shape), skip], axis=1), embedding)
+        return flat(self.output(silu(self.norm(h))))
+
+
+def doubled(x: Tensor, shape: Shape) -> Tensor:
+    """By nearest neighbours, cut to the height and width of `shape` where they are odd."""
+    x = upsample_nearest(x, 2)
+    return x if x.shape[2:] == shape[2:] else x[:, :, : shape[2], : shape[3]]
 
 
 def zero_initialised(layer: Any) -> Any:

@@ -19,7 +19,7 @@ from models.diffusion.ddpm import DDPM
 from models.diffusion.ddpm_report import DDPMReport
 from models.diffusion.ddpm_settings import DEFAULTS, Settings
 from models.diffusion.gaussian_diffusion import OBJECTIVES
-from models.diffusion.networks import CHANNELS, UNet, sinusoids, with_angles
+from models.diffusion.networks import FEATURES, UNet, sinusoids, with_angles
 from models.errors import UsageError
 from models.files import read_arrays, write_arrays
 
@@ -52,7 +52,7 @@ def pixels(n=3, levels=17, seed=0):
 
 def walk(model, seed=3, n=4, labels=None):
     with no_grad(), model.ema.applied():
-        return [x for _, x in model.chain(n, np.random.default_rng(seed), labels)]
+        return [x for _, x in model.sampler(labels).chain(n, np.random.default_rng(seed))]
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -69,7 +69,7 @@ def test_a_step_of_ddim_as_printed():
     x_t, t, s = rng.standard_normal((3, 16)).astype(np.float32), 15, 8
     with no_grad(), model.ema.applied():
         x_0 = model.denoise(x_t, np.full(3, t), None)
-        found = model.step(x_t, t, s, rng, None)
+        found = model.sampler(None).step(x_t, t, s, rng)
     now, then = model.diffusion.alpha_bar[[t, s]]
     eps = (x_t - math.sqrt(now) * x_0) / math.sqrt(1 - now)
     np.testing.assert_allclose(
@@ -79,18 +79,18 @@ def test_a_step_of_ddim_as_printed():
 
 def test_ddim_with_eta_0_depends_on_its_start_alone():
     model, x = awake(make(sampler="ddim")), pixels()
-    a, b = (model.step(x, 9, 4, np.random.default_rng(seed), None) for seed in (0, 1))
+    a, b = (model.sampler(None).step(x, 9, 4, np.random.default_rng(seed)) for seed in (0, 1))
     np.testing.assert_array_equal(a, b)
     ancestral = awake(make())
-    a, b = (ancestral.step(x, 9, 4, np.random.default_rng(seed), None) for seed in (0, 1))
+    a, b = (ancestral.sampler(None).step(x, 9, 4, np.random.default_rng(seed)) for seed in (0, 1))
     assert not np.allclose(a, b)
 
 
 @pytest.mark.parametrize("sampler", ["ddpm", "ddim"])
 @pytest.mark.parametrize("steps", [1, 2, 7, 19, 20, 0])
 def test_any_number_of_steps(sampler, steps):
-    model = make(sampler=sampler, sampling_steps=steps)
-    times = [t for t, _ in model.chain(1, np.random.default_rng(0), None)]
+    model, rng = make(sampler=sampler, sampling_steps=steps), np.random.default_rng(0)
+    times = [t for t, _ in model.sampler(None).chain(1, rng)]
     assert (times[0], times[-1], len(times)) == (20, 0, (steps or 20) + 1)
     assert all(a > b for a, b in itertools.pairwise(times))
 
@@ -326,10 +326,10 @@ def test_samples_and_bound_are_of_the_averages():
 def test_gradient_of_the_unets_loss():
     """Every weight moved at once, each its own way: the slope is the gradient's share of that."""
     rng = np.random.default_rng(0)
-    network = UNet(Settings(T=20, width=4, resolutions=2), CHANNELS, (4, 4), 2, rng)
+    network = UNet(Settings(T=20, width=4, resolutions=2), FEATURES, (4, 4), 2, rng)
     for tensor in network.tensors().values():
         tensor.data = tensor.data + 0.1 * rng.standard_normal(tensor.shape)  # now in float64
-    x, t, labels = rng.standard_normal((2, CHANNELS, 16)), np.array([3, 17]), np.array([0, 2])
+    x, t, labels = rng.standard_normal((2, FEATURES, 16)), np.array([3, 17]), np.array([0, 2])
     (network(x, t, labels) ** 2).mean().backward()
     weights = network.parameters()
     for _ in range(3):
@@ -349,13 +349,13 @@ def test_unet_against_pytorch():
     torch = pytest.importorskip("torch")
     forward = runpy.run_path(str(ROOT / "benchmarks" / "torch_unet.py"))["forward"]
     rng = np.random.default_rng(0)
-    ours = UNet(Settings(T=100, width=8, resolutions=3), CHANNELS, (8, 8), 10, rng)
+    ours = UNet(Settings(T=100, width=8, resolutions=3), FEATURES, (8, 8), 10, rng)
     for p in ours.parameters().values():
         p.data[...] += 0.1 * rng.standard_normal(p.shape)
-    x = rng.standard_normal((5, CHANNELS, 64)).astype(np.float32)
+    x = rng.standard_normal((5, FEATURES, 64)).astype(np.float32)
     t, labels = np.array([1, 20, 50, 99, 100]), np.array([0, 3, 9, 10, 5])
     state = {name: torch.tensor(a) for name, a in ours.state().items()}
-    theirs = forward(state, torch.tensor(x).reshape(5, CHANNELS, 8, 8), t, labels)
+    theirs = forward(state, torch.tensor(x).reshape(5, FEATURES, 8, 8), t, labels)
     with no_grad():
         np.testing.assert_allclose(ours(x, t, labels).data, theirs.numpy(), rtol=1e-3, atol=2e-4)
 
