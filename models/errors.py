@@ -15,3 +15,8 @@ class UsageError(Failure):
 
 class Caution(UserWarning):
     """A warning: the command continues, but probably not as the user meant."""
+
+
+def printable(text: object) -> str:
+    """The text in one line: what cannot be printed, as a name may have, stands as its escape."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))

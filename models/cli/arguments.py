@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from autograd.array import DEVICES
 from models.cli.assignments import settings_help, whole_number
 from models.data import DATASETS
+from models.data.reading import COLOURS, FITS, MOST_SIDE
 from models.errors import UsageError
 from models.families import FAMILIES
 from models.settings import MAX_SETTING
@@ -19,6 +20,7 @@ EXAMPLES = """examples:
   chainrule train vae                                  the 8x8 digits, in under a minute
   chainrule train vae gan pixelcnn ddpm --out runs/all four, each in a folder of runs/all
   chainrule compare runs/all/*                         samples, curves and numbers on one page
+  chainrule train vae --data photos --size 32          your own images, in a folder
   chainrule train pixelcnn --data binarized-mnist --out runs/mnist
   chainrule train gan --data ring --set loss=minimax   8 Gaussians on a ring
   chainrule train vae --set latent=2 --set beta=4      other settings (chainrule train --help)
@@ -59,8 +61,26 @@ def parser() -> Parser:
     )
     add = train.add_argument
     add("models", nargs="+", metavar="MODEL", help=f"one or more of: {', '.join(FAMILIES)}")
-    add("--data", metavar="D", help=f"one of: {', '.join(DATASETS)} (default: digits)")
+    add("--data", metavar="D|PATH",
+        help=f"one of: {', '.join(DATASETS)} (default: digits); or your own: a folder of images, "
+        "in which folders are classes, a .npz or a .npy")
     _add_shared(train, "--data-dir")
+    own = train.add_argument_group("how your own images are read")
+    add = own.add_argument
+    add("--size", type=_size, metavar="N|HxW",
+        help="scale them to so many pixels (default: that of the files, if it is one)")
+    add("--colour", choices=COLOURS, help="default: that of the files")
+    add("--fit", choices=FITS,
+        help="where the proportions differ from those of --size, crop at the centre (the default), "
+        "or pad with white")
+    add("--levels", type=_whole(2, 256), metavar="K",
+        help="values of a pixel, to which the 256 of a file are rounded (default: 256)")
+    add("--split-seed", type=_whole(0, 2**64 - 1), metavar="S",
+        help="chooses a tenth of them to test on, unless there are folders train and test "
+        "(default: 0)")
+    add("--skip-unreadable", action="store_true", default=None,
+        help="leave out files that cannot be read, with a warning")
+    add = train.add_argument
     length = train.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=_whole(1), metavar="N", help="passes over the data")
     length.add_argument("--steps", type=_whole(1), metavar="N", help="training steps in all")
@@ -160,6 +180,16 @@ def _whole(least: int, most: float = MAX_SETTING) -> Callable[[str], int]:
         raise argparse.ArgumentTypeError(f"{reprlib.repr(text)} is not {what}")
 
     return read
+
+
+def _size(text: str) -> tuple[int, int]:
+    """A parser of --size: (height, width)."""
+    sides = text.lower().split("x")
+    with suppress(argparse.ArgumentTypeError):
+        if len(sides) <= 2:
+            return tuple(_whole(1, MOST_SIDE)(side) for side in (sides * 2)[:2])  # type: ignore
+    what = f"N or HxW, each from 1 to {MOST_SIDE}"
+    raise argparse.ArgumentTypeError(f"{reprlib.repr(text)} is not {what}")
 
 
 def _when(text: str) -> str | int:

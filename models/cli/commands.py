@@ -4,8 +4,9 @@ import argparse
 import dataclasses
 import json
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from models import labs, pictures
 from models.cli.assignments import with_assignments
 from models.cli.runs import data_dir_of, trained_run
-from models.data import Points
+from models.data import DATASETS, Points, Reading, resolved
 from models.errors import Failure, UsageError
 from models.families import FAMILIES
 from models.files import refuse_existing, refuse_unless_file
@@ -24,6 +25,7 @@ from models.training.config import Config
 from models.training.locks import refuse_unless_free, release
 from models.training.run import Run
 
+READING = tuple(field.name for field in dataclasses.fields(Reading))  # options of train
 MAX_SAMPLES = 2500  # in a picture
 
 
@@ -50,8 +52,9 @@ def train(options: argparse.Namespace) -> None:
 
 def _new_runs(options: argparse.Namespace) -> list[Run]:
     """A run for each model. Raises UsageError if there is something in its directory."""
-    data = "digits" if options.data is None else options.data
-    name = f"{'-'.join(options.models)}-{data}-{datetime.now():%Y%m%d-%H%M%S-%f}"
+    data = resolved("digits" if options.data is None else options.data)
+    short = re.sub(r"[^\w.-]+", "-", Path(data).name)[:40]
+    name = f"{'-'.join(options.models)}-{short}-{datetime.now():%Y%m%d-%H%M%S-%f}"
     out = options.out or Path("runs") / name
     several = len(options.models) > 1
     paths = {model: out / model if several else out for model in options.models}
@@ -72,6 +75,7 @@ def _config(model: str, data: str, options: argparse.Namespace) -> Config:
         settings,
         model=model,
         data=data,
+        reading=_reading(options, data),
         data_dir=data_dir_of(options, data, str(Path(folder).resolve()) if folder else None),
         seed=options.seed or 0,
         device=options.device or "cpu",
@@ -81,11 +85,28 @@ def _config(model: str, data: str, options: argparse.Namespace) -> Config:
     )
 
 
+def _reading(options: argparse.Namespace, data: str) -> Reading:
+    """How a person's own images are read. Raises UsageError for data that have a name."""
+    choices = {name: getattr(options, name) for name in READING}
+    given = {name: choice for name, choice in choices.items() if choice is not None}
+    if given and data in DATASETS:
+        raise UsageError(
+            f"{_flags(given)}: for your own images, with --data PATH; {data} is read as it is"
+        )
+    return Reading(**given)
+
+
+def _flags(names: Iterable[str]) -> str:
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names)
+
+
 def _resumed(options: argparse.Namespace) -> Run:
     if len(options.models) > 1:
         raise UsageError("--resume continues one run: name one model")
-    fixed = ("data", "seed", "out", "limit", "keep", "set")
-    if given := [f"--{name}" for name in fixed if getattr(options, name) not in (None, [])]:
+    fixed = ("data", *READING, "seed", "out", "limit", "keep", "set")
+    if given := [
+        f"--{name.replace('_', '-')}" for name in fixed if getattr(options, name) not in (None, [])
+    ]:
         raise UsageError(f"--resume keeps the run's own settings: leave out {', '.join(given)}")
     config = Config.read(options.resume)
     if options.models != [config.model]:

@@ -85,7 +85,7 @@ def _examine(run: Run, n: int, seed: int) -> Entry:
         started = time.perf_counter()
         samples = in_form(run.model.sample(n, rng), run.model.pixels)
         seconds = (time.perf_counter() - started) * 1000 / n
-    all_data = load(config.data, config.data_dir) if config.limit else run.data
+    all_data = load(config.data, config.data_dir, config.reading) if config.limit else run.data
     classifier = metrics.classifier_for(all_data, data_dir=config.data_dir)
     with bar(f"{name}: measuring {n:,} samples"):
         quality = metrics.quality(samples, run.data, run.model.pixels, classifier, rng)
@@ -129,7 +129,7 @@ def _with_interval(numbers: dict[str, Any], key: str) -> str:
 
 
 def _title(entries: Sequence[Entry]) -> str:
-    return f"Generative models of {' and '.join(dict.fromkeys(e.run.config.data for e in entries))}"
+    return f"Generative models of {' and '.join(dict.fromkeys(e.run.data.name for e in entries))}"
 
 
 def _notes(entries: Sequence[Entry]) -> list[str]:

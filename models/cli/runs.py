@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 
 import models
+from models.data import DATASETS
 from models.data.mnist import FILES
-from models.errors import UsageError
+from models.errors import UsageError, printable
 from models.training.config import Config
 from models.training.run import Run
 
@@ -24,6 +25,8 @@ def data_dir_of(options: argparse.Namespace, data: str, default: str | None) -> 
     """
     if options.data_dir is None:
         return default
+    if data not in DATASETS:
+        raise UsageError(f"--data-dir {options.data_dir}: {printable(data)} is a path itself")
     if data not in FILES:
         raise UsageError(
             f"--data-dir {options.data_dir}: {data} is not read from files; "

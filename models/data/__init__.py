@@ -4,6 +4,12 @@ dataset    Dataset: images of whole levels; the four forms of their pixels
 mnist      MNIST, Fashion-MNIST and Larochelle's binary MNIST: files, checksums, downloads
 patches    patches of two photographs, in colour
 ring       Points: Gaussians on a ring in the plane, and how many of them samples cover
+own        a person's own pictures: a folder, a .npz or a .npy
+    reading     how they are read: size, colour and so on
+    listing     the files
+    collection  the pictures in them, each of its own size
+    picture     a file as Pillow reads it
+    store       what was decoded, in the user's cache
 load       every data set by its name
 baseline   the factorised model, which every other should beat
 """
@@ -19,16 +25,21 @@ from models.data.dataset import (
     in_form,
     planes,
 )
-from models.data.load import DATASETS, PICTURES, load
+from models.data.load import DATASETS, PICTURES, load, resolved
+from models.data.own import Images, read_images
+from models.data.reading import AS_IT_IS, Reading
 from models.data.ring import Points
 
 __all__ = [
+    "AS_IT_IS",
     "DATASETS",
     "PICTURES",
     "PIXELS",
     "Dataset",
+    "Images",
     "Labels",
     "Points",
+    "Reading",
     "Shape",
     "batches",
     "channels_of",
@@ -36,4 +47,6 @@ __all__ = [
     "in_form",
     "load",
     "planes",
+    "read_images",
+    "resolved",
 ]

@@ -16,6 +16,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -27,6 +28,8 @@ Shape = tuple[int, ...]
 
 Labels = np.ndarray | None
 """Classes of N images, integers (N,); None for images without classes."""
+
+BLOCK = 10_000  # images that are looked at together, as the set may be larger than memory
 
 PIXELS = ("fixed", "dynamic", "levels", "dequantised")
 
@@ -69,6 +72,8 @@ class Dataset:
     test_labels: Labels = None
     class_names: tuple[str, ...] = ()  # where there are none, a class is called by its number
     ink: bool = False
+    origin: str = ""  # how the images were made of files, for `describe`
+    known_checksum: str = ""  # where it has been computed before
 
     def __post_init__(self) -> None:
         if not 2 <= self.levels <= 256:
@@ -145,17 +150,23 @@ class Dataset:
     def class_name(self, label: int) -> str:
         return self.class_names[label] if self.class_names else str(label)
 
-    @property
+    @cached_property
     def checksum(self) -> str:
-        """SHA-256 of the training and the test images."""
-        return hashlib.sha256(self.train.tobytes() + self.test.tobytes()).hexdigest()
+        """SHA-256 of the training and the test images; of a person's own, of their labels too."""
+        if self.known_checksum:
+            return self.known_checksum
+        checksum = hashlib.sha256()
+        for images in (self.train, self.test):
+            for batch in batches(len(images), BLOCK):
+                checksum.update(images[batch].tobytes())
+        return checksum.hexdigest()
 
     def first(self, count: int) -> Self:
         """The data set of the first `count` training and the first `count` test images."""
         parts = ("train", "test", "train_labels", "test_labels")
         arrays = {part: getattr(self, part) for part in parts}
         cut = {part: array[:count] for part, array in arrays.items() if array is not None}
-        return dataclasses.replace(self, **cut)
+        return dataclasses.replace(self, **cut, known_checksum="")
 
     def observe(self, images: np.ndarray, pixels: str, rng: Rng) -> np.ndarray:
         """Images (N, *image_shape) as a model gets them: flat, (N, pixels), float32 in [0, 1].
@@ -180,12 +191,13 @@ class Dataset:
         """The form of the pixels, in the words to print beside a number of nats."""
         fixed = "Larochelle's" if self.levels == 2 else "pixel > 1/2"
         levels = f"{self.levels} {'grey levels' if self.channels == 1 else 'levels of R, G and B'}"
-        return {
+        form = {
             "fixed": f"fixed binarisation ({fixed})",
             "dynamic": "dynamic binarisation",
             "levels": levels,
             "dequantised": f"{levels}, uniformly dequantised",
         }[pixels]
+        return f"{form}, {self.origin}" if self.origin else form
 
 
 def in_form(samples: np.ndarray, pixels: str) -> np.ndarray:

@@ -8,13 +8,19 @@ import numpy as np
 
 from models.data import mnist
 from models.data.dataset import Dataset
+from models.data.own import own
 from models.data.patches import patches
+from models.data.reading import AS_IT_IS, Reading
 from models.data.ring import ring
 from models.errors import UsageError
+from models.progress import bar
 
 
-def load(name: str, data_dir: str | Path | None = None) -> Dataset:
-    """The data set of that name; from files in `data_dir` (or $CHAINRULE_DATA), else a download.
+def load(name: str, data_dir: str | Path | None = None, reading: Reading = AS_IT_IS) -> Dataset:
+    """The data set of that name, or a person's own images in the folder or file of that path.
+
+    Own images are read as `reading` says (models.data.own). Those that have a name are in files in
+    `data_dir` (or $CHAINRULE_DATA), else a download.
 
     The files may lie in `data_dir` itself or in a folder of the data set's name. A download goes
     to the user's cache, once. Raises UsageError for an unknown name, Failure for a file that is
@@ -22,9 +28,23 @@ def load(name: str, data_dir: str | Path | None = None) -> Dataset:
     the unzipped files of Fashion-MNIST, so those are not checked.)
     """
     if name not in DATASETS:
-        raise UsageError(f"unknown data set {name!r}: choose one of {', '.join(DATASETS)}")
+        return own(resolved(name), reading)
     data_dir = data_dir or os.environ.get("CHAINRULE_DATA") or None
-    return DATASETS[name](None if data_dir is None else Path(data_dir))
+    with bar(f"reading {name}"):
+        return DATASETS[name](None if data_dir is None else Path(data_dir))
+
+
+def resolved(data: str) -> str:
+    """The name of a data set as it is, a path absolute. Raises UsageError for an unknown name."""
+    if data in DATASETS:
+        return data
+    path = Path(data)
+    if path.name == data and not path.exists():
+        raise UsageError(
+            f"unknown data set {data!r}: choose one of {', '.join(DATASETS)}, or name a folder of "
+            "images, a .npz or a .npy"
+        )
+    return str(path.absolute())
 
 
 def digits() -> Dataset:

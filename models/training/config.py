@@ -11,6 +11,7 @@ from typing import Any, get_origin, get_type_hints
 import numpy as np
 
 from autograd import Rng
+from models.data import AS_IT_IS, Reading, resolved
 from models.errors import Failure, UsageError
 from models.families import FAMILIES
 from models.files import replacing
@@ -26,7 +27,8 @@ class Config:
 
     settings: Any  # the family's Settings
     model: str
-    data: str = "digits"
+    data: str = "digits"  # a name, or the absolute path of a person's own
+    reading: Reading = AS_IT_IS
     data_dir: str | None = None
     data_checksum: str = ""
     seed: int = 0
@@ -44,6 +46,7 @@ class Config:
         """
         if model not in FAMILIES:
             raise UsageError(f"unknown model {model!r}: choose one of {', '.join(FAMILIES)}")
+        data = resolved(data)
         settings = FAMILIES[model].settings(data)
         own = {name: choices.pop(name) for name in _names(cls) & choices.keys()}
         choices = {k: tuple(v) if isinstance(v, list) else v for k, v in choices.items()}
@@ -92,6 +95,7 @@ class Config:
                     f"{path} was written by a newer chainrule (version {written_by}; this is "
                     f"{__version__}): it has {', '.join(unknown)}, unknown here"
                 )
+            content["reading"] = Reading.from_json(content.get("reading", {}))
             config = cls(FAMILIES[content["model"]].model.settings_type(**settings), **content)
             _check_types(config.settings)
             _check_types(config)
@@ -105,7 +109,11 @@ def _unknown(content: dict[str, Any], settings: dict[str, Any]) -> list[str]:
     family = FAMILIES.get(content["model"])
     if family is None:
         return [f"model {content['model']}"]
-    known = (_names(Config), content), (_names(family.model.settings_type), settings)
+    known = (
+        (_names(Config), content),
+        (_names(Reading), content.get("reading", {})),
+        (_names(family.model.settings_type), settings),
+    )
     return [name for names, found in known for name in found if name not in names]
 
 

@@ -30,7 +30,7 @@ from matplotlib.figure import Figure
 from autograd import Array, to_device
 from models import pictures
 from models.data import Labels, batches, load
-from models.errors import Caution, Failure, UsageError
+from models.errors import Caution, Failure, UsageError, printable
 from models.families import FAMILIES
 from models.outputs import codes, completion, likelihood, sampling
 from models.progress import bar, tqdm
@@ -61,19 +61,18 @@ class Run:
 
     def __init__(self, config: Config, directory: Path | str):
         self.directory = directory = Path(directory)
-        with bar(f"reading {config.data}"):
-            self.data = load(config.data, config.data_dir)
+        self.data = load(config.data, config.data_dir, config.reading)
         if config.limit:
             if config.limit > (there := len(self.data.train)):
                 raise UsageError(
-                    f"limit={config.limit:,}: {config.data} has {there:,} images to train on"
+                    f"limit={config.limit:,}: {self.data.name} has {there:,} images to train on"
                 )
             self.data = self.data.first(config.limit)
         checksum = self.data.checksum
         if config.data_checksum not in ("", checksum):
             raise Failure(
-                f"{directory} was trained on other data: {config.data} has checksum "
-                f"{checksum[:12]}..., not {config.data_checksum[:12]}..."
+                f"{directory} was trained on other data, or {printable(config.data)} has changed: "
+                f"its checksum is {checksum[:12]}..., and was {config.data_checksum[:12]}..."
             )
         self.config = dataclasses.replace(config, data_checksum=checksum)
         self.lock = FileLock(directory / LOCK)
@@ -89,7 +88,7 @@ class Run:
         if self.steps_per_epoch == 0:
             raise UsageError(
                 f"batch={self.settings.batch}: a step takes {self.model.images_per_step:,} of "
-                f"the {len(self.data.train):,} training images of {config.data}"
+                f"the {len(self.data.train):,} training images of {self.data.name}"
             )
         self.total_steps = self._total_steps(config)
         self.step = 0
@@ -97,8 +96,8 @@ class Run:
         self.optimizers = self.model.optimizers(self.total_steps)
 
     def __repr__(self) -> str:
-        c, total = self.config, self.total_steps
-        return f"Run({c.model} on {c.data} in {self.directory}, step {self.step:,} of {total:,})"
+        model, data, total = self.config.model, self.data.name, self.total_steps
+        return f"Run({model} on {data} in {self.directory}, step {self.step:,} of {total:,})"
 
     def _total_steps(self, config: Config) -> int:
         return config.steps or config.settings.epochs * self.steps_per_epoch
@@ -229,7 +228,7 @@ class Run:
         epochs = math.ceil(self.total_steps / self.steps_per_epoch)
         epochs_per_line = max(1, epochs // TESTS_PRINTED)
         key, label = self.report.headline
-        progress.write(f"{self.config.model} on {self.config.data}, {self.pixel_form}")
+        progress.write(f"{self.config.model} on {self.data.name}, {self.pixel_form}")
         with (self.directory / METRICS).open("a") as metrics:
             while self.step < self.total_steps or tested < self.step:
                 if not (self._ends_epoch and tested < self.step):
@@ -330,7 +329,7 @@ class Run:
         count = len(self.test_images)
         return {
             "model": self.config.model,
-            "data": self.config.data,
+            "data": self.data.name,
             "pixel_form": self.pixel_form,
             "step": self.step,
             "test_images": count,
