@@ -56,7 +56,7 @@ class CommonSettings:
     epochs: int = setting(10, "passes over the training images", least=1)
 
     def __post_init__(self) -> None:
-        if self.pixels == "grey":  # the name of "levels" before version 0.3
+        if self.pixels == "grey":  # what "levels" was called before there was colour
             object.__setattr__(self, "pixels", "levels")
         for name, declared in declarations(type(self)).items():
             value = getattr(self, name)
