@@ -32,6 +32,11 @@ class PixelCNNPage(Page):
 
     def __init__(self, runs: Sequence[Any]):
         for run in runs:
+            if run.model.channels > 1 or run.model.settings.output != "softmax":
+                raise UsageError(
+                    f"{run.directory}: the page is for grey images and output=softmax: "
+                    "train one with chainrule train pixelcnn --data digits"
+                )
             height, width = run.model.shape
             if height * width > MAX_PIXELS:
                 raise UsageError(

@@ -40,6 +40,15 @@ class Settings(CommonSettings):
 
 
 DEFAULTS = {
+    "pictures": Settings(
+        kernel_size=7,
+        channels=60,
+        blocks=5,
+        pixels="levels",
+        output="logistic",
+        learning_rate=4e-3,
+        epochs=40,
+    ),
     "digits": Settings(kernel_size=5, blocks=4, pixels="fixed", epochs=15),
     "binarized-mnist": Settings(pixels="fixed"),
 }
