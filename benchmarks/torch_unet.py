@@ -50,5 +50,6 @@ def forward(
     h = block("middle.1", attention("attention", block("middle.0", h)))
     for level in reversed(range(finer)):
         h = F.interpolate(conv(f"double.{level}", h), scale_factor=2, mode="nearest")
+        h = h[:, :, : kept[level].shape[2], : kept[level].shape[3]]
         h = block(f"up.{level}", torch.cat([h, kept[level]], 1))
     return conv("output", F.silu(norm("norm", h)), padding=1).flatten(1)

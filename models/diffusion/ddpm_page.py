@@ -49,6 +49,11 @@ class DDPMPage(Page):
 
     def __init__(self, runs: Sequence[Any]):
         for run in runs:
+            if run.model.channels == 3:
+                raise UsageError(
+                    f"{run.directory}: its images are in colour, and this page is for points and "
+                    "grey images"
+                )
             if run.settings.network != "mlp" or run.settings.fourier:
                 raise UsageError(
                     f"{run.directory}: the page computes an mlp without further inputs: train one "

@@ -37,6 +37,7 @@ class Settings(CommonSettings):
     )
     guidance: float = setting(0.0, "w of (1 + w) eps(x, class) - w eps(x)", least=-1, sampling=True)
     bound_terms: int = setting(0, "of the bound, an image, in evaluate; 0: all T", least=0)
+    epoch_terms: int = setting(8, "the same after each epoch", least=0)
     batch: int = setting(64)
 
     def __post_init__(self) -> None:
@@ -56,6 +57,10 @@ class Settings(CommonSettings):
             raise UsageError(f"width={self.width}: GroupNorm needs a multiple of {GROUPS}")
 
 
+# In 256 levels further inputs would be nothing but noise: it hides the levels at every t.
+_PICTURES = Settings(
+    ema=0.995, sampling_steps=100, bound_terms=16, epoch_terms=2, batch=32, epochs=100
+)
 _MNIST = Settings(sampling_steps=100, bound_terms=16, epochs=3)
 DEFAULTS = {
     "digits": Settings(
@@ -64,6 +69,7 @@ DEFAULTS = {
     "binarized-mnist": replace(_MNIST, pixels="fixed"),
     "mnist": _MNIST,
     "fashion-mnist": _MNIST,
+    "pictures": _PICTURES,
     "ring": Settings(T=100, network="mlp", width=128, ema=0.995, batch=200, epochs=80),
 }
 """The settings known to work on a data set; for the others they are the defaults of the class."""

@@ -7,6 +7,7 @@ import re
 import runpy
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ import pytest
 import kernels
 from autograd import no_grad
 from models import data
+from models.data import Dataset
 from models.data.ring import ring
 from models.diffusion.ddpm import DDPM
+from models.diffusion.ddpm_page import DDPMPage
 from models.diffusion.ddpm_report import DDPMReport
 from models.diffusion.ddpm_settings import DEFAULTS, Settings
 from models.diffusion.gaussian_diffusion import OBJECTIVES
@@ -345,19 +348,25 @@ def test_gradient_of_the_unets_loss():
         assert (values[1] - values[0]) / 2e-5 == pytest.approx(slope, rel=1e-6)
 
 
-def test_unet_against_pytorch():
+@pytest.mark.parametrize("shape", [(8, 8), (9, 6), (5, 7, 3)])
+def test_unet_against_pytorch(shape):
+    """Which takes planes, all features of R, G and B in turn; odd sides are cut when doubled."""
     torch = pytest.importorskip("torch")
     forward = runpy.run_path(str(ROOT / "benchmarks" / "torch_unet.py"))["forward"]
     rng = np.random.default_rng(0)
-    ours = UNet(Settings(T=100, width=8, resolutions=3), FEATURES, (8, 8), 10, rng)
+    ours = UNet(Settings(T=100, width=8, resolutions=3), FEATURES, shape, 10, rng)
     for p in ours.parameters().values():
         p.data[...] += 0.1 * rng.standard_normal(p.shape)
-    x = rng.standard_normal((5, FEATURES, 64)).astype(np.float32)
+    x = rng.standard_normal((5, FEATURES, math.prod(shape))).astype(np.float32)
     t, labels = np.array([1, 20, 50, 99, 100]), np.array([0, 3, 9, 10, 5])
     state = {name: torch.tensor(a) for name, a in ours.state().items()}
-    theirs = forward(state, torch.tensor(x).reshape(5, FEATURES, 8, 8), t, labels)
+    height, width, channels = *shape[:2], math.prod(shape[2:])
+    maps = np.moveaxis(x.reshape(5, FEATURES, height, width, channels), -1, 2)
+    maps = torch.tensor(maps.reshape(5, FEATURES * channels, height, width))
+    theirs = forward(state, maps, t, labels).numpy().reshape(5, channels, -1).swapaxes(1, 2)
     with no_grad():
-        np.testing.assert_allclose(ours(x, t, labels).data, theirs.numpy(), rtol=1e-3, atol=2e-4)
+        found = ours(x, t, labels).data
+    np.testing.assert_allclose(found, theirs.reshape(5, -1), rtol=1e-3, atol=2e-4)
 
 
 @pytest.mark.parametrize("levels", [2, 17, 256])
@@ -384,18 +393,35 @@ def test_time_embedding():
 # On data, and what is refused
 
 
-@pytest.mark.parametrize("name", ["digits", "ring"])
-def test_on_data(name):
-    given_ = ring(train=500, test=100) if name == "ring" else data.load("digits")
+def colours(shape=(9, 7, 3), levels=256):
+    """Noise in two classes, of sides that cannot be halved."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(levels, size=(110, *shape), dtype=np.uint8)
+    labels = rng.integers(2, size=110)
+    return Dataset("noise", levels, images[:60], images[60:], labels[:60], labels[60:], ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("given_", "changes"),
+    [
+        (data.load("digits"), {"resolutions": 1}),
+        (ring(train=500, test=100), {}),
+        (colours(), {"resolutions": 3, "conditional": True, "fourier": True, "guidance": 1.0}),
+        (colours(), {"network": "mlp"}),
+    ],
+)
+def test_on_data(given_, changes):
     settings = dataclasses.replace(
-        DEFAULTS[name], width=8, depth=1, resolutions=1, T=12, sampling_steps=5
-    )
+        DEFAULTS.get(given_.name, DEFAULTS["pictures"]),
+        width=8, depth=1, T=12, sampling_steps=5, **changes,
+    )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         model = DDPM.for_data(settings, given_, np.random.default_rng(0))
     rng = np.random.default_rng(0)
     x, test = (given_.observe(part[:50], model.pixels, rng) for part in (given_.train, given_.test))
-    numbers = model.update(x, rng, 0, None, model.optimizers(3))
+    labels = given_.train_labels[:50] if model.classes else None
+    numbers = model.update(x, rng, 0, labels, model.optimizers(3))
     assert numbers.keys() == {"loss", "little_noise", "much_noise"}
     found, report = model.evaluate(test, rng), DDPMReport(model, given_)
     assert report.headline[0] in found
@@ -404,6 +430,110 @@ def test_on_data(name):
     means = {k: float(v.mean()) for k, v in model.evaluate(test[:5], rng, thorough=True).items()}
     assert report.rows(means)
     assert report.panels()
+    assert model.sample(3, rng).shape == (3, *given_.image_shape)
+
+
+# Codes, completing and classifying
+
+
+def correlated(model, covariance, mean):
+    """Its sampler with E[x_0|x_t] of x_0 ~ N(mean, covariance) in place of the network."""
+    d = model.diffusion
+
+    def denoise(x_t, t):
+        signal, noise = d.alpha_bar[t[0]], d.noise[t[0]] * np.eye(len(mean))
+        gain = math.sqrt(signal) * covariance @ np.linalg.inv(signal * covariance + noise)
+        return mean + (x_t - math.sqrt(signal) * mean) @ gain.T
+
+    return dataclasses.replace(model.sampler(None), denoise=denoise)
+
+
+def test_completed_pixels_have_the_moments_of_the_rest_given_the_known():
+    """Of three correlated pixels, the second given the others: what repeating a step is for."""
+    model, n, known = make(TINY, (3,), 0, T=60, variance="large"), 4000, [True, False, True]
+    correlation = 0.8 ** np.abs(np.subtract.outer(range(3), range(3)))
+    mean, x_0 = np.array([0.1, -0.2, 0.0]), np.array([0.55, 9.0, -0.1])  # 9: it is not looked at
+    on_known = correlation[1, ::2] @ np.linalg.inv(correlation[::2, ::2])
+    expected = mean[1] + on_known @ (x_0 - mean)[::2]  # -0.03, where the mean is -0.2
+    deviation = 0.3 * math.sqrt(1 - on_known @ correlation[::2, 1])
+    errors = {}
+    for resamplings in (1, 10):
+        sampler = correlated(model, 0.3**2 * correlation, mean)
+        settings = dataclasses.replace(model.settings, resamplings=resamplings)
+        sampler = dataclasses.replace(sampler, settings=settings)
+        x = sampler.complete(np.tile(x_0, (n, 1)), np.tile(known, (n, 1)), np.random.default_rng(0))
+        np.testing.assert_array_equal(x[:, known], np.tile(x_0, (n, 1))[:, known])
+        moments = np.array([x[:, 1].mean() - expected, x[:, 1].std() / deviation - 1])
+        errors[resamplings] = np.abs(moments)
+    assert (errors[10] < [0.015, 0.08]).all(), errors
+    assert (errors[1] > [0.03, 0.15]).all(), errors
+
+
+@pytest.mark.parametrize("by_image", [False, True])
+@pytest.mark.parametrize("shape", [(4, 5), (3, 4, 3)])
+def test_what_is_known_stays(shape, by_image):
+    model, rng = awake(make(TINY, shape, resamplings=2)), np.random.default_rng(0)
+    images = rng.random((3, *shape), dtype=np.float32)
+    known = rng.random((3, *shape[:2]) if by_image else shape[:2]) < 0.5
+    found, again = (model.complete(images, known, np.random.default_rng(5)) for _ in range(2))
+    np.testing.assert_array_equal(found, again)
+    given_ = np.broadcast_to(known, (3, *shape[:2]))
+    np.testing.assert_array_equal(found[given_], images[given_])
+    assert (found[~given_] != images[~given_]).any()
+    assert 0 <= found.min() <= found.max() <= 1
+
+
+def test_codes_of_gaussian_data_are_its_standard_scores():
+    """The equation leads x_0 ~ N(m, s^2) to (x_0 - m) / s, the nearer the more steps there are."""
+    m, s, x_0 = 0.3, 0.2, np.linspace(-0.3, 0.9, 7)[:, None]
+    errors = []
+    for T in (50, 500):
+        model = make(TINY, (1,), 0, T=T)
+        sampler = correlated(model, np.array([[s**2]]), np.array([m]))
+        x_T = sampler.encode(x_0)
+        x_0_again = sampler.decode(x_T)
+        errors.append(np.array([abs(x_T - (x_0 - m) / s).max(), abs(x_0_again - x_0).max()]))
+    assert (errors[1] < [0.03, 0.01]).all()
+    assert (errors[1] < 0.2 * errors[0]).all()
+
+
+def test_codes_of_images_and_their_images():
+    model = awake(make(TINY, (4, 4, 3), conditional=True, classes=2, T=200))
+    x = np.random.default_rng(0).integers(17, size=(3, 48)).astype(np.float32) / 16
+    for labels in (None, np.array([0, 1, 1])):
+        z = model.codes(x, labels)
+        assert (z.shape, z.dtype) == ((3, 48), np.float32)
+        back = model.decode_codes(z, np.random.default_rng(0), labels)
+        np.testing.assert_allclose(back.reshape(3, -1), x, atol=0.05)
+    assert not np.allclose(model.codes(x), z)
+    with pytest.raises(UsageError, match="class 2"):
+        model.codes(x, np.full(3, 2))
+
+
+def test_a_conditional_model_classifies():
+    """By the least bound, of the same noise and times for each class: the differences are small."""
+    digits = data.load("digits")
+    settings = Settings(
+        T=30, network="mlp", width=128, depth=2, conditional=True, batch=100, learning_rate=3e-3,
+        ema=0.99,
+    )  # fmt: skip
+    model = DDPM.for_data(settings, digits, np.random.default_rng(0))
+    rng, optimizers = np.random.default_rng(1), model.optimizers(600)
+    for _ in range(600):
+        some = rng.integers(len(digits.train), size=100)
+        x = digits.observe(digits.train[some], "levels", rng)
+        model.update(x, rng, 0, digits.train_labels[some], optimizers)
+    x, labels = digits.observe(digits.test[:100], "levels", rng), digits.test_labels[:100]
+
+    def nll(label, seed):
+        return model.evaluate(x, np.random.default_rng(seed), np.full(100, label))["nll"]
+
+    best = np.argmin([nll(label, 0) for label in range(10)], axis=0)
+    assert (best == labels).mean() > 0.6
+    of_3, of_8 = ([nll(label, seed) for seed in range(8)] for label in (3, 8))
+    common = np.subtract(of_3, of_8).std(0).mean()
+    apart = np.subtract(of_3, np.roll(of_8, 1, axis=0)).std(0).mean()
+    assert common < 0.6 * apart, (common, apart)
 
 
 def test_points_are_learnt_in_units_of_their_own():
@@ -452,6 +582,9 @@ def test_what_is_refused_of_classes_and_pixels():
         make().loss(2 * pixels() - 1, rng)
     with pytest.raises(ValueError, match=re.escape("this ddpm is for (4, 4)")):
         make().evaluate(np.zeros((1, 5), np.float32), rng)
+    run = SimpleNamespace(directory="runs/x", model=make(TINY, (4, 4, 3)), settings=TINY)
+    with pytest.raises(UsageError, match="runs/x: its images are in colour"):
+        DDPMPage([run])
     with pytest.raises(UsageError, match="network=unet is for images"):
         DDPM.for_data(Settings(), ring(), rng)
     with pytest.raises(UsageError, match="conditional=yes: digits has no labels"):
