@@ -94,8 +94,11 @@ def _of_folder(root: Path, files: list[File]) -> Collection:
 
 def _of_arrays(path: Path) -> Collection:
     try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
-        arrays = {"train": found} if isinstance(found, np.ndarray) else _by_role(path, found)
+        if path.suffix.lower() == ".npy":
+            arrays = {"train": np.load(path, mmap_mode="r", allow_pickle=False)}
+        else:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                arrays = _by_role(path, archive)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         objects = "object" in str(error).lower()
         reason = "it holds Python objects, not numbers" if objects else printable(error)
