@@ -49,7 +49,7 @@ class VAE(Model):
 
     @classmethod
     def for_data(cls, settings: Settings, data: Dataset, rng: Rng) -> Self:
-        train = data.observe(data.train, settings.pixels, rng)
+        train = data.observe(data.excerpt, settings.pixels, rng)
         model = super().for_data(settings, data, rng)
         model.start_as_factorised(train)
         return model

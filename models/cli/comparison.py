@@ -215,7 +215,7 @@ def _nearest(entry: Entry) -> Figure:
     chosen = rng.permutation(len(data.test))[:TEST_IMAGES]
     train, test = (
         data.observe(images, entry.run.model.pixels, rng).reshape(-1, *data.image_shape)
-        for images in (data.train, data.test[chosen])
+        for images in (data.excerpt, data.test[chosen])
     )
     samples = entry.samples[:COLUMNS]
     found, distances = metrics.nearest(train, np.concatenate([samples, test]))

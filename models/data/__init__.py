@@ -15,6 +15,7 @@ baseline   the factorised model, which every other should beat
 """
 
 from models.data.dataset import (
+    MANY,
     PIXELS,
     Dataset,
     Labels,
@@ -33,6 +34,7 @@ from models.data.ring import Points
 __all__ = [
     "AS_IT_IS",
     "DATASETS",
+    "MANY",
     "PICTURES",
     "PIXELS",
     "Dataset",

@@ -14,6 +14,7 @@ An image is (height, width), or (height, width, 3) in colour. A model gets it fl
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,7 +30,7 @@ Shape = tuple[int, ...]
 Labels = np.ndarray | None
 """Classes of N images, integers (N,); None for images without classes."""
 
-BLOCK = 10_000  # images that are looked at together, as the set may be larger than memory
+MANY = 60_000  # images, the most that are looked at as a whole: a set may be larger than memory
 
 PIXELS = ("fixed", "dynamic", "levels", "dequantised")
 
@@ -79,21 +80,7 @@ class Dataset:
         if not 2 <= self.levels <= 256:
             raise UsageError(f"{self.name}: levels={self.levels}: a pixel has 2 to 256 values")
         for part, images in (("train", self.train), ("test", self.test)):
-            if images.dtype != np.uint8:
-                raise UsageError(
-                    f"{self.name}, {part}: pixels of {images.dtype}: they must be levels, uint8; "
-                    f"from floats in [0, 1]: np.rint(x * {self.levels - 1}).astype(np.uint8)"
-                )
-            if (images.ndim != 3 and images.shape[3:] != (3,)) or images.size == 0:
-                raise UsageError(
-                    f"{self.name}, {part}: images of shape {images.shape}: they must be "
-                    "(N, height, width), or (N, height, width, 3) in colour"
-                )
-            if (largest := images.max()) >= self.levels:
-                raise UsageError(
-                    f"{self.name}, {part}: a pixel is {largest}, and {self.levels} levels "
-                    f"are 0 to {self.levels - 1}: give a larger number of levels"
-                )
+            self._check_images(f"{self.name}, {part}", images)
         if self.train.shape[1:] != self.test.shape[1:]:
             raise UsageError(
                 f"{self.name}: training images of {self.train.shape[1:]} and test images of "
@@ -105,6 +92,25 @@ class Dataset:
                 f"{self.name}: {len(self.class_names)} class_names for {self.classes} classes"
             )
 
+    def _check_images(self, part: str, images: Any) -> None:
+        if not isinstance(images, np.ndarray):
+            raise UsageError(f"{part}: a {type(images).__name__}: give np.array(images)")
+        if images.dtype != np.uint8:
+            raise UsageError(
+                f"{part}: pixels of {images.dtype}{_range(images)}: they must be levels, uint8; "
+                + _conversion(images.dtype.kind, self.levels)
+            )
+        if (images.ndim != 3 and images.shape[3:] != (3,)) or images.size == 0:
+            raise UsageError(
+                f"{part}: images of shape {images.shape}: they must be "
+                "(N, height, width), or (N, height, width, 3) in colour"
+            )
+        if self.levels < 256 and (largest := images.max()) >= self.levels:
+            raise UsageError(
+                f"{part}: a pixel is {largest}, and {self.levels} levels "
+                f"are 0 to {self.levels - 1}: give a larger number of levels"
+            )
+
     def _check_labels(self) -> None:
         if (self.train_labels is None) != (self.test_labels is None):
             raise UsageError(
@@ -114,6 +120,9 @@ class Dataset:
             images, labels = getattr(self, part), getattr(self, f"{part}_labels")
             if labels is None:
                 continue
+            if not isinstance(labels, np.ndarray):
+                kind = type(labels).__name__
+                raise UsageError(f"{self.name}, {part}: labels in a {kind}: give np.array(labels)")
             if labels.shape != (len(images),):
                 raise UsageError(
                     f"{self.name}, {part}: labels of shape {labels.shape} "
@@ -121,8 +130,9 @@ class Dataset:
                 )
             if labels.dtype.kind not in "iu" or labels.min() < 0:
                 raise UsageError(
-                    f"{self.name}, {part}: labels of {labels.dtype} from {labels.min()}: "
-                    "they must be integers from 0"
+                    f"{self.name}, {part}: labels of {labels.dtype}{_range(labels)}: "
+                    "they must be integers from 0; from names: np.unique(names, "
+                    "return_inverse=True)[1]"
                 )
 
     def __repr__(self) -> str:
@@ -131,6 +141,11 @@ class Dataset:
             f"{len(self.test):,} to test, of shape {self.image_shape}, {self.levels} levels, "
             f"{self.classes} classes)"
         )
+
+    @property
+    def excerpt(self) -> np.ndarray:
+        """The first training images, as many as take no more memory than MANY of 28 x 28."""
+        return self.train[: MANY * 28 * 28 // math.prod(self.image_shape)]
 
     @property
     def image_shape(self) -> Shape:
@@ -157,7 +172,7 @@ class Dataset:
             return self.known_checksum
         checksum = hashlib.sha256()
         for images in (self.train, self.test):
-            for batch in batches(len(images), BLOCK):
+            for batch in batches(len(images), MANY):
                 checksum.update(images[batch].tobytes())
         return checksum.hexdigest()
 
@@ -198,6 +213,21 @@ class Dataset:
             "dequantised": f"{levels}, uniformly dequantised",
         }[pixels]
         return f"{form}, {self.origin}" if self.origin else form
+
+
+def _range(values: np.ndarray) -> str:
+    """The least and the largest, to print."""
+    numbers = values.size and values.dtype.kind in "biuf"
+    return f" from {values.min():g} to {values.max():g}" if numbers else ""
+
+
+def _conversion(kind: str, levels: int) -> str:
+    """What to write for arrays of this kind of dtype."""
+    if kind == "f":
+        return f"from floats in [0, 1]: np.rint(x * {levels - 1}).astype(np.uint8)"
+    if kind in "biu":
+        return f"from integers 0 to {levels - 1}: x.astype(np.uint8)"
+    return f"give an array of numbers: np.array(images, np.uint8), of one shape, 0 to {levels - 1}"
 
 
 def in_form(samples: np.ndarray, pixels: str) -> np.ndarray:

@@ -29,7 +29,7 @@ from matplotlib.figure import Figure
 
 from autograd import Array, to_device
 from models import pictures
-from models.data import Labels, batches, load
+from models.data import MANY, Labels, batches, load
 from models.errors import Caution, Failure, UsageError, printable
 from models.families import FAMILIES
 from models.outputs import codes, completion, likelihood, sampling
@@ -104,9 +104,9 @@ class Run:
 
     @cached_property
     def test_images(self) -> Array:
-        """The test images in the model's form, (N, pixels), on its device."""
+        """The test images in the model's form, (N, pixels), on its device: the first MANY."""
         rng = self.config.rng(_TEST)
-        images = self.data.observe(self.data.test, self.model.pixels, rng)
+        images = self.data.observe(self.data.test[:MANY], self.model.pixels, rng)
         return to_device(images, self.config.device)
 
     @property

@@ -2,6 +2,7 @@
 
 import os
 import struct
+import tracemalloc
 import warnings
 import zlib
 
@@ -10,8 +11,9 @@ import pytest
 from PIL import Image
 
 from models.cli import main
-from models.data import Reading, load, read_images
+from models.data import Dataset, Reading, load, read_images
 from models.errors import Caution, Failure, UsageError
+from models.training.config import Config
 from models.training.run import Run
 
 RED, GREY = (255, 0, 0), (100, 100, 100)
@@ -100,7 +102,7 @@ PICTURES = {
         lambda path: save(path, palette(), save_all=True,
                           append_images=[Image.new("RGB", (8, 8), "blue")]), RED
     ),
-    "a-jpeg.png": (lambda path: save(path, grey(70), format="JPEG"), 700),
+    "a-jpeg.png": (lambda path: save(path, grey(70), format="JPEG"), 70),
     "UPPER.PNG": (lambda path: save(path, grey(70)), 70),
 }  # fmt: skip
 
@@ -464,3 +466,19 @@ def test_images_are_read_for_a_model_of_others(photos, tmp_path):
     assert set(read_images(photos, digits).labels.tolist()) == {3, 7}
     with pytest.raises(UsageError, match="ring has points of the plane"):
         read_images(photos, load("ring"))
+
+
+def test_a_set_larger_than_memory_is_read_where_it_is_needed(tmp_path, monkeypatch):
+    """As floats they would take a gigabyte, and are never made."""
+    images = np.memmap(tmp_path / "images", np.uint8, "w+", shape=(1 << 22, 8, 8))
+    data = Dataset("many", 256, images, images[:100], known_checksum="known")
+    monkeypatch.setattr("models.training.run.load", lambda *_: data)
+    tracemalloc.start()
+    for model in ("vae", "autoencoder", "ddpm"):
+        run = Run(Config.of(model, batch=9, steps=1), tmp_path / model)
+        run.begin()
+        run.train(pictures="no")
+        assert np.isfinite(run.report.baseline or 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2e8  # bytes, of which the order of the epoch takes a fifth
