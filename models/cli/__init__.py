@@ -3,6 +3,9 @@
     arguments      the arguments that each command takes
     assignments    settings as text: --set, and the list of settings in the help
     commands       what each command does
+    runs           the run that a command is for, and the images that it is given
+    outputs        the commands that give back images and codes; `output_arguments`, `grids`
+    scores         the commands that give back likelihoods and classes
     comparison     the page of `chainrule compare`
     exploration    the pages of `chainrule explore`, and the runs of its --demo
 

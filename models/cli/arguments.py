@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from autograd.array import DEVICES
 from models.cli.assignments import settings_help, whole_number
+from models.cli.output_arguments import add_output_commands
 from models.data import DATASETS
 from models.data.reading import COLOURS, FITS, MOST_SIDE
 from models.errors import UsageError
@@ -26,6 +27,11 @@ EXAMPLES = """examples:
   chainrule train vae --set latent=2 --set beta=4      other settings (chainrule train --help)
   chainrule train vae --resume runs/mnist --epochs 80  continue where it stopped
   chainrule sample runs/mnist -n 100 --out samples.png
+  chainrule sample runs/mnist -n 5000 --out samples    a folder of PNG files
+  chainrule reconstruct runs/plane --images photos     your own images, encoded and decoded
+  chainrule interpolate runs/plane 3 8                 from one test image to another
+  chainrule complete runs/mnist --missing lower        the rest of each image, sampled
+  chainrule score runs/mnist --out scores.csv          -log p(x) of each image
   chainrule evaluate runs/mnist --json
   chainrule explore runs/plane                         a page to touch: click and drag
   chainrule explore --demo                             trains small models, and writes their pages
@@ -100,14 +106,7 @@ def parser() -> Parser:
     add("--resume", type=Path, metavar="DIR", help="continue a run, with its own settings")
     _add_shared(train, "--set")
 
-    sample = commands.add_parser("sample", help="make a picture of samples of a trained model")
-    add = sample.add_argument
-    _add_shared(sample, "directory")
-    add("--class", dest="label", type=_whole(0), metavar="C",
-        help="of a conditional model (default: each class in turn)")
-    add("-n", type=_whole(1), metavar="N", help="number of samples (default: 64, or 6 per class)")
-    add("--out", type=Path, metavar="F", help="F.png, F.svg or F.pdf (default: DIR/sample.png)")
-    _add_shared(sample, "--set", "--seed", "--device", "--data-dir")
+    add_output_commands(commands, _whole, _add_shared)
 
     evaluate = commands.add_parser("evaluate", help="evaluate a trained model on the test images")
     _add_shared(evaluate, "directory", "--json", "--device", "--data-dir")
@@ -209,6 +208,14 @@ SHARED: dict[str, dict[str, Any]] = {
         "help": "folder with the files of the data; a run remembers it. Without it (and without "
         "$CHAINRULE_DATA) they are downloaded once; digits and ring need none",
     },
+    "--images": {
+        "type": Path, "metavar": "PATH",
+        "help": "a folder of images, an image, a .npz or a .npy (default: the test images)",
+    },
+    "-n": {"type": _whole(1), "metavar": "N",
+        "help": "only the first N (default: all, or 12 in a picture)"},
+    "--class": {"dest": "label", "metavar": "C",
+        "help": "of a conditional model: a name or a number, for all of the images"},
     "--seed": {
         "type": _whole(0, 2**64 - 1), "metavar": "S",
         "help": "of every random choice (default: 0)",
@@ -216,8 +223,8 @@ SHARED: dict[str, dict[str, Any]] = {
     "--device": {"choices": DEVICES, "help": "default: cpu; a resumed run keeps its own"},
     "--set": {
         "action": "append", "default": [], "metavar": "KEY=VALUE",
-        "help": "a setting, listed by chainrule train --help; may be repeated. sample takes those "
-        "of sampling only",
+        "help": "a setting, listed by chainrule train --help; may be repeated. A trained model "
+        "takes those of sampling only",
     },
     "--json": {"action": "store_true", "help": "print JSON instead of a table"},
 }  # fmt: skip

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from models import labs, pictures
+from models.cli import outputs, scores
 from models.cli.assignments import with_assignments
 from models.cli.runs import data_dir_of, trained_run
 from models.data import DATASETS, Points, Reading, resolved
@@ -26,8 +27,6 @@ from models.training.locks import refuse_unless_free, release
 from models.training.run import Run
 
 READING = tuple(field.name for field in dataclasses.fields(Reading))  # options of train
-MAX_SAMPLES = 2500  # in a picture
-
 
 def train(options: argparse.Namespace) -> None:
     for name in options.models:
@@ -120,22 +119,6 @@ def _resumed(options: argparse.Namespace) -> Run:
         changes["steps"] = None
         changes["settings"] = dataclasses.replace(config.settings, epochs=options.epochs)
     return Run.resume(options.resume, **changes)
-
-
-def sample(options: argparse.Namespace) -> None:
-    path = options.out or options.directory / "sample.png"
-    pictures.suffix_of(path)
-    if options.out:
-        refuse_unless_file(path)
-    if (options.n or 0) > MAX_SAMPLES:
-        raise UsageError(f"-n {options.n}: one picture holds at most {MAX_SAMPLES:,}")
-    run = trained_run(options, options.directory)
-    declared = declarations(run.model.settings_type)
-    keys = [name for name, declaration in declared.items() if declaration.sampling]
-    run.model.settings = with_assignments(run.config.settings, options.set, keys)
-    with bar(f"{run.config.model}: making samples"):
-        figure = run.report.sample_figure(options.n, options.label, options.seed or 0)
-    print(pictures.save(figure, path))
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -271,7 +254,11 @@ def _print_report(run: Run, numbers: dict[str, Any]) -> None:
         print("", *health.remarks(), sep="\n  ")
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
-    command.__name__: command
-    for command in (train, sample, evaluate, compare, explore, trace, verify, lab)
-}
+COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = (
+    {
+        command.__name__: command
+        for command in (train, evaluate, compare, explore, trace, verify, lab)
+    }
+    | outputs.COMMANDS
+    | scores.COMMANDS
+)

@@ -1,14 +1,25 @@
-"""The run that a command is for."""
+"""The run that a command is for, and the images that it is given."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 import models
-from models.data import DATASETS
+from models.cli.assignments import with_assignments
+from models.data import DATASETS, Labels, read_images
 from models.data.mnist import FILES
 from models.errors import UsageError, printable
+from models.files import refuse_existing, refuse_unless_file
+from models.outputs.given import classes_of
+from models.pictures.figure import FORMATS
+from models.settings import declarations
 from models.training.config import Config
 from models.training.run import Run
+
+IN_PICTURE = 12  # images, unless -n says how many
 
 
 def trained_run(options: argparse.Namespace, directory: Path) -> Run:
@@ -33,3 +44,53 @@ def data_dir_of(options: argparse.Namespace, data: str, default: str | None) -> 
             f"name the data that are, with --data: {', '.join(FILES)}"
         )
     return str(options.data_dir.resolve())
+
+
+def run_to_sample(options: argparse.Namespace) -> Run:
+    """The run, with the settings of sampling that --set names."""
+    run = trained_run(options, options.directory)
+    declared = declarations(run.model.settings_type)
+    keys = [name for name, declaration in declared.items() if declaration.sampling]
+    run.model.settings = with_assignments(run.config.settings, options.set, keys)
+    return run
+
+
+class Given(NamedTuple):
+    """Images (n, *shape), levels of the run's data.
+
+    `classes` are those that a conditional model is given, `labels` those that are known.
+    """
+
+    images: np.ndarray
+    classes: Labels
+    labels: Labels
+    names: Sequence[str]
+
+
+def given_images(
+    options: argparse.Namespace, run: Run, path: Path | None = None, source: Path | None = None
+) -> Given:
+    """The images of `source`, or of --images, or else the test images.
+
+    They are the first -n; or 12 if `path`, where they go, is a picture. --class is that of all.
+    """
+    images, labels, names = run.data.test, run.data.test_labels, None
+    if source := source or options.images:
+        images, labels, names = read_images(source, run.data)
+    in_picture = path is not None and path.suffix.lower() in FORMATS
+    n = options.n or (IN_PICTURE if in_picture else None)
+    images, labels = images[:n], None if labels is None else labels[:n]
+    classes = labels if run.model.classes else None
+    if options.label is not None:
+        classes = classes_of(run, len(images), options.label)
+    if names is None:
+        names = [f"{i:05d}" for i in range(len(images))]
+    return Given(images, classes, labels, names[:n])
+
+
+def refuse_unless_new(path: Path, suffix: str, what: str) -> None:
+    """Raises UsageError unless the file has that suffix, can be written and is not there yet."""
+    if path.suffix.lower() != suffix:
+        raise UsageError(f"--out {path}: name {what} something{suffix}")
+    refuse_existing(path)
+    refuse_unless_file(path)

@@ -46,6 +46,11 @@ def levels_of(data: Dataset, images: Any) -> np.ndarray:
     return np.rint(found * (data.levels - 1) if kind == "f" else found).astype(np.uint8)
 
 
+def as_floats(data: Dataset, levels: np.ndarray) -> np.ndarray:
+    """Levels of the data as floats in [0, 1]; points are what they are."""
+    return levels if isinstance(data, Points) else levels / (data.levels - 1)
+
+
 def observed(
     run: ModelWithData, images: Any, labels: Any, rng: Rng, needed: bool = True
 ) -> Iterator[tuple[Array, Labels]]:

@@ -13,6 +13,8 @@ from models.data import Shape
 from models.errors import Failure, UsageError
 from models.files import replacing
 
+SUFFIXES = (".png", ".bmp", ".gif", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")  # of a mask
+
 
 def as_bytes(images: np.ndarray) -> np.ndarray:
     """Images in [0, 1] as uint8, 0 to 255: 0 is black, whatever a picture shows as paper."""
