@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from models import pictures
 from models.cli import grids
 from models.cli.runs import given_images, refuse_unless_new, run_to_sample
-from models.data import Labels, Points, read_images
+from models.data import Labels, Points, in_form, read_images
 from models.errors import UsageError
 from models.files import refuse_existing, refuse_unless_file
 from models.outputs import image_files
@@ -115,7 +115,8 @@ def complete(options: argparse.Namespace) -> None:
         again = None if classes is None else classes.repeat(times)
         found = run.complete(images.repeat(times, 0), missing, again, options.seed or 0)
     whole = as_floats(run.data, images)
-    given = grids.masked(whole, missing_pixels(missing, len(images), run.model.shape))
+    seen = in_form(whole, run.model.pixels)
+    given = grids.masked(seen, missing_pixels(missing, len(images), run.model.shape))
     done = {f"completed{f' ({i + 1})' * (times > 1)}": found[i::times] for i in range(times)}
     rows = {"given": given, **done, "image": whole}
     _write(run, path, found, again, lambda: grids.stacked(run, rows, "missing parts completed"))

@@ -18,6 +18,7 @@ from models.progress import bar
 from models.training.run import Run
 
 LEAST_LIKELY = 5  # images that `score` names
+SIMPLER = 0.9  # of the space: so much less is worth a warning
 COMPRESSED = 1000  # images, of which the size as PNG is measured
 
 
@@ -27,7 +28,7 @@ def score(options: argparse.Namespace) -> None:
     run = run_to_sample(options)
     sets = {str(options.images or "test images"): given_images(options, run)}
     if options.against:
-        sets[str(options.against)] = given_images(options, run, images=options.against)
+        sets[str(options.against)] = given_images(options, run, source=options.against)
         if len(sets) == 1:
             raise UsageError(f"--against {options.against}: these are the images themselves")
     kind, scores = "exact" if run.model.nll_is_exact else "bound", {}
@@ -81,7 +82,9 @@ def _print_scores(run: Run, name: str, nats: np.ndarray, names: Sequence[str], k
     bits = ""
     if not isinstance(run.data, Points):
         bits = f", {likelihood.bits_per_dim(run, nats).mean():.3f} bits/dim"
-    print(f"{name}: -log p(x) {nats.mean():.2f} ± {error:.2f} nats{bits} ({kind}), {len(nats):,}")
+    print(
+        f"{name}: -log p(x) {nats.mean():.2f} ± {error:.2f} nats{bits} ({kind}), n = {len(nats):,}"
+    )
     least = np.argsort(-nats, kind="stable")[:LEAST_LIKELY]
     print("  least likely:", ", ".join(f"{names[i]} {nats[i]:.2f}" for i in least))
 
@@ -98,11 +101,12 @@ def _print_auroc(run: Run, sets: dict[str, Given], scores: dict[str, np.ndarray]
         likelihood.complexity(image_files.as_bytes(as_floats(run.data, given.images[:COMPRESSED])))
         for given in sets.values()
     ]
-    if sizes[1] < sizes[0]:
+    share = sizes[1] / sizes[0]
+    if area < 0.5 or share < SIMPLER:
         warnings.warn(
-            f"images of {second} are simpler ({sizes[1]:.2f} bits/dim as PNG, {first} "
-            f"{sizes[0]:.2f}), and simple images have a high likelihood whatever they show "
-            "(Nalisnick et al. 2019): do not find outliers by it",
+            "a likelihood does not tell what an image shows: that of simple images is high whatever "
+            f"they show (Nalisnick et al. 2019), and as PNG files those of {second} take {share:.0%} "
+            f"of the space of those of {first}",
             Caution,
             stacklevel=2,
         )

@@ -7,7 +7,7 @@ import numpy as np
 from autograd import to_device
 from models.data import Points, Shape
 from models.errors import UsageError
-from models.outputs.given import BATCH, ModelWithData, observed
+from models.outputs.given import ModelWithData, observed
 
 REGIONS = ("lower", "upper", "left", "right", "centre")
 
@@ -28,15 +28,11 @@ def complete(
     if isinstance(run.data, Points):
         raise UsageError(f"a point of {run.data.name} has no part that could be missing")
     rng = np.random.default_rng(seed)
-    parts = list(observed(run, images, labels, rng))
-    n = sum(len(x) for x, _ in parts)
-    known = np.broadcast_to(~missing_pixels(missing, n, run.model.shape), (n, *run.model.shape[:2]))
-    done = []
-    for i, (x, classes) in enumerate(parts):
-        given = to_device(x, "cpu").reshape(-1, *run.model.shape)
-        own = known[i * BATCH : (i + 1) * BATCH]
-        done.append(run.model.complete(given, own, rng, classes))
-    return np.concatenate(done)
+    parts = [(to_device(x, "cpu"), own) for x, own in observed(run, images, labels, rng)]
+    given = np.concatenate([x for x, _ in parts]).reshape(-1, *run.model.shape)
+    classes = np.concatenate([own for _, own in parts]) if run.model.classes else None
+    known = ~missing_pixels(missing, len(given), run.model.shape)
+    return run.model.complete(given, known, rng, classes)
 
 
 def missing_pixels(missing: Any, n: int, shape: Shape) -> np.ndarray:

@@ -77,9 +77,9 @@ def auroc(inside: np.ndarray, outside: np.ndarray) -> float:
 
 
 def complexity(images: np.ndarray) -> float:
-    """Bits for each number of images uint8 (N, *shape) as PNG files, on average.
+    """Bytes of an image as a PNG file, the mean of images uint8 (N, *shape).
 
-    Simple images are likely whatever they show (Serra et al. 2020, "Input complexity and
+    Simple images are likely, whatever they show (Serra et al. 2020, "Input complexity and
     out-of-distribution detection with likelihood-based generative models").
     """
-    return 8 * sum(len(png(image)) for image in images) / images.size
+    return float(np.mean([len(png(image)) for image in images]))
