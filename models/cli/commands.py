@@ -28,6 +28,7 @@ from models.training.run import Run
 
 READING = tuple(field.name for field in dataclasses.fields(Reading))  # options of train
 
+
 def train(options: argparse.Namespace) -> None:
     for name in options.models:
         if name not in FAMILIES:

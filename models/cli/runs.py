@@ -74,18 +74,17 @@ def given_images(
 
     They are the first -n; or 12 if `path`, where they go, is a picture. --class is that of all.
     """
-    images, labels, names = run.data.test, run.data.test_labels, None
+    images, labels = run.data.test, run.data.test_labels
+    names: Sequence[str] = [f"{i:05d}" for i in range(len(images))]
     if source := source or options.images:
         images, labels, names = read_images(source, run.data)
     in_picture = path is not None and path.suffix.lower() in FORMATS
     n = options.n or (IN_PICTURE if in_picture else None)
-    images, labels = images[:n], None if labels is None else labels[:n]
+    images, labels, names = images[:n], None if labels is None else labels[:n], names[:n]
     classes = labels if run.model.classes else None
     if options.label is not None:
         classes = classes_of(run, len(images), options.label)
-    if names is None:
-        names = [f"{i:05d}" for i in range(len(images))]
-    return Given(images, classes, labels, names[:n])
+    return Given(images, classes, labels, names)
 
 
 def refuse_unless_new(path: Path, suffix: str, what: str) -> None:

@@ -104,9 +104,9 @@ def _print_auroc(run: Run, sets: dict[str, Given], scores: dict[str, np.ndarray]
     share = sizes[1] / sizes[0]
     if area < 0.5 or share < SIMPLER:
         warnings.warn(
-            "a likelihood does not tell what an image shows: that of simple images is high whatever "
-            f"they show (Nalisnick et al. 2019), and as PNG files those of {second} take {share:.0%} "
-            f"of the space of those of {first}",
+            "a likelihood does not tell what an image shows, and simple images have a high one "
+            f"(Nalisnick et al. 2019): as PNG files those of {second} take {share:.0%} of the "
+            f"space of those of {first}",
             Caution,
             stacklevel=2,
         )

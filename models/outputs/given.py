@@ -7,7 +7,7 @@ import numpy as np
 
 from autograd import Array, Rng
 from models.data import Dataset, Labels, Points, batches
-from models.errors import UsageError
+from models.errors import UsageError, printable
 from models.model import Model
 
 BATCH = 500  # images at a time: memory does not grow with their number
@@ -101,5 +101,5 @@ def _class_named(run: ModelWithData, name: str) -> int:
 
 def _class_names(run: ModelWithData) -> str:
     count = run.model.classes
-    names = [run.data.class_name(label) for label in range(min(count, MAX_NAMED))]
+    names = [printable(run.data.class_name(label)) for label in range(min(count, MAX_NAMED))]
     return ", ".join(names) + ", ..." * (count > MAX_NAMED)

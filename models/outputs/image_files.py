@@ -54,8 +54,11 @@ def read_arrays(path: Path, needed: str) -> dict[str, np.ndarray]:
     Raises UsageError if it is not there, Failure for a file that is missing or no .npz.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in getattr(file, "files", ())}
+        arrays = {}
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.ndarray):  # which a .npy is
+            with loaded:
+                arrays = dict(loaded)
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise Failure(f"cannot read {path}: it is no .npz file of arrays") from error
     if needed not in arrays:
@@ -74,5 +77,9 @@ def read_mask(path: Path, shape: Shape) -> np.ndarray:
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise Failure(f"cannot read {path}: it is no picture") from error
     if grey.shape != shape[:2]:
-        raise UsageError(f"{path} is {grey.shape[::-1]}: the images are {shape[1::-1]}")
+        (height, width), (rows, columns) = shape[:2], grey.shape
+        raise UsageError(
+            f"{path} is {columns} x {rows} pixels, the images {width} x {height}: "
+            "a mask has the size of the images"
+        )
     return grey > 127

@@ -57,8 +57,14 @@ def command_lines():
     for path in ["/dev/null", "/dev/full", "fifo", "", "folder", LONG, "/dev/null/x", "/proc/x"]:
         yield [*TRAIN, "--out", path]
         yield [*TRAIN, "--resume", path]
-        yield ["sample", "nowhere", "--out", path]
-        yield ["sample", path]
+        for command in ("sample", "reconstruct", "interpolate", "complete", "encode", "score"):
+            yield [command, "nowhere", "--out", path]
+            yield [command, path]
+        for option in ("--images", "--missing"):
+            yield ["complete", "nowhere", option, path]
+        yield ["decode", "nowhere", path]
+        yield ["score", "nowhere", "--against", path]
+        yield ["classify", "nowhere", "--out", path]
         yield ["evaluate", path]
         yield ["compare", path]
         yield ["compare", "nowhere", "--out", path]
@@ -70,6 +76,10 @@ def command_lines():
         yield ["verify", "probability", "--html", name]
     for option in ("-n", "--seed", "--class"):
         yield from (["sample", "nowhere", option, text] for text in texts)
+    yield from (["interpolate", "nowhere", "--steps", text] for text in [*texts, "0", "1"])
+    yield from (["interpolate", "nowhere", "--way", text] for text in texts)
+    yield from (["complete", "nowhere", "--times", text] for text in [*texts, "0"])
+    yield from (["interpolate", "nowhere", *ends] for ends in (["1"], ["1", "2", "3"]))
     yield from (["train", *models] for models in [["vae", "vae"], ["VAE"], [""], ["vae", LONG]])
     yield from ([], [""], ["learn"], ["--epochs", "3"], ["train"], ["verify", "no such claim"])
     yield from (["verify", path] for path in ["nowhere.py", "folder.py", "fifo/x.py", f"{LONG}.py"])
