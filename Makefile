@@ -2,13 +2,11 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-DEMO := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
 .PHONY: demo test test-browser test-ptx test-gpu lint docs imports
 
 demo: $(BIN)/chainrule
-	$(BIN)/chainrule train vae gan pixelcnn ddpm --out $(DEMO)
-	$(BIN)/chainrule compare $(DEMO)/* --out $(DEMO).html
+	$(BIN)/chainrule demo
 
 # The test processes use the cores already: one BLAS thread for each, and OpenMP's are not to wait
 # awake. The CUDA kernels run in Numba's simulator, which a process is in from its start.

@@ -97,7 +97,9 @@ def main() -> None:
             parser.error(f"--shapes {shape}: {options.name} takes {', '.join(benchmark.PARTS)}")
     result = benchmark.run(options.rounds, **taken)
     if options.json:
-        options.json.write_text(json.dumps({"machine": machine, **result}, indent=2) + "\n")
+        options.json.write_text(
+            json.dumps({"machine": machine, **result}, indent=2) + "\n", "utf-8"
+        )
 
 
 def _shape(text: str) -> tuple[int, ...]:
@@ -116,7 +118,7 @@ def _gpu() -> str:
 def _processor() -> str:
     """Its name, where the system names it."""
     info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
+    lines = info.read_text("utf-8").splitlines() if info.exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()
 

@@ -233,5 +233,5 @@ def figure_of(what: str, machine: Machine, table: dict[str, Any]) -> Figure:
 
 if __name__ == "__main__":  # python -m benchmarks.roofline RESULT.json PICTURE plots it again
     stored, picture = map(Path, sys.argv[1:])
-    result = json.loads(stored.read_text())
+    result = json.loads(stored.read_text("utf-8"))
     pictures.save(figure_of(stored.stem, Machine(**result["roof"]), result["cases"]), picture)

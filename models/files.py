@@ -5,6 +5,7 @@ A safetensors file is no pickle: reading one runs no code.
 
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from models.errors import Failure, UsageError
+
+WINDOWS = os.name == "nt"
+REPLACED_AGAIN = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds
 
 
 @contextmanager
@@ -28,7 +32,7 @@ def replacing(path: Path) -> Iterator[Path]:
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
     try:
         yield unfinished
-        unfinished.replace(path)
+        _put(unfinished, path)
     except OSError as error:
         kept = ", the file from before is kept" if path.exists() else ""
         reason = error.strerror or error
@@ -40,6 +44,16 @@ def replacing(path: Path) -> Iterator[Path]:
             shutil.rmtree(unfinished, ignore_errors=True)
         with suppress(OSError):
             unfinished.unlink()
+
+
+def _put(unfinished: Path, path: Path) -> None:
+    """Replace `path`. Windows refuses while a program has it open: a reader is soon done."""
+    for seconds in REPLACED_AGAIN if WINDOWS else ():
+        with suppress(PermissionError):
+            unfinished.replace(path)
+            return
+        time.sleep(seconds)
+    unfinished.replace(path)
 
 
 def refuse_unless_file(path: Path) -> None:

@@ -84,6 +84,14 @@ class _NoFolder(NullCache):
         )
 
 
+def cache_folder() -> Path | None:
+    """Where the machine code of a function of this folder is kept; None if nowhere."""
+    try:
+        return Path(_Cache(njit_cached)._cache_path)
+    except RuntimeError:
+        return None
+
+
 def _digest(path: Path, content: bytes) -> bytes:
     return sha256(path.name.encode() + content).digest()
 

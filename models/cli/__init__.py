@@ -8,6 +8,8 @@
     scores         the commands that give back likelihoods and classes
     comparison     the page of `chainrule compare`
     exploration    the pages of `chainrule explore`, and the runs of its --demo
+    demo           four models, trained and compared
+    doctor         what is installed, what works, and what to do about the rest
 
 This file imports nothing heavy, so that Ctrl-C ends in one line from the start.
 """
@@ -21,6 +23,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from models.errors import Caution, Failure
@@ -48,6 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Failure as failure:
         _print_error(str(failure))
         return failure.status
+    except ImportError as error:
+        from models.cli import doctor
+
+        _print_error(f"{error}; what chainrule doctor finds:")
+        with suppress(Failure):
+            doctor.report()
+        return 1
     except BrokenPipeError:  # the reader of the output, such as head, has ended
         return 1
     except OSError as error:  # such as a full disk while the metrics are written
@@ -72,14 +82,16 @@ def _print_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 def run() -> NoReturn:
     """The command `chainrule`, in a process of its own."""
-    signal.signal(signal.SIGINT, _first_interrupt())
+    with suppress(ValueError):  # a program that runs this one may keep the signals to itself
+        signal.signal(signal.SIGINT, _first_interrupt())
     os.environ.pop("MPLBACKEND", None)  # pictures are written to files, so no window is opened
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it gives advice about its cache
     codecs.register_error("plain", _plain)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="plain")  # type: ignore[union-attr]
     status = main()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(ValueError):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         sys.stdout.flush()
     except OSError:  # it is reported already; Python would report it again at exit

@@ -18,6 +18,7 @@ from models.settings import MAX_SETTING
 from models.version import __version__
 
 EXAMPLES = """examples:
+  chainrule demo                                       four models of the digits, on one page
   chainrule train vae                                  the 8x8 digits, in under a minute
   chainrule train vae gan pixelcnn ddpm --out runs/all four, each in a folder of runs/all
   chainrule compare runs/all/*                         samples, curves and numbers on one page
@@ -164,6 +165,16 @@ def parser() -> Parser:
     add("names", nargs="*", metavar="NAME", help="labs, or all; without any they are listed")
     add("--solutions", action="store_true", help="with the exercises solved")
     add("--out", type=Path, default=Path(), metavar="DIR", help="the folder (default: this one)")
+
+    demo = commands.add_parser(
+        "demo", help="train four models on the digits, and compare them on a page: four minutes"
+    )
+    demo.add_argument("--out", type=Path, metavar="DIR", help="a new directory (default: in runs/)")
+
+    doctor = commands.add_parser(
+        "doctor", help="what is installed, what works, and what to do about the rest"
+    )
+    _add_shared(doctor, "--json")
     # fmt: on
     return parser
 

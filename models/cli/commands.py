@@ -232,6 +232,18 @@ def lab(options: argparse.Namespace) -> None:
         print(path)
 
 
+def demo(options: argparse.Namespace) -> None:
+    from models.cli.demo import demonstrate
+
+    demonstrate(options.out or Path("runs") / f"demo-{datetime.now():%Y%m%d-%H%M%S}")
+
+
+def doctor(options: argparse.Namespace) -> None:
+    from models.cli.doctor import report
+
+    report(options.json)
+
+
 def _refuse_unless_page(flag: str, path: Path) -> None:
     if path.suffix.lower() != ".html":
         raise UsageError(f"{flag} {path}: it is a page, so name it something.html")
@@ -258,7 +270,7 @@ def _print_report(run: Run, numbers: dict[str, Any]) -> None:
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = (
     {
         command.__name__: command
-        for command in (train, evaluate, compare, explore, trace, verify, lab)
+        for command in (train, evaluate, compare, explore, trace, verify, lab, demo, doctor)
     }
     | outputs.COMMANDS
     | scores.COMMANDS

@@ -5,8 +5,8 @@
 - precision and recall: the share of samples that look real, the share of real images reached;
 - the nearest training images: whether samples are copies of them.
 
-All but the last are computed from the features of a classifier (`models.metrics.classifier`). They
-can be compared only where its fingerprint is the same, and FID only at equal numbers of images.
+All but the last are computed from the features of a network (`models.metrics.features`). They can
+be compared only where its fingerprint is the same, and FID only at equal numbers of images.
 """
 
 import math
@@ -19,7 +19,7 @@ from scipy.spatial.distance import cdist
 from autograd import Rng
 from models.data import Dataset, baseline, batches
 from models.errors import UsageError
-from models.metrics.classifier import Classifier
+from models.metrics.features import Features
 
 ROWS_PER_BATCH = 1000  # of a matrix of distances
 MIN_IMAGES = 4  # precision and recall need a third neighbour
@@ -141,11 +141,11 @@ def quality(
     samples: np.ndarray,
     data: Dataset,
     pixels: str,
-    classifier: Classifier,
+    features: Features,
     rng: Rng,
     resamples: int = 200,
 ) -> dict[str, Any]:
-    """All metrics of samples (n, height, width) in [0, 1]: one row of a table of models.
+    """All metrics of samples (n, *shape) in [0, 1]: one row of a table of models.
 
     The samples are compared with test images in the form `pixels` (one of models.data.PIXELS),
     which should be that of the samples. (Compared with training images, a model that copies them
@@ -156,7 +156,8 @@ def quality(
     - ceiling: independent pixels (`models.data.baseline`), which every model should beat.
 
     Intervals are 95% bootstrap ones. The same seed gives the same real images, so all rows of a
-    table have the same floor and ceiling. Raises UsageError for fewer than 4 samples.
+    table have the same floor and ceiling. The inception score, "is", is there only where the
+    features have classes. Raises UsageError for fewer than 4 samples.
     """
     n = min(len(samples), len(data.test), len(data.train))
     if n < MIN_IMAGES:
@@ -166,24 +167,29 @@ def quality(
         chosen = images[rng.permutation(len(images))[:n]]
         return data.observe(chosen, pixels, rng).reshape(n, *data.image_shape)
 
-    test, train = (classifier.features(real(images)) for images in (data.test, data.train))
-    independent = classifier.features(baseline.sample(data, pixels, n, rng))
+    test, train = (features.features(real(images)) for images in (data.test, data.train))
+    independent = features.features(baseline.sample(data, pixels, n, rng))
     samples = samples[rng.permutation(len(samples))[:n]]
-    fake, probabilities = classifier.features(samples), classifier.probabilities(samples)
+    fake, probabilities = features.features(samples), features.probabilities(samples)
     precision, recall = precision_recall(test, fake)
     low, high = interval(fid, fake, test, rng=rng, resamples=resamples)
-    return {
+    numbers = {
         "fid": fid(fake, test),
         "fid_interval": (max(low, 0.0), high),
         "floor": fid(train, test),
         "ceiling": fid(independent, test),
-        "is": inception_score(probabilities),
-        "is_interval": interval(inception_score, probabilities, rng=rng, resamples=resamples),
         "precision": precision,
         "recall": recall,
         "images": n,
-        "fingerprint": classifier.fingerprint,
+        "features": features.source,
+        "fingerprint": features.fingerprint,
     }
+    if probabilities is not None:
+        numbers["is"] = inception_score(probabilities)
+        numbers["is_interval"] = interval(
+            inception_score, probabilities, rng=rng, resamples=resamples
+        )
+    return numbers
 
 
 def nearest(train: np.ndarray, samples: np.ndarray, k: int = 1) -> tuple[np.ndarray, np.ndarray]:

@@ -69,7 +69,7 @@ class Config:
         versions |= {package: version(package) for package in PACKAGES}
         content = dataclasses.asdict(self) | {"versions": versions}
         with replacing(directory / "config.json") as unfinished:
-            unfinished.write_text(json.dumps(content, indent=2) + "\n")
+            unfinished.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 
     def __post_init__(self) -> None:
         for name, least in (("seed", 0), ("steps", 1), ("limit", 1)):
@@ -84,7 +84,7 @@ class Config:
         if not path.is_file():
             raise UsageError(f"{directory} is not a run: it has no config.json")
         try:
-            content = json.loads(path.read_text())
+            content = json.loads(path.read_text("utf-8"))
             written_by = content.pop("versions").get("chainrule", "unknown")
             settings = {
                 name: tuple(value) if isinstance(value, list) else value

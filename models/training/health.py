@@ -60,7 +60,7 @@ def recording(model: nn.Module, directory: Path, step: int) -> Iterator[None]:
     """As `examined`, and leaves the line of `step` in the file of the run in `directory`."""
     with examined(model) as numbers:
         yield
-    with (directory / HEALTH).open("a") as file:
+    with (directory / HEALTH).open("a", encoding="utf-8") as file:
         file.write(json.dumps({"step": step, **numbers}) + "\n")
 
 

@@ -1,7 +1,6 @@
 """Ctrl-C, and the stop button of a notebook, between the steps of a training."""
 
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,10 +12,11 @@ def held_back() -> Iterator[list[int]]:
     Only the main thread is ever interrupted, so in another there is nothing to do.
     """
     waiting: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
+    try:
+        before = signal.signal(signal.SIGINT, lambda number, frame: waiting.append(number))
+    except ValueError:  # another thread, or an interpreter within a program that has the signals
         yield waiting
         return
-    before = signal.signal(signal.SIGINT, lambda number, frame: waiting.append(number))
     try:
         yield waiting
     finally:

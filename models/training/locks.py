@@ -25,11 +25,15 @@ def claim(lock: FileLock) -> None:
         return
     try:
         lock.acquire(blocking=False)
-        path.write_text(f"process {os.getpid()} on {platform.node()}")
+        with suppress(PermissionError):  # Windows: what is locked is not written to
+            path.write_text(f"process {os.getpid()} on {platform.node()}", "utf-8")
         for unfinished in path.parent.glob("*.unfinished"):
             unfinished.unlink()
     except Timeout as error:
-        holder = (path.exists() and path.read_text()) or "another process"
+        holder = ""
+        with suppress(OSError):  # it is released by now; or Windows: what is locked is not read
+            holder = path.read_text("utf-8")
+        holder = holder or "another process"
         raise Failure(f"{path.parent} is in use: {holder} trains it; wait, or end that") from error
     except OSError as error:
         raise Failure(f"cannot write to {path.parent}: {error.strerror or error}") from error

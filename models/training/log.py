@@ -17,7 +17,7 @@ def read_metrics(directory: Path) -> list[dict[str, Any]]:
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The lines of a file; none if it is not there. A last line cut short is left out."""
-    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+    lines = path.read_text("utf-8", "replace").splitlines() if path.exists() else []
     metrics = []
     for i, line in enumerate(lines):
         try:
@@ -38,4 +38,4 @@ def drop_after(path: Path, step: int) -> None:
         return
     lines = [json.dumps(m) + "\n" for m in read_lines(path) if m["step"] <= step]
     with replacing(path) as unfinished:
-        unfinished.write_text("".join(lines))
+        unfinished.write_text("".join(lines), "utf-8")

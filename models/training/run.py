@@ -229,7 +229,7 @@ class Run:
         epochs_per_line = max(1, epochs // TESTS_PRINTED)
         key, label = self.report.headline
         progress.write(f"{self.config.model} on {self.data.name}, {self.pixel_form}")
-        with (self.directory / METRICS).open("a") as metrics:
+        with (self.directory / METRICS).open("a", encoding="utf-8") as metrics:
             while self.step < self.total_steps or tested < self.step:
                 if not (self._ends_epoch and tested < self.step):
                     self._train_epoch(metrics, progress)
