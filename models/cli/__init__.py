@@ -8,6 +8,7 @@
     scores         the commands that give back likelihoods and classes
     comparison     the page of `chainrule compare`
     exploration    the pages of `chainrule explore`, and the runs of its --demo
+    fid            how far images in a folder are from those of a data set
     demo           four models, trained and compared
     doctor         what is installed, what works, and what to do about the rest
 

@@ -122,7 +122,7 @@ def parser() -> Parser:
     add("--picture", type=Path, metavar="F", help="F.png, F.svg or F.pdf (default: a PNG)")
     add("-n", type=_whole(100), default=1000, metavar="N",
         help="number of samples of each model (default: 1000)")
-    _add_shared(compare, "--seed", "--device", "--data-dir")
+    _add_shared(compare, "--features", "--seed", "--device", "--data-dir")
 
     explore = commands.add_parser(
         "explore", help="write a page that computes with a model's own weights, to click and drag"
@@ -165,6 +165,14 @@ def parser() -> Parser:
     add("names", nargs="*", metavar="NAME", help="labs, or all; without any they are listed")
     add("--solutions", action="store_true", help="with the exercises solved")
     add("--out", type=Path, default=Path(), metavar="DIR", help="the folder (default: this one)")
+
+    fid = commands.add_parser(
+        "fid", help="measure images in a folder, a .npz or a .npy: FID, precision and recall"
+    )
+    add = fid.add_argument
+    add("data", metavar="DATA", help="the real images: a data set, a folder, a .npz or a .npy")
+    add("samples", type=Path, metavar="SAMPLES", help="a folder, a .npz or a .npy of samples")
+    _add_shared(fid, "--features", "--json", "--seed", "--data-dir")
 
     demo = commands.add_parser(
         "demo", help="train four models on the digits, and compare them on a page: four minutes"
@@ -236,6 +244,11 @@ SHARED: dict[str, dict[str, Any]] = {
         "action": "append", "default": [], "metavar": "KEY=VALUE",
         "help": "a setting, listed by chainrule train --help; may be repeated. A trained model "
         "takes those of sampling only",
+    },
+    "--features": {
+        "metavar": "MODULE:FUNCTION",
+        "help": "your own features: a function of images (n, height, width[, 3]) in [0, 1] to "
+        "(n, F) (default: those of a classifier or an autoencoder trained on the data)",
     },
     "--json": {"action": "store_true", "help": "print JSON instead of a table"},
 }  # fmt: skip

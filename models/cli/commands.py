@@ -139,7 +139,8 @@ def compare(options: argparse.Namespace) -> None:
     runs = [trained_run(options, directory) for directory in options.directories]
     from models.cli import comparison
 
-    for path in comparison.write(runs, options.n, options.seed or 0, options.out, picture):
+    files = options.out, picture
+    for path in comparison.write(runs, options.n, options.seed or 0, *files, options.features):
         print(path)
 
 
@@ -232,6 +233,14 @@ def lab(options: argparse.Namespace) -> None:
         print(path)
 
 
+def fid(options: argparse.Namespace) -> None:
+    from models.cli.fid import as_table, measure
+
+    data_dir = data_dir_of(options, options.data, None)
+    numbers = measure(options.data, options.samples, options.features, options.seed or 0, data_dir)
+    print(json.dumps(numbers, indent=2) if options.json else as_table(numbers))
+
+
 def demo(options: argparse.Namespace) -> None:
     from models.cli.demo import demonstrate
 
@@ -270,7 +279,7 @@ def _print_report(run: Run, numbers: dict[str, Any]) -> None:
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = (
     {
         command.__name__: command
-        for command in (train, evaluate, compare, explore, trace, verify, lab, demo, doctor)
+        for command in (train, evaluate, compare, explore, trace, verify, lab, fid, demo, doctor)
     }
     | outputs.COMMANDS
     | scores.COMMANDS

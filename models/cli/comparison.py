@@ -6,7 +6,7 @@ recall can be compared only with the same classifier, which the page names.
 
 import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,13 @@ COLUMNS = 6  # of samples, and as many rows
 TEST_IMAGES = 200  # for the mean distance to the nearest training image
 SPACE = "\N{NO-BREAK SPACE}"
 
+Given = Callable[[np.ndarray], np.ndarray] | str | None
+"""Features that a person brings: a function, or "module:function"."""
+
 
 @dataclass
 class Entry:
-    """A trained model, its numbers, and some of its samples (n, height, width)."""
+    """A trained model, its numbers, and some of its samples (n, *shape)."""
 
     run: Run
     numbers: dict[str, Any]
@@ -43,9 +46,14 @@ class Entry:
         return self.run.directory.name
 
 
-def write(runs: Sequence[Run], n: int, seed: int, page: Path, picture: Path) -> list[Path]:
-    """Compare by `n` samples of each, on a page and in a picture; returns their paths."""
-    entries = _examine_all(runs, n, seed)
+def write(
+    runs: Sequence[Run], n: int, seed: int, page: Path, picture: Path, given: Given = None
+) -> list[Path]:
+    """Compare by `n` samples of each, on a page and in a picture; returns their paths.
+
+    `given` are features that a person brings, for `metrics.features_for`.
+    """
+    entries = _examine_all(runs, n, seed, given)
     pictures.save(_overview(entries), picture)
     content = _PAGE.render(
         title=_title(entries),
@@ -61,23 +69,23 @@ def write(runs: Sequence[Run], n: int, seed: int, page: Path, picture: Path) -> 
     return [page, picture]
 
 
-def figure(runs: Sequence[Run], n: int = 1000, seed: int = 0) -> Figure:
+def figure(runs: Sequence[Run], n: int = 1000, seed: int = 0, features: Given = None) -> Figure:
     """The picture that `write` makes: a column for each run."""
-    return _overview(_examine_all(runs, n, seed))
+    return _overview(_examine_all(runs, n, seed, features))
 
 
-def _examine_all(runs: Sequence[Run], n: int, seed: int) -> list[Entry]:
+def _examine_all(runs: Sequence[Run], n: int, seed: int, given: Given) -> list[Entry]:
     """Raises UsageError for points instead of images, and for images of unequal size."""
-    shapes = {run.config.data: run.data.image_shape for run in runs}
+    shapes = {run.data.name: run.data.image_shape for run in runs}
     if points := [name for name, shape in shapes.items() if len(shape) == 1]:
         raise UsageError(f"{', '.join(points)}: compare is for images, not for points of the plane")
     if len(set(shapes.values())) > 1:
-        sizes = ", ".join(f"{name} {h} x {w}" for name, (h, w) in shapes.items())
+        sizes = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in shapes.items())
         raise UsageError(f"images of unequal size cannot be compared: {sizes}")
-    return [_examine(run, n, seed) for run in runs]
+    return [_examine(run, n, seed, given) for run in runs]
 
 
-def _examine(run: Run, n: int, seed: int) -> Entry:
+def _examine(run: Run, n: int, seed: int, given: Given) -> Entry:
     rng = np.random.default_rng(seed)
     name, config = run.directory.name, run.config
     with bar(f"{name}: making {n:,} samples"):
@@ -86,9 +94,9 @@ def _examine(run: Run, n: int, seed: int) -> Entry:
         samples = in_form(run.model.sample(n, rng), run.model.pixels)
         seconds = (time.perf_counter() - started) * 1000 / n
     all_data = load(config.data, config.data_dir, config.reading) if config.limit else run.data
-    classifier = metrics.classifier_for(all_data, data_dir=config.data_dir)
+    features = metrics.features_for(all_data, given, data_dir=config.data_dir)
     with bar(f"{name}: measuring {n:,} samples"):
-        quality = metrics.quality(samples, run.data, run.model.pixels, classifier, rng)
+        quality = metrics.quality(samples, run.data, run.model.pixels, features, rng)
     return Entry(run, run.evaluate() | quality, samples, seconds)
 
 
@@ -124,6 +132,8 @@ def _seconds(seconds: float) -> str:
 
 
 def _with_interval(numbers: dict[str, Any], key: str) -> str:
+    if key not in numbers:
+        return "none"
     low, high = numbers[f"{key}_interval"]
     return f"{numbers[key]:.2f} ({low:.2f}{SPACE}to{SPACE}{high:.2f})"
 
@@ -134,7 +144,6 @@ def _title(entries: Sequence[Entry]) -> str:
 
 def _notes(entries: Sequence[Entry]) -> list[str]:
     """What the numbers mean; each form of the pixels has its own floor and ceiling."""
-    first = entries[0].numbers
     notes = [
         "Nats: mean over the test images, with the 95% interval of that mean; ≤ marks a bound. "
         "They can be compared only between models with the same form of pixels."
@@ -147,12 +156,21 @@ def _notes(entries: Sequence[Entry]) -> list[str]:
         if any("nll" in e.numbers for e in entries if e.numbers["pixel_form"] == form):
             note += f"; factorised model {numbers['factorised_nll']:.2f} nats"
         notes.append(f"{note}.")
-    return [
-        *notes,
-        "FID, inception score (at most the number of classes), precision and recall: "
-        f"{first['images']:,} images each, features of chainrule's classifier "
-        f"({first['fingerprint']}), 95% bootstrap intervals.",
-    ]
+    for (source, fingerprint), numbers in {
+        (e.numbers["features"], e.numbers["fingerprint"]): e.numbers for e in entries
+    }.items():
+        score = "inception score (at most the number of classes), " if "is" in numbers else ""
+        notes.append(
+            f"FID, {score}precision and recall{_of(numbers, entries)}: {numbers['images']:,} "
+            f"images each, features of {source} ({fingerprint}), 95% bootstrap intervals."
+        )
+    return notes
+
+
+def _of(numbers: dict[str, Any], entries: Sequence[Entry]) -> str:
+    """Of which data, where the entries are of several."""
+    several = len({entry.numbers["data"] for entry in entries}) > 1
+    return f" on {numbers['data']}" if several else ""
 
 
 def _overview(entries: Sequence[Entry]) -> Figure:
@@ -171,7 +189,8 @@ def _overview(entries: Sequence[Entry]) -> Figure:
         family = entry.run.config.model
         name = entry.name if entry.name == family else f"{entry.name} ({family})"
         samples = figure.add_subplot(grid[0, i + 1])
-        pictures.plot_rows(samples, _in_rows(entry), pictures.escape(name))
+        ink = entry.run.data.ink
+        pictures.plot_rows(samples, _in_rows(entry), pictures.escape(name), ink=ink)
         _plot_curve(figure.add_subplot(grid[1, i + 1]), entry)
     table = figure.add_subplot(grid[2, :])
     columns = [header, *(list(row.values()) for row in rows)]
@@ -223,11 +242,12 @@ def _nearest(entry: Entry) -> Figure:
         f"mean distance {distances[:COLUMNS].mean():.2f},\n"
         f"of test images {distances[COLUMNS:].mean():.2f}"
     )
-    return pictures.rows([samples, train[found[:COLUMNS, 0]]], title, ["sample", "nearest"])
+    found_images = train[found[:COLUMNS, 0]]
+    return pictures.rows([samples, found_images], title, ["sample", "nearest"], ink=data.ink)
 
 
 PICTURES = {
-    "Samples": lambda entry: pictures.rows(_in_rows(entry), ""),
+    "Samples": lambda entry: pictures.rows(_in_rows(entry), "", ink=entry.run.data.ink),
     "Training": _curve,
     "Samples and the training images nearest to them: at a distance of 0 they are copies": _nearest,
 }

@@ -25,9 +25,7 @@ class Autoencoder(Encoder):
         return bce_with_logits(self.decoder(self.encode(x)), x.reshape(len(x), -1)).mean()
 
 
-def autoencoder_for(
-    data: Dataset, seed: int = 0, cache: str | Path | None = None
-) -> Autoencoder:
+def autoencoder_for(data: Dataset, seed: int = 0, cache: str | Path | None = None) -> Autoencoder:
     """The autoencoder of a data set, read from `cache` (by default the user's), else trained."""
     autoencoder = Autoencoder(data.image_shape, seed)
     train_or_read(autoencoder, data, "autoencoder-", "autoencoder ", default_cache(cache))

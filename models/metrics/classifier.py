@@ -1,4 +1,4 @@
-"""A small classifier of a data set's own classes; its features and probabilities measure samples."""
+"""A small classifier of a data set's own classes, to measure samples with."""
 
 import hashlib
 import math

@@ -24,6 +24,7 @@ from models.progress import bar
 FEATURES = 32  # few, so that the covariance of a few hundred images is well estimated
 RECIPE = "1"  # increase it when the data or the training change: older caches are then ignored
 BATCH, LEARNING_RATE, MIN_STEPS, EPOCHS = 100, 6e-3, 900, 4
+LARGE = 28 * 28  # numbers of an image: of more, a third of the least steps has to do
 EVALUATION_BATCH = 500
 
 
@@ -115,7 +116,8 @@ def _digest(weights: Mapping[str, np.ndarray]) -> str:
 def train(network: Encoder, data: Dataset) -> None:
     """Adam on the loss of training images, each warped a little, in a random form."""
     rng = np.random.default_rng([network.seed, 1])
-    steps = max(MIN_STEPS, EPOCHS * len(data.train) // BATCH)
+    least = MIN_STEPS if data.train[0].size <= LARGE else MIN_STEPS // 3
+    steps = max(least, EPOCHS * len(data.train) // BATCH)
     adam = optim.Adam(network.parameters(), optim.cosine_schedule(LEARNING_RATE, 0, steps))
     kind = type(network).__name__.lower()
     with bar(f"training the {kind} that measures {data.name}", steps, "step") as progress:

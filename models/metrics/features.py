@@ -50,8 +50,8 @@ def features_for(
     `given` is a function of images (n, *shape) in [0, 1] to (n, F), or "module:function", which is
     looked for in the current folder too. Without it they are those of a classifier, if there are
     two classes or more with MIN_PER_CLASS training images on average, or else of an autoencoder;
-    either is trained once (`cache`, `data_dir`: see `classifier_for`). Raises UsageError for points,
-    and for a function that cannot be found.
+    either is trained once (`cache`, `data_dir`: see `classifier_for`). Raises UsageError for
+    points, and for a function that cannot be found.
     """
     if isinstance(data, Points):
         raise UsageError(f"{data.name} has points of the plane: these numbers are of images")

@@ -1,4 +1,4 @@
-"""The classifier of the metrics: its accuracy, its cache, the images that it is trained on."""
+"""The networks of the metrics: which is chosen, its cache, the images that it is trained on."""
 
 import dataclasses
 
@@ -7,10 +7,13 @@ import pytest
 
 from models import metrics
 from models.data import Dataset, load
-from models.errors import Failure
+from models.errors import Failure, UsageError
 from models.files import read_arrays, write_arrays
-from models.metrics import classifier
-from models.metrics.classifier import FEATURES, classifier_for, in_random_form, warped
+from models.metrics import encoder
+from models.metrics.augmentation import in_random_form, warped
+from models.metrics.classifier import classifier_for
+from models.metrics.encoder import FEATURES
+from models.metrics.features import features_for
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +29,8 @@ def trained(digits, tmp_path_factory):
 @pytest.fixture
 def quick(monkeypatch):
     """A training of three steps, and a data set of noise for it."""
-    monkeypatch.setattr(classifier, "MIN_STEPS", 3)
-    monkeypatch.setattr(classifier, "EPOCHS", 0)
+    monkeypatch.setattr(encoder, "MIN_STEPS", 3)
+    monkeypatch.setattr(encoder, "EPOCHS", 0)
     images = np.random.default_rng(0).integers(0, 17, (30, 9, 7), dtype=np.uint8)
     labels = np.arange(30) % 4
     return Dataset("noise", 17, images, images[:8], labels, labels[:8])
@@ -64,8 +67,8 @@ def test_the_logits_are_a_linear_function_of_the_features(trained, digits):
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.zeros((2, 9, 8)), "this classifier is for"),
-        (np.zeros((2, 64)), "this classifier is for"),
+        (np.zeros((2, 9, 8)), "this network is for"),
+        (np.zeros((2, 64)), "this network is for"),
         (np.full((2, 8, 8), 16.0), r"pixels 16 to 16"),
         (np.full((2, 8, 8), -1.0), r"pixels -1 to -1"),
         (np.full((2, 8, 8), np.nan), r"pixels nan to nan"),
@@ -87,7 +90,7 @@ def test_the_fingerprint_depends_on_the_seed(quick, tmp_path):
 
 def test_it_is_trained_once_and_then_read(quick, tmp_path, monkeypatch):
     trained = classifier_for(quick, cache=tmp_path)
-    monkeypatch.setattr(classifier, "_train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(encoder, "train", lambda *_: pytest.fail("trained again"))
     read = classifier_for(quick, cache=tmp_path)
     assert read.fingerprint == trained.fingerprint
     assert read.accuracy == trained.accuracy
@@ -142,7 +145,7 @@ def test_data_without_labels(quick, tmp_path):
 
 
 def test_binarized_mnist_has_the_classifier_of_mnist(quick, tmp_path, monkeypatch):
-    monkeypatch.setattr(classifier, "load", lambda name, data_dir: quick)
+    monkeypatch.setattr("models.metrics.classifier.load", lambda name, data_dir: quick)
     binarized = dataclasses.replace(quick, name="binarized-mnist", **UNLABELLED)
     fingerprint = classifier_for(binarized, cache=tmp_path).fingerprint
     assert fingerprint == classifier_for(quick, cache=tmp_path).fingerprint
@@ -182,3 +185,70 @@ def test_a_third_of_the_training_images_is_grey_a_third_thresholded_and_a_third_
     assert grey == pytest.approx(1 / 3, abs=0.03)
     assert sampled.mean() == pytest.approx(1 / 3, abs=0.03)
     assert images[sampled].mean() == pytest.approx(0.7, abs=0.02)
+
+
+# Colour, and data whose labels say little or nothing
+
+
+def in_colour(n, classes=None, shape=(9, 12, 3)):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (n, *shape), dtype=np.uint8)
+    if classes is None:
+        return Dataset("noise", 256, images, images[:8])
+    labels = np.arange(n) % classes
+    return Dataset("noise", 256, images, images[:8], labels, labels[:8])
+
+
+@pytest.mark.parametrize("shape", [(9, 12, 3), (8, 8), (33, 20, 3)])
+@pytest.mark.parametrize("classes", [2, 8, None, 1, 40])
+def test_which_features_measure_a_data_set(quick, tmp_path, classes, shape):
+    """Those of an autoencoder without labels, of one class, or of a class for each image."""
+    data = in_colour(40, classes, shape)
+    features = features_for(data, cache=tmp_path)
+    assert features.source.startswith("an auto" if classes in (None, 1, 40) else "chainrule's cl")
+    images = data.observe(data.test, "levels", None).reshape(8, *shape)
+    assert features.features(images).shape == (8, FEATURES)
+    assert (features.probabilities(images) is None) == ("autoencoder" in features.source)
+    assert features_for(data, cache=tmp_path).fingerprint == features.fingerprint
+    with pytest.raises(ValueError, match="this network is for"):
+        features.features(images[:, 1:])
+
+
+def test_features_that_a_person_brings(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_own_features.py").write_text(
+        "def mean(images): return images.mean((1, 2))\nnumber = 3\n"
+        "def wrong(images): return images\ndef fails(images): return 1 / 0\n"
+    )
+    data = in_colour(10)
+    named = features_for(data, "my_own_features:mean")
+    same = features_for(data, lambda images: images.mean((1, 2)))
+    other = features_for(data, lambda images: images.max((1, 2)))
+    assert named.source == "the function my_own_features:mean"
+    assert named.fingerprint == same.fingerprint != other.fingerprint
+    images = np.random.default_rng(1).random((5, 9, 12, 3))
+    np.testing.assert_allclose(named.features(images), images.mean((1, 2)), rtol=1e-5)
+    assert named.probabilities(images) is None
+    for name, error, message in (
+        ("my_own_features", UsageError, "with a colon between them"),
+        ("my_own_features:lost", UsageError, "no attribute 'lost'"),
+        ("nowhere:f", UsageError, "No module named 'nowhere'"),
+        ("my_own_features:number", UsageError, "is no function"),
+        ("my_own_features:wrong", Failure, r"returned \(8, 9, 12, 3\) .* return \(8, F\)"),
+        ("my_own_features:fails", Failure, "failed: ZeroDivisionError"),
+    ):
+        with pytest.raises(error, match=message):
+            features_for(data, name)
+    with pytest.raises(UsageError, match="ring has points"):
+        features_for(load("ring"))
+
+
+def test_warps_in_colour_are_those_of_each_channel():
+    images = np.random.default_rng(0).random((3, 6, 5, 3)).astype(np.float32)
+    whole = warped(images, np.random.default_rng(1))
+    for channel in range(3):
+        alone = warped(images[..., channel], np.random.default_rng(1))
+        np.testing.assert_array_equal(whole[..., channel], alone)
+    light = warped(np.ones_like(images), np.random.default_rng(1), ink=False)
+    np.testing.assert_allclose(light, 1, atol=1e-6)  # nothing dark comes in at the edges
+    assert in_random_form(images, np.random.default_rng(0)).shape == images.shape

@@ -230,6 +230,7 @@ CLASSIFIER = SimpleNamespace(
     features=lambda images: images.reshape(len(images), -1)[:, 18:46:2],
     probabilities=lambda images: np.eye(10)[np.arange(len(images)) % 10],
     fingerprint="seed 0, weights 0123456789ab",
+    source="a stand-in",
 )
 
 
@@ -247,7 +248,7 @@ def test_a_row_of_the_table(digits):
     assert found["is"] == pytest.approx(10)
     assert found["is_interval"][0] <= 10 <= found["is_interval"][1] + 1e-9
     assert min(found["precision"], found["recall"]) > 0.7
-    assert found["fingerprint"] == CLASSIFIER.fingerprint
+    assert (found["features"], found["fingerprint"]) == (CLASSIFIER.source, CLASSIFIER.fingerprint)
     assert row(held_back, digits) == found
 
 

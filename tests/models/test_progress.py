@@ -8,7 +8,8 @@ from numba import njit
 from models import progress
 from models.cli import main
 from models.data import load
-from models.metrics.classifier import Classifier, _train
+from models.metrics.classifier import Classifier
+from models.metrics.encoder import train
 
 TINY = ["--set", "hidden=8", "--set", "latent=3", "--set", "batch=500"]
 
@@ -71,7 +72,7 @@ def test_the_command_line_has_a_bar_for_each_long_step(terminal, tmp_path, capsy
 
 
 def test_the_training_of_the_classifier_has_a_bar(terminal, capsys, monkeypatch):
-    monkeypatch.setattr("models.metrics.classifier.MIN_STEPS", 2)
+    monkeypatch.setattr("models.metrics.encoder.MIN_STEPS", 2)
     digits = load("digits").first(25)
-    _train(Classifier((8, 8), digits.classes, 0), digits)
-    assert "training a classifier of digits:" in capsys.readouterr().err
+    train(Classifier((8, 8), digits.classes, 0), digits)
+    assert "training the classifier that measures digits:" in capsys.readouterr().err

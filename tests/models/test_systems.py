@@ -62,16 +62,21 @@ def test_a_model_is_trained_without(code, environment, tmp_path):
     assert (out / "samples.png").exists() and not (out / LOCK).exists()
 
 
+def is_of_text(call: ast.Call) -> bool:
+    """Whether a call reads or writes text: `path.read_text()`, `path.open("a")`, `open(path)`."""
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    arguments = call.args[not isinstance(call.func, ast.Attribute) :]
+    mode = arguments[0] if arguments else ast.Constant("r")
+    text = isinstance(mode, ast.Constant) and "b" not in str(mode.value)
+    return name in ("read_text", "write_text") or (name == "open" and text)
+
+
 @pytest.mark.parametrize("package", [*PACKAGES, "benchmarks"])
 def test_text_is_utf_8_whatever_the_system_takes_for_text(package):
     for path in (ROOT / package).rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(call, ast.Call):
-                text = ast.unparse(call)
-                name = getattr(call.func, "attr", getattr(call.func, "id", ""))
-                opens = name == "open" and '"b' not in text and "b'" not in text
-                if name in ("read_text", "write_text") or (opens and "Run" not in text):
-                    assert "utf-8" in text, f"{path}, line {call.lineno}: {text}"
+            if isinstance(call, ast.Call) and is_of_text(call):
+                assert "utf-8" in ast.unparse(call), f"{path}, line {call.lineno}"
 
 
 @pytest.mark.parametrize("refusals", [2, 99])
