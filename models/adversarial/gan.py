@@ -107,6 +107,12 @@ class GAN(Model):
         _descend(loss, optimizers["generator"])
         return {**numbers, "generator_loss": loss.item()}
 
+    @no_grad()
+    def decode_codes(self, z: np.ndarray, rng: Rng, labels: Labels = None) -> np.ndarray:
+        """G(z): (n, latent) to images (n, *shape) in [0, 1], or points (n, 2)."""
+        with evaluating(self):
+            return self._public(self.generator(self.array(z), self._one_hot(len(z), labels)))
+
     def generate(self, n: int, classes: Any, rng: Rng) -> Tensor:
         """G(z) for z ~ N(0, I), (n, pixels): images in [-1, 1], or points."""
         z = self.array(rng.standard_normal((n, self.settings.latent), dtype=np.float32))
@@ -147,10 +153,13 @@ class GAN(Model):
 
     @no_grad()
     def sample(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:
-        """G(z) for z ~ N(0, I): images (n, height, width) in [0, 1], or points (n, 2)."""
+        """G(z) for z ~ N(0, I): images (n, *shape) in [0, 1], or points (n, 2)."""
         with evaluating(self):
-            x = self.generate(n, self._one_hot(n, labels), rng).numpy()
-        return x if self.levels == 0 else ((x + 1) / 2).reshape(n, *self.shape)
+            return self._public(self.generate(n, self._one_hot(n, labels), rng))
+
+    def _public(self, x: Tensor) -> np.ndarray:
+        """The inverse of `standardise`: (n, pixels) in the generator's units to (n, *shape)."""
+        return x.numpy() if self.levels == 0 else ((x.numpy() + 1) / 2).reshape(-1, *self.shape)
 
 
 def _descend(loss: Tensor, optimizer: optim.Optimizer) -> None:

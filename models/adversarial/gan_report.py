@@ -98,7 +98,7 @@ def plot_classes(data: Dataset, sets: Mapping[str, np.ndarray], title: str) -> F
     figure = pictures.Picture(figsize=(0.4 * pictures.WIDTH * len(sets), 4.8), layout="constrained")
     grid = figure.subplots(2, len(sets), squeeze=False, height_ratios=(5, 2), sharey="row")
     for (name, images), above, below in zip(sets.items(), *grid):
-        plot_set(above, below, images, class_counts(data, images), name)
+        plot_set(above, below, images, class_counts(data, images), name, data.ink)
         if data.class_names:
             names = [pictures.escape(name) for name in data.class_names]
             below.set_xticks(range(len(names)), names, rotation=90)
@@ -106,13 +106,15 @@ def plot_classes(data: Dataset, sets: Mapping[str, np.ndarray], title: str) -> F
     return figure
 
 
-def plot_set(above: Axes, below: Axes, images: np.ndarray, counts: np.ndarray, title: str) -> None:
+def plot_set(
+    above: Axes, below: Axes, images: np.ndarray, counts: np.ndarray, title: str, ink: bool = True
+) -> None:
     """Some of the images, and below them the share of each class; dashed, an equal share.
 
     Where the axes below are to be compared they share their y axis: it has room for the largest.
     """
     some = images[: GRID * GRID]
-    pictures.plot_rows(above, np.split(some, range(GRID, len(some), GRID)), title)
+    pictures.plot_rows(above, np.split(some, range(GRID, len(some), GRID)), title, ink=ink)
     shares = counts / counts.sum()
     below.bar(range(len(counts)), shares, color=pictures.COLORS[0])
     below.axhline(1 / len(counts), color=pictures.GREY, linestyle="--", linewidth=1)

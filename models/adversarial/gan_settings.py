@@ -66,6 +66,7 @@ DEFAULTS = {
         _WGAN_GP, latent=4, hidden=(64,) * 3, penalty=0.1, batch=128, learning_rate=1e-3, epochs=100
     ),
     "binarized-mnist": Settings(pixels="fixed"),
+    "pictures": Settings(hidden=(32, 64, 128), batch=25, epochs=100),
 }
 """The settings known to work on a data set; for the others they are the defaults of the class."""
 

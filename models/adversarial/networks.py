@@ -16,7 +16,7 @@ from autograd import Rng, Tensor, concatenate, flatten, leaky_relu, namespace, n
 from autograd.tensor import array_of
 from models.adversarial.cures import MinibatchDiscrimination, SpectralNorm
 from models.adversarial.gan_settings import Settings
-from models.data import Shape
+from models.data import Shape, channels_of, flat, planes
 from models.errors import UsageError
 
 
@@ -33,7 +33,7 @@ class Generator(nn.Module):
         else:
             self.steps = _perceptron((inputs, *reversed(hidden)), rng)
             self.steps.append(nn.Linear(hidden[0], math.prod(shape), rng))
-            if len(shape) == 2:
+            if len(shape) > 1:
                 self.steps.append(tanh)
 
     def forward(self, z: Any, classes: Any = None) -> Tensor:
@@ -71,11 +71,10 @@ class Discriminator(nn.Module):
         """The last hidden layer, (N, features): the f(x) of Salimans et al. 2016, section 3.1."""
         parts = [x] if classes is None else [x, classes]
         if self.image:  # a class is a plane of ones among planes of zeros
-            n, (height, width) = len(x), self.image
-            ones = namespace(array_of(x)).ones((1, 1, height, width), x.dtype)
-            parts = [x.reshape((n, 1, height, width))]
+            parts = [planes(x, self.image)]
             if classes is not None:
-                parts.append(classes.reshape((n, -1, 1, 1)) * ones)
+                ones = namespace(array_of(x)).ones((1, 1, *self.image[:2]), x.dtype)
+                parts.append(classes.reshape((len(x), -1, 1, 1)) * ones)
         h = concatenate(parts, axis=1)
         for step in self.steps:
             h = step(h)
@@ -109,9 +108,9 @@ def _perceptron(widths: Sequence[int], rng: Rng) -> list[Callable]:
 
 def _image(shape: Shape, hidden: Sequence[int]) -> Shape:
     """The shape, if it is of an image that can be halved for each of the hidden layers."""
-    if len(shape) != 2:
+    if len(shape) == 1:
         raise UsageError("network=dcgan is for images: choose network=mlp for points of the plane")
-    if min(shape) < 2 ** len(hidden):
+    if min(shape[:2]) < 2 ** len(hidden):
         raise UsageError(
             f"hidden={','.join(map(str, hidden))} halves an image {len(hidden)} times: "
             f"{shape[0]}x{shape[1]} is too small; name fewer widths"
@@ -124,7 +123,7 @@ def _downwards(
 ) -> tuple[list[Callable], int]:
     """Strided convolutions instead of pooling (Radford et al. 2016), and how many features."""
     steps: list[Callable] = []
-    for inputs, outputs in itertools.pairwise((1 + classes, *hidden)):
+    for inputs, outputs in itertools.pairwise((channels_of(image) + classes, *hidden)):
         conv = nn.Conv2d(inputs, outputs, 4, rng, stride=2, padding=1)
         steps += [_dcgan_init(conv, rng), leaky_relu]
     height, width = _sizes(image, hidden)[-1]
@@ -139,13 +138,15 @@ def _upwards(inputs: int, hidden: Sequence[int], image: Shape, rng: Rng) -> list
         _dcgan_init(nn.Linear(inputs, math.prod(start[1:]), rng), rng),
         lambda h: h.reshape(start),
     ]
-    for channels, outputs, size in zip(hidden[::-1], (*hidden[-2::-1], 1), sizes[::-1]):
+    for channels, outputs, size in zip(
+        hidden[::-1], (*hidden[-2::-1], channels_of(image)), sizes[::-1]
+    ):
         odd = (size[0] % 2, size[1] % 2)  # the row and the column that halving left out
         conv = nn.ConvTranspose2d(
             channels, outputs, 4, rng, stride=2, padding=1, output_padding=odd
         )
         steps += [nn.BatchNorm(channels), relu, _dcgan_init(conv, rng)]
-    return [*steps, tanh, flatten]
+    return [*steps, tanh, flat]
 
 
 def _sizes(image: Shape, hidden: Sequence[int]) -> list[tuple[int, int]]:

@@ -29,6 +29,7 @@ from models.model import Loss, Model, Numbers
 
 HIDDEN_PIXEL = 0.5  # the value of a hidden pixel: neither ink nor paper
 MAX_EXAMPLES = 10_000  # training images, for the codes' Gaussian and for PCA
+MAX_PIXELS = MAX_EXAMPLES * 28 * 28  # of all of them
 
 
 class Autoencoder(Model):
@@ -47,7 +48,8 @@ class Autoencoder(Model):
 
     @classmethod
     def for_data(cls, settings: Settings, data: Dataset, rng: Rng) -> Self:
-        chosen = data.train[rng.permutation(len(data.train))[:MAX_EXAMPLES]]
+        most = min(MAX_EXAMPLES, MAX_PIXELS // math.prod(data.image_shape))
+        chosen = data.train[rng.permutation(len(data.train))[:most]]
         train = data.observe(chosen, settings.pixels, rng)
         model = super().for_data(settings, data, rng)
         model.use_training_images(train)
@@ -91,13 +93,13 @@ class Autoencoder(Model):
         rows, columns, hidden = self._patches()
         order = rng.random((n, rows * columns)).argsort(1)  # a permutation of an image's patches
         patches = (order < hidden).reshape(n, rows, columns)
-        size, (height, width) = self.settings.patch, self.shape
+        size, (height, width) = self.settings.patch, self.shape[:2]
         pixels = patches.repeat(size, 1).repeat(size, 2)[:, :height, :width]
-        return pixels.reshape(n, -1).astype(np.float32)
+        return pixels.repeat(self.channels, 2).reshape(n, -1).astype(np.float32)
 
     def _patches(self) -> tuple[int, int, int]:
         """Rows and columns of patches, the last ones cut off by the edge, and how many to hide."""
-        rows, columns = (-(-side // self.settings.patch) for side in self.shape)
+        rows, columns = (-(-side // self.settings.patch) for side in self.shape[:2])
         hidden = round(self.settings.mask_ratio * rows * columns)
         if not 0 < hidden < rows * columns:
             raise UsageError(
@@ -169,15 +171,13 @@ class Autoencoder(Model):
             raise ValueError("an Autoencoder without training images has no PCA to compare with")
         train = self.train_images.astype(np.float64)
         centred = x - train.mean(0)
-        _, axes = np.linalg.eigh(np.cov(train.T))  # the greatest variance last
+        axes = _principal_axes(train)
         main = axes[:, max(0, axes.shape[1] - dimensions) :]
         return _squared(centred - centred @ main @ main.T)
 
     def sample(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:
         """Images decoded from `sample_codes`."""
-        self.classes_of(n, labels)
-        with no_grad():
-            return self._images(self.decode(self.array(self.sample_codes(n, rng))).data)
+        return self.decode_codes(self.sample_codes(n, rng), rng, labels)
 
     @no_grad()
     def sample_codes(self, n: int, rng: Rng) -> np.ndarray:
@@ -187,13 +187,30 @@ class Autoencoder(Model):
         codes = self.encode(self.array(self.train_images)).numpy().astype(np.float64)
         return codes.mean(0) + rng.standard_normal((n, codes.shape[1])) @ _root(codes).T
 
-    def _images(self, x: Array) -> np.ndarray:
-        return to_device(x, "cpu").clip(0, 1).reshape(-1, *self.shape)
+    @no_grad()
+    def codes(self, x: Any, labels: Labels = None) -> np.ndarray:
+        """(N, pixels) to (N, latent): what is given is whole, whatever the kind."""
+        self.classes_of(len(x), labels)
+        self.check_pixels(x)
+        return self.encode(x).numpy()
+
+    @no_grad()
+    def decode_codes(self, z: np.ndarray, rng: Rng, labels: Labels = None) -> np.ndarray:
+        """(n, latent) to images (n, *shape) in [0, 1]."""
+        self.classes_of(len(z), labels)
+        return self.decode(self.array(z)).numpy().clip(0, 1).reshape(-1, *self.shape)
 
 
 def _squared(error: Array) -> np.ndarray:
     """Summed over pixels: (N, pixels) to (N,)."""
     return to_device((error * error).sum(axis=-1), "cpu")
+
+
+def _principal_axes(x: np.ndarray) -> np.ndarray:
+    """Of images (N, pixels), as columns, the one of the greatest variance last."""
+    if len(x) < x.shape[1]:  # as many axes as images: the others have no variance
+        return np.linalg.svd(x - x.mean(0), full_matrices=False)[2][::-1].T
+    return np.linalg.eigh(np.cov(x.T))[1]
 
 
 def _root(codes: np.ndarray) -> np.ndarray:

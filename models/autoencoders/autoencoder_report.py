@@ -76,11 +76,14 @@ class AutoencoderReport(Report):
         weights = model.encoder[0].weight.numpy()[:MAX_FILTERS]
         scale = np.abs(weights).max(axis=1, keepdims=True) + 1e-12
         reconstructions = f"{self.title}\ntest images and their reconstructions"
+        ink = self.data.ink
+        signs = "white $-$, grey 0, black +" if ink else "dark $-$, grey 0, bright +"
         return {
-            "reconstructions": pictures.rows(rows, reconstructions, list(by_name)),
+            "reconstructions": pictures.rows(rows, reconstructions, list(by_name), ink=ink),
             "samples": self.samples(images, rng, f"samples, {self.sampler}"),
             "filters": pictures.rows(
                 np.array_split((0.5 + 0.5 * weights / scale).reshape(-1, *model.shape), 5),
-                f"{self.title}\nweights of the first layer, by unit: white $-$, grey 0, black +",
+                f"{self.title}\nweights of the first layer, by unit: {signs}",
+                ink=ink,
             ),
         }

@@ -34,6 +34,7 @@ class Settings(CommonSettings):
 DEFAULTS = {
     "digits": Settings(hidden=(128,), latent=8, patch=2, batch=50, learning_rate=2e-3, epochs=150),
     "binarized-mnist": Settings(pixels="fixed"),
+    "pictures": Settings(batch=50, epochs=100),
 }
 """The settings known to work on a data set; for the others they are the defaults of the class."""
 

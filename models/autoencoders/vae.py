@@ -8,6 +8,9 @@ q(z|x) = N(mu(x), diag(sigma(x)^2)) makes the integral tractable from below:
 Everything here is in nats per image, and what is minimised is -ELBO = reconstruction + KL, with
 reconstruction = -E_q[log p(x|z)] >= 0 for discrete x. Mind the sign: a common mistake,
 `-(reconstruction + KL)`, is the ELBO, and minimising it makes the model worse.
+
+p(x|z) is a Bernoulli of binary pixels, a Gaussian density of dequantised levels, or a discretised
+logistic, which is a probability of each level. In colour each of R, G and B has one of its own.
 """
 
 import math
@@ -17,13 +20,16 @@ import numpy as np
 
 from autograd import Array, Rng, Tensor, nn, no_grad
 from autograd.ops import bce_with_logits, exp, log, logsumexp, reparameterize, sigmoid
-from models.autoencoders.networks import perceptron
+from models import logistic
+from models.autoencoders.completion import complete
+from models.autoencoders.networks import downwards, perceptron, upwards
 from models.autoencoders.vae_settings import DEFAULTS, Settings
-from models.data import Dataset, Labels, Shape
+from models.data import Dataset, Labels, Shape, flat, planes
 from models.model import Loss, Model, Numbers, random_seed
 
 IMPORTANCE_SAMPLES = 128
 IMPORTANCE_SAMPLES_PER_BATCH = 16
+MAX_BATCH = 2**23  # pixels of all the samples in a batch
 
 
 class VAE(Model):
@@ -35,12 +41,22 @@ class VAE(Model):
     def __init__(self, settings: Settings, shape: Shape, levels: int, rng: Rng, classes: int = 0):
         super().__init__(settings, shape, levels, rng, classes)
         s, pixels = settings, math.prod(shape)
-        self.encoder = perceptron((pixels, *s.hidden), s.activation, rng)
-        self.mu = nn.Linear(s.hidden[-1], s.latent, rng)
-        self.logvar = nn.Linear(s.hidden[-1], s.latent, rng)
-        self.decoder = perceptron((s.latent, *reversed(s.hidden)), s.activation, rng)
-        self.output = nn.Linear(s.hidden[0], pixels, rng)
-        if s.decoder == "gaussian":
+        self.encoder: nn.Module
+        self.decoder: nn.Module
+        self.output: nn.Linear | nn.ConvTranspose2d
+        if s.network == "conv":
+            self.encoder, features = downwards(shape, s.hidden, s.activation, rng)
+        else:
+            self.encoder = perceptron((pixels, *s.hidden), s.activation, rng)
+            features = s.hidden[-1]
+        self.mu = nn.Linear(features, s.latent, rng)
+        self.logvar = nn.Linear(features, s.latent, rng)
+        if s.network == "conv":
+            self.decoder, self.output = upwards(s.latent, s.hidden, shape, s.activation, rng)
+        else:
+            self.decoder = perceptron((s.latent, *reversed(s.hidden)), s.activation, rng)
+            self.output = nn.Linear(s.hidden[0], pixels, rng)
+        if s.decoder != "bernoulli":
             # The network describes each pixel in units of its own deviation. Without that, pixels
             # that hardly vary outweigh the others, and the decoder learns to ignore z.
             self.center = Tensor(np.zeros(pixels, dtype=np.float32))
@@ -55,17 +71,22 @@ class VAE(Model):
         return model
 
     def start_as_factorised(self, train: np.ndarray) -> None:
-        """Give the output the mean of training images (N, pixels), and a Gaussian its deviations.
+        """Give the output the mean of training images (N, pixels), and their deviations.
 
         The decoder then begins as the factorised model and learns what differs (Burda et al. 2016).
         """
         mean = train.mean(0, np.float64)
-        if self.settings.decoder == "gaussian":
-            self.center.data[...] = mean
-            self.scale.data[...] = train.std(0, np.float64)  # not 0: every grey level has its noise
-        else:
+        if self.settings.decoder == "bernoulli":
             p = np.clip(mean, 0.01, 0.99)
-            self.output.bias.data[...] = np.log(p / (1 - p))
+            logits = np.log(p / (1 - p))
+            if self.settings.network == "conv":  # has a bias for each channel
+                logits = planes(logits[None], self.shape).mean(axis=(0, 2, 3))
+            self.output.bias.data[...] = logits
+            return
+        deviation = train.std(0, np.float64)  # of a dequantised pixel never 0: it has its noise
+        if self.settings.decoder == "logistic":
+            deviation = np.hypot(deviation, 1 / math.sqrt(12) / (self.levels - 1))  # as if it had
+        self.center.data[...], self.scale.data[...] = mean, deviation
 
     def encode(self, x: Any) -> tuple[Tensor, Tensor]:
         """(N, pixels) in [0, 1] to mu and logvar of q(z|x), each (N, latent)."""
@@ -74,13 +95,19 @@ class VAE(Model):
         return self.mu(h), self.logvar(h)
 
     def decode(self, z: Any) -> Tensor:
-        """(..., latent) to (..., pixels): Bernoulli logits, or a standardised Gaussian mean."""
-        return self.output(self.decoder(z))
+        """(..., latent) to (..., pixels): a Bernoulli's logits, or a standardised mean."""
+        if self.settings.network == "mlp":
+            return self.output(self.decoder(z))
+        h = self.output(self.decoder(z.reshape((-1, z.shape[-1]))))
+        return flat(h).reshape((*z.shape[:-1], -1))
 
     def reconstruction(self, x: Any, z: Any) -> Tensor:
         """-log p(x|z) in nats per image: z is (..., N, latent), the result (..., N)."""
         if self.settings.decoder == "bernoulli":
             return bce_with_logits(self.decode(z), x).sum(axis=-1)
+        if self.settings.decoder == "logistic":
+            level = self.xp.rint(x * (self.levels - 1))
+            return -logistic.log_mass(level, *self.logistic(z), self.levels).sum(axis=-1)
         # -log N(x; mean, sigma^2) for each pixel, with x = center + scale * standardised. A level
         # is 1/levels wide, and the uniform noise on x makes density times width a bound on its
         # probability (Theis et al. 2016, section 3.1). With sigma^2 = 1/2 throughout, the first
@@ -89,6 +116,12 @@ class VAE(Model):
         constant = log(self.scale) + 0.5 * math.log(2 * math.pi) + math.log(self.levels)
         squares = error * error * (0.5 * exp(-2 * self.log_sigma))
         return (squares + self.log_sigma + constant).sum(axis=-1)
+
+    def logistic(self, z: Any) -> tuple[Tensor, Tensor]:
+        """mu and log s of the logistic p(x|z), in levels: (..., pixels) and (pixels,)."""
+        mean = self.center + self.scale * self.decode(z)
+        log_deviation = log(self.scale) + self.log_sigma + math.log(self.levels - 1)
+        return mean * (self.levels - 1), log_deviation + logistic.LOG_S
 
     def terms(self, x: Any, rng: Rng) -> tuple[Tensor, Tensor]:
         """The reconstruction, with one sample of z, and the KL: (N,) each, in nats."""
@@ -144,34 +177,67 @@ class VAE(Model):
         """
         mu, logvar = self.encode(x)
         log_sum = np.full(len(x), -np.inf)
-        for done in range(0, samples, IMPORTANCE_SAMPLES_PER_BATCH):
-            count = min(IMPORTANCE_SAMPLES_PER_BATCH, samples - done)
+        batch = min(IMPORTANCE_SAMPLES_PER_BATCH, max(1, MAX_BATCH // x.size))
+        for done in range(0, samples, batch):
+            count = min(batch, samples - done)
             eps = self.normal(rng, (count, *mu.shape))
             z = mu + exp(logvar / 2) * eps
-            # log p(z) - log q(z|x): the constants cancel, and (z - mu) / sigma is eps.
-            log_ratio = 0.5 * (eps * eps + logvar - z * z).sum(axis=-1)
-            log_w = log_ratio - self.reconstruction(x, z)
+            log_w = self.log_weight(x, z, eps, logvar)
             log_sum = np.logaddexp(log_sum, logsumexp(log_w, axis=0).numpy())
         return log_sum - math.log(samples)
 
+    def log_weight(self, x: Any, z: Any, eps: Any, logvar: Any) -> Tensor:
+        """log p(x|z) p(z) / q(z|x), (..., N), of z = mu + sigma eps.
+
+        The constants of p(z) and q cancel.
+        """
+        return 0.5 * (eps * eps + logvar - z * z).sum(axis=-1) - self.reconstruction(x, z)
+
     @no_grad()
     def images(self, z: Array) -> np.ndarray:
-        """The mean of p(x|z) as an image in [0, 1]: (N, latent) to (N, height, width)."""
+        """The mean of p(x|z) as an image in [0, 1]: (N, latent) to (N, *shape)."""
         output = self.decode(self.array(z))
         bernoulli = self.settings.decoder == "bernoulli"
         mean = sigmoid(output) if bernoulli else self.center + self.scale * output
         return mean.numpy().clip(0, 1).reshape(-1, *self.shape)
 
-    def sample_means(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:
-        """The means of p(x|z) for z ~ N(0, I), (n, height, width)."""
-        self.classes_of(n, labels)
-        return self.images(self.normal(rng, (n, self.settings.latent)))
-
     @no_grad()
-    def sample(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:
-        """x ~ p(x|z) for z ~ N(0, I), (n, height, width), in [0, 1]."""
-        means = self.sample_means(n, rng, labels)
+    def noisy_images(self, z: Array, rng: Rng) -> np.ndarray:
+        """x ~ p(x|z) as an image in [0, 1]: (N, latent) to (N, *shape)."""
+        if self.settings.decoder == "logistic":
+            mu, log_s = (t.numpy() for t in self.logistic(self.array(z)))
+            levels = logistic.sample(mu, log_s, self.levels, rng).reshape(-1, *self.shape)
+            return (levels / (self.levels - 1)).astype(np.float32)
+        means = self.images(z)
         if self.settings.decoder == "bernoulli":
             return (rng.random(means.shape) < means).astype(np.float32)
         sigma = (self.scale * exp(self.log_sigma)).numpy().reshape(self.shape)
         return (means + sigma * rng.standard_normal(means.shape)).clip(0, 1).astype(np.float32)
+
+    def sample_means(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:
+        """The means of p(x|z) for z ~ N(0, I), (n, *shape)."""
+        self.classes_of(n, labels)
+        return self.images(self.normal(rng, (n, self.settings.latent)))
+
+    def sample(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:
+        """x ~ p(x|z) for z ~ N(0, I), (n, *shape), in [0, 1]."""
+        self.classes_of(n, labels)
+        return self.noisy_images(self.normal(rng, (n, self.settings.latent)), rng)
+
+    @no_grad()
+    def codes(self, x: Any, labels: Labels = None) -> np.ndarray:
+        """The means of q(z|x) for images (N, pixels): (N, latent)."""
+        self.classes_of(len(x), labels)
+        return self.encode(x)[0].numpy()
+
+    def decode_codes(self, z: np.ndarray, rng: Rng, labels: Labels = None) -> np.ndarray:
+        """The means of p(x|z): (n, latent) to (n, *shape)."""
+        self.classes_of(len(z), labels)
+        return self.images(z)
+
+    def complete(
+        self, images: np.ndarray, known: np.ndarray, rng: Rng, labels: Labels = None
+    ) -> np.ndarray:
+        """As `Model.complete`; see `completion`."""
+        self.classes_of(len(images), labels)
+        return complete(self, images, known, rng)

@@ -71,18 +71,22 @@ class VAEReport(Report):
             model.pixels: given,
             "mean of\np(x|z)": model.images(mu[chosen]),
         }
-        if data.levels == 2:
+        if data.levels == 2 or model.pixels == "levels":
             del rows[model.pixels]  # the image itself
         reconstructions = f"{self.title}\ntest images and their reconstructions"
         return {
-            "reconstructions": pictures.rows(list(rows.values()), reconstructions, list(rows)),
+            "reconstructions": pictures.rows(
+                list(rows.values()), reconstructions, list(rows), ink=data.ink
+            ),
             "samples": self.samples(images, rng, "samples: means of p(x|z), z ~ N(0, I)"),
-            "interpolations": _interpolations(model, given, mu[chosen], self.title),
+            "interpolations": _interpolations(model, data, given, mu[chosen], self.title),
             "latent_plane": _latent_plane(model, data, mu, self.title),
         }
 
 
-def _interpolations(model: VAE, images: np.ndarray, mu: np.ndarray, title: str) -> Figure:
+def _interpolations(
+    model: VAE, data: Dataset, images: np.ndarray, mu: np.ndarray, title: str
+) -> Figure:
     """Three pairs of images, with the two ways from one to the other between them.
 
     The ways differ most between opposite codes, so of pairs the most opposite are taken.
@@ -91,17 +95,18 @@ def _interpolations(model: VAE, images: np.ndarray, mu: np.ndarray, title: str) 
     pairs = np.argwhere(np.triu(np.ones_like(cosine), 1)) if len(mu) > 1 else np.zeros((1, 2), int)
     opposite = pairs[np.argsort(cosine[tuple(pairs.T)], kind="stable")][:3]
     rows, labels = [], []
-    blank = np.zeros((1, *model.shape))
+    white = np.full((1, *model.shape), 0.0 if data.ink else 1.0)
     for i, j in opposite:
         for name, way in (("linear", lerp), ("spherical", slerp)):
             z = way(mu[i], mu[j], IMAGES_PER_ROW - 1)  # an odd number, so that one is half-way
             between = model.images(z)
-            rows.append(np.concatenate([images[i, None], blank, between, blank, images[j, None]]))
+            rows.append(np.concatenate([images[i, None], white, between, white, images[j, None]]))
             labels.append(f"{name}, |z| = {np.linalg.norm(z[IMAGES_PER_ROW // 2 - 1]):.1f}")
     return pictures.rows(
         rows,
         f"{title}\ndecoded between the posterior means of two test images; |z| is half-way",
         labels,
+        ink=data.ink,
     )
 
 
@@ -122,8 +127,8 @@ def _latent_plane(model: VAE, data: Dataset, mu: np.ndarray, title: str) -> Figu
     figure.set_layout_engine("compressed", h_pad=0.08)
     left, right = figure.subplots(1, 2)
     _scatter(left, data, points)
-    plane = pictures.mosaic(list(images))
-    right.imshow(plane, cmap="gray_r", vmin=0, vmax=1, extent=(-edge, edge) * 2)
+    plane = pictures.mosaic(list(images), data.ink)
+    right.imshow(plane, cmap=pictures.gray(data.ink), vmin=0, vmax=1, extent=(-edge, edge) * 2)
     left.set_title("posterior means of test images", fontsize=11, loc="left")
     right.set_title("decoded from the same plane", fontsize=11, loc="left")
     for panel, color in ((left, pictures.GREY), (right, pictures.COLORS[1])):

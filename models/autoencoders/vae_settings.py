@@ -2,34 +2,42 @@
 
 from dataclasses import dataclass
 
+from models.data import PIXELS
 from models.errors import UsageError
 from models.settings import CommonSettings, setting
+
+DECODERS = {  # and the forms of the pixels that each describes
+    "bernoulli": ("fixed", "dynamic"),
+    "gaussian": ("dequantised",),  # since it is a density
+    "logistic": ("levels",),
+}
 
 
 @dataclass(frozen=True)
 class Settings(CommonSettings):
     """What a VAE is and how it learns; the defaults are those for MNIST (PyTorch's example)."""
 
+    network: str = setting("mlp", "conv: each layer halves the image", choices=("mlp", "conv"))
     hidden: tuple[int, ...] = setting(
         (400,), "widths of the encoder; the decoder mirrors it", least=1
     )
     latent: int = setting(20, "dimensions of z", least=1)
-    activation: str = setting("relu", "of the hidden layers", choices=("relu", "tanh"))
+    activation: str = setting("relu", "of the hidden layers", choices=("relu", "silu", "tanh"))
     decoder: str = setting(
-        "bernoulli", "p(x|z); gaussian is for grey levels", choices=("bernoulli", "gaussian")
+        "bernoulli", "p(x|z); gaussian and logistic are for levels", choices=tuple(DECODERS)
     )
-    pixels: str = setting("dynamic", choices=("fixed", "dynamic", "dequantised"))
+    pixels: str = setting("dynamic", choices=PIXELS)
     beta: float = setting(1.0, "weight of the KL term (Higgins et al. 2017, eq. 4)", least=0)
     anneal_epochs: float = setting(0.0, "epochs over which beta grows from 0 to its value", least=0)
     final_learning_rate: float = setting(1e-3)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (self.decoder == "gaussian") != (self.pixels == "dequantised"):
+        if self.pixels not in DECODERS[self.decoder]:
             raise UsageError(
-                f"decoder={self.decoder} with pixels={self.pixels}: a Bernoulli describes binary "
-                "pixels (fixed or dynamic), a Gaussian grey ones, which are dequantised since it "
-                "is a density"
+                f"decoder={self.decoder} with pixels={self.pixels}: a bernoulli describes binary "
+                "pixels (fixed or dynamic), a logistic levels, and a gaussian, which is a density, "
+                "dequantised ones"
             )
 
 
@@ -40,6 +48,10 @@ DEFAULTS = {
     "binarized-mnist": Settings(
         hidden=(200, 200), latent=50, activation="tanh", pixels="fixed", batch=100, epochs=60,
         learning_rate=2e-3, final_learning_rate=1e-5,
+    ),
+    "pictures": Settings(
+        network="conv", hidden=(16, 32), latent=32, activation="silu", decoder="logistic",
+        pixels="levels", batch=25, learning_rate=3e-3, final_learning_rate=1e-5, epochs=120,
     ),
 }  # fmt: skip
 """The settings known to work on a data set; for the others they are the defaults of the class."""

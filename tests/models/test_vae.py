@@ -289,9 +289,9 @@ def test_interpolations_start_and_end_where_they_should():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"activation": "swish"}, "activation=swish: choose one of relu, tanh"),
-        ({"decoder": "poisson"}, "choose one of bernoulli, gaussian"),
-        ({"pixels": "sometimes"}, "choose one of fixed, dynamic, dequantised"),
+        ({"activation": "swish"}, "activation=swish: choose one of relu, silu, tanh"),
+        ({"decoder": "poisson"}, "choose one of bernoulli, gaussian, logistic"),
+        ({"pixels": "sometimes"}, "choose one of fixed, dynamic, levels, dequantised"),
         ({"latent": 0}, "latent=0: must be 1 to 1e+09"),
         ({"learning_rate": -1.0}, "learning_rate=-1.0: must be 1e-12 to 1e+09"),
         ({"learning_rate": math.nan}, "learning_rate=nan: must be"),
@@ -301,8 +301,8 @@ def test_interpolations_start_and_end_where_they_should():
         ({"hidden": (5, 0)}, "must be 1 to 1e+09"),
         ({"final_learning_rate": math.inf}, "final_learning_rate=inf: must be"),
         ({"latent": 10**20}, "must be 1 to 1e+09"),
-        ({"pixels": "dequantised"}, "a Bernoulli describes binary pixels"),
-        ({"decoder": "gaussian"}, "a Gaussian grey ones"),
+        ({"pixels": "dequantised"}, "a bernoulli describes binary pixels"),
+        ({"decoder": "gaussian"}, "which is a density, dequantised ones"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(changes, message):
