@@ -177,7 +177,8 @@ class Autoencoder(Model):
 
     def sample(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:
         """Images decoded from `sample_codes`."""
-        return self.decode_codes(self.sample_codes(n, rng), rng, labels)
+        self.classes_of(n, labels)
+        return self.decode_codes(self.sample_codes(n, rng), rng)
 
     @no_grad()
     def sample_codes(self, n: int, rng: Rng) -> np.ndarray:

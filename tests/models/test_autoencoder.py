@@ -165,6 +165,7 @@ def test_denoising_restores_the_clean_image_from_a_noisy_one():
         ((4, 4), 2, 0.5, {8}, 1 / 2),
         ((4, 6), 2, 0.8, {20}, 5 / 6),
         ((5, 4), 4, 0.5, {4, 16}, 1 / 2),  # the patch at the edge is cut off
+        ((4, 6, 3), 2, 0.5, {36}, 1 / 2),  # in all colours
     ],
 )
 def test_as_many_patches_of_each_image_are_hidden(shape, patch, share, hidden, often):
@@ -275,3 +276,30 @@ def test_the_published_setting_can_be_made():
     assert [layer.weight.shape for layer in model.encoder] == [
         (1000, 784), (500, 1000), (250, 500), (30, 250)
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_takes_colour_images_of_any_size(kind):
+    images = np.random.default_rng(0).integers(256, size=(30, 7, 6, 3)).astype(np.uint8)
+    noise, rng = data.Dataset("noise", 256, images, images[:8]), np.random.default_rng(0)
+    model = Autoencoder.for_data(dataclasses.replace(TINY, kind=kind), noise, rng)
+    x = noise.observe(noise.test, "levels", rng)
+    model.update(x, rng, 0, None, model.optimizers(1))
+    numbers = model.evaluate(x, rng, thorough=True)
+    assert all(np.isfinite(values).all() for values in numbers.values())
+    z = model.codes(x)
+    assert z.shape == (8, 3)
+    for made in (model.decode_codes(z, rng), model.sample(8, rng)):
+        assert made.shape == (8, 7, 6, 3) and made.min() >= 0 and made.max() <= 1
+    figures = AutoencoderReport(model, noise).pictures(x, rng)
+    assert figures.keys() == {"reconstructions", "samples", "filters"}
+
+
+def test_pca_of_fewer_images_than_pixels_is_that_of_more():
+    from sklearn.decomposition import PCA
+
+    train, x = pixels(10), pixels(6, seed=2)
+    pca = PCA(3).fit(train)
+    residue = x - pca.inverse_transform(pca.transform(x))
+    error = make(train=train).pca_error(x, 3)
+    np.testing.assert_allclose(error, (residue**2).sum(1), rtol=1e-5)

@@ -32,7 +32,7 @@ def make(shape=IMAGE, classes=0, seed=0, dtype=np.float32, **settings) -> GAN:
     settings = {"network": "mlp", "latent": 3, "batch": 4} | settings
     settings = {"hidden": SMALL[settings["network"]]} | settings
     rng = np.random.default_rng(seed)
-    model = GAN(Settings(**settings), shape, 17 * (len(shape) == 2), rng, classes)
+    model = GAN(Settings(**settings), shape, 17 * (len(shape) > 1), rng, classes)
     for tensor in model.tensors().values():  # the node too, since it has a dtype
         cast = Tensor(tensor.data.astype(dtype), requires_grad=tensor.requires_grad)
         tensor.data, tensor.node = cast.data, cast.node
@@ -325,11 +325,14 @@ def test_each_player_has_its_steps():
     assert rates == pytest.approx([model.settings.final_learning_rate] * 2)
 
 
-@pytest.mark.parametrize("shape", [(8, 8), (28, 28), (9, 6)])
-def test_the_convolutions_fit_images_of_any_size(shape):
-    model = make(shape, network="dcgan", classes=2)
-    samples = model.sample(3, np.random.default_rng(0))
-    assert samples.shape == (3, *shape) and samples.min() >= 0 and samples.max() <= 1
+@pytest.mark.parametrize("shape", [(8, 8), (28, 28), (9, 6), (9, 6, 3), (8, 13, 3)], ids=str)
+@pytest.mark.parametrize("network", ["mlp", "dcgan"])
+def test_the_networks_fit_images_of_any_size_and_colour(network, shape):
+    model = make(shape, network=network, classes=2, spectral_norm=True)
+    z, labels = batch(3, 3), np.array([0, 1, 0])
+    decoded = model.decode_codes(z, np.random.default_rng(0), labels)
+    for images in (model.sample(3, np.random.default_rng(0)), decoded):
+        assert images.shape == (3, *shape) and images.min() >= 0 and images.max() <= 1
     classes = np.eye(2, dtype=np.float32)
     x = batch(2, math.prod(shape))
     assert model.discriminator(x, classes).shape == (2,)
@@ -457,6 +460,11 @@ def test_pictures(conditional, monkeypatch):
     assert model.classes == 3 * conditional
     made = GANReport(model, data).pictures(batch(10), np.random.default_rng(0))
     assert list(made) == ["samples", "classes"]
+    if not conditional:
+        unlabelled = dataclasses.replace(data, train_labels=None, test_labels=None)
+        assert list(GANReport(model, unlabelled).pictures(batch(10), np.random.default_rng(0))) == [
+            "samples"
+        ]
     _, _, *below = made["classes"].axes
     assert below[0].get_ylim() == below[1].get_ylim()  # so that the shares can be compared
 

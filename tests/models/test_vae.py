@@ -6,18 +6,24 @@ import re
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import autograd as ag
 import kernels
 from autograd import Tensor, check, grad
+from models import logistic
+from models.autoencoders import vae
 from models.autoencoders.vae import VAE
 from models.autoencoders.vae_report import VAEReport
-from models.autoencoders.vae_settings import DEFAULTS, Settings
+from models.autoencoders.vae_settings import DECODERS, DEFAULTS, Settings
+from models.data import Dataset
 from models.errors import UsageError
 from models.outputs.interpolation import lerp, slerp
 
 TINY = Settings(hidden=(6,), latent=1, pixels="fixed", activation="tanh")
 GAUSSIAN = dataclasses.replace(TINY, decoder="gaussian", pixels="dequantised")
+LOGISTIC = dataclasses.replace(TINY, decoder="logistic", pixels="levels")
+CONV = dataclasses.replace(LOGISTIC, network="conv", hidden=(3, 4), activation="silu", latent=2)
 
 
 def make(settings=TINY, shape=(2, 2), levels=2, seed=0):
@@ -171,10 +177,15 @@ def test_the_gap_of_the_bound_is_the_kl_to_the_posterior():
     assert -monte_carlo == pytest.approx(elbo.mean(), abs=0.02)
 
 
-@pytest.mark.parametrize("settings", [TINY, GAUSSIAN], ids=["bernoulli", "gaussian"])
-def test_the_loss_has_the_gradient_that_differences_find(settings):
-    model = in_float64(make(settings))
-    x = np.random.default_rng(1).integers(0, 2, (3, 4)).astype(np.float64)
+@pytest.mark.parametrize(
+    ("settings", "levels", "order"),
+    [(TINY, 2, 2), (GAUSSIAN, 2, 2), (LOGISTIC, 5, 2), (CONV, 5, 1)],
+    ids=["bernoulli", "gaussian", "logistic", "conv"],
+)
+def test_the_loss_has_the_gradient_that_differences_find(settings, levels, order):
+    model = in_float64(make(settings, (5, 4, 3) if settings is CONV else (2, 2), levels))
+    pixels = math.prod(model.shape)
+    x = np.random.default_rng(1).integers(0, levels, (3, pixels)) / (levels - 1.0)
     names = list(model.parameters())
     holders = {name: _holder(model, name) for name in names}
 
@@ -183,7 +194,7 @@ def test_the_loss_has_the_gradient_that_differences_find(settings):
             setattr(*holders[name], value)
         return model.loss(x, np.random.default_rng(2))[0]
 
-    check.gradients(loss, *[p.data for p in model.parameters().values()], order=2)
+    check.gradients(loss, *[p.data for p in model.parameters().values()], order=order)
 
 
 def _holder(model, name):
@@ -232,6 +243,103 @@ def test_a_gaussian_with_variance_one_half_is_the_squared_error():
     np.testing.assert_allclose(model.reconstruction(x, z).data, squared_error + constant)
 
 
+# Levels, colour, and any size
+
+
+@pytest.mark.parametrize("mu", [-50.0, 0.0, 3.4, 1e4])
+@pytest.mark.parametrize("log_s", [-9.0, -2.0, 0.3, 5.0])
+@pytest.mark.parametrize("levels", [2, 17, 256])
+def test_the_masses_of_a_discretised_logistic_sum_to_one(mu, log_s, levels):
+    """They are differences of its distribution function, and every gradient is finite."""
+    x, s = np.arange(levels), np.exp(max(log_s, logistic.MIN_LOG_S))
+    edges = np.concatenate([[-np.inf], x[:-1] + 0.5, [np.inf]])
+    expected = np.diff(stats.logistic(mu, s).cdf(edges))
+    start = np.float32([[mu], [log_s]])
+    parameters = [Tensor(np.repeat(row, levels), requires_grad=True) for row in start]
+    log_mass = logistic.log_mass(x.astype(np.float32), *parameters, levels)
+    assert log_mass.dtype == np.float32
+    mass = np.exp(log_mass.data.astype(float))
+    np.testing.assert_allclose(mass, expected, rtol=2e-4, atol=1e-6)
+    assert mass.sum() == pytest.approx(1, abs=1e-5)
+    slope_of_mu, slope_of_log_s = (g.data for g in grad(log_mass.sum(), parameters))
+    assert np.isfinite(slope_of_log_s).all()
+    far = abs(x - mu) > 9 * s + 1  # in a tail that does not belong to an edge
+    far &= ~((x == 0) & (mu < 0)) & ~((x == levels - 1) & (mu > levels - 1))
+    np.testing.assert_allclose(slope_of_mu[far], np.sign(x - mu)[far] / s, rtol=1e-3)
+
+
+def test_probabilities_of_all_images_of_levels_sum_to_one():
+    model = in_float64(make(LOGISTIC, (1, 2), levels=4))
+    model.center.data, model.scale.data = np.array([0.2, 0.9]), np.array([0.4, 0.1])
+    x = np.stack(np.meshgrid(*[np.arange(4) / 3] * 2), -1).reshape(16, 2)
+    assert np.exp(exact_log_prob(model, x)).sum() == pytest.approx(1, abs=1e-9)
+    bound = model.bound(x, np.random.default_rng(0), samples=500)["negative_elbo"]
+    assert (bound > -exact_log_prob(model, x) - 0.05).all()
+
+
+def test_samples_of_levels_are_on_levels_and_follow_the_masses():
+    model = make(LOGISTIC, (1, 2, 3), levels=5)
+    samples = 4 * model.sample(20, np.random.default_rng(0))
+    assert samples.shape == (20, 1, 2, 3)
+    np.testing.assert_allclose(samples, np.rint(samples), atol=1e-6)
+    mu, log_s = np.full(50_000, 1.3), np.zeros(50_000)
+    x = logistic.sample(mu, log_s, 5, np.random.default_rng(0))
+    mass = np.exp(logistic.log_mass(np.arange(5), 1.3, np.zeros(1), 5))
+    np.testing.assert_allclose(np.bincount(x.astype(int)) / len(x), mass, atol=0.01)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (9, 6), (7, 12, 3)], ids=str)
+@pytest.mark.parametrize("decoder", ["bernoulli", "gaussian", "logistic"])
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_images_of_any_size_and_colour(network, decoder, shape):
+    levels = 2 if decoder == "bernoulli" else 17
+    pixels = DECODERS[decoder][0]
+    settings = dataclasses.replace(CONV, network=network, decoder=decoder, pixels=pixels)
+    images = np.random.default_rng(0).integers(levels, size=(12, *shape)).astype(np.uint8)
+    data = Dataset("noise", levels, images, images[:6])
+    rng = np.random.default_rng(0)
+    model = VAE.for_data(settings, data, rng)
+    x = data.observe(data.test, pixels, rng)
+    before = model.state()
+    model.update(x, rng, 0, None, model.optimizers(1))
+    assert all((before[name] != p.data).any() for name, p in model.parameters().items())
+    numbers = model.evaluate(x, rng, thorough=True)
+    assert numbers["nll"].shape == (6,) and np.isfinite(numbers["nll"]).all()
+    z = model.codes(x)
+    assert z.shape == (6, 2)
+    known = np.arange(math.prod(shape[:2])).reshape(shape[:2]) % 3 > 0
+    given = images[:6] / np.float32(levels - 1)
+    completed = model.complete(given, known, rng)
+    np.testing.assert_array_equal(completed[:, known], given[:, known])
+    for made in (model.sample(6, rng), model.decode_codes(z, rng), completed):
+        assert made.shape == (6, *shape) and made.min() >= 0 and made.max() <= 1
+    figures = VAEReport(model, data).pictures(x, rng)
+    assert figures.keys() == {"reconstructions", "samples", "interpolations", "latent_plane"}
+
+
+def test_completions_are_samples_given_the_known_pixels():
+    """The chain ends with p(missing | known) of the model, which enumeration finds."""
+    model, _ = trained()
+    x, n = all_images(), 4000
+    p = np.exp(exact_log_prob(model, x))
+    for known, value in ((np.array([[True, False], [False, False]]), 0), (np.eye(2) > 0, 1)):
+        images = np.full((n, 2, 2), float(value))
+        done = model.complete(images, known, np.random.default_rng(0)).reshape(n, 4)
+        fits = (x[:, known.ravel()] == value).all(1)
+        found = (done[:, None] == x[fits]).all(2).mean(0)
+        np.testing.assert_allclose(found, p[fits] / p[fits].sum(), atol=0.03)
+
+
+def test_the_start_is_fitted_to_some_of_very_many_images(monkeypatch):
+    monkeypatch.setattr(vae, "MAX_EXAMPLES", 5 * 4)
+    images = np.zeros((50, 2, 2), np.uint8)
+    images[::2] = 1
+    data = Dataset("half", 2, images, images)
+    bias = VAE.for_data(TINY, data, np.random.default_rng(0)).output.bias.numpy()
+    mean = 1 / (1 + np.exp(-bias))
+    np.testing.assert_allclose(5 * mean, np.rint(5 * mean), atol=1e-5)
+
+
 def test_annealing_grows_beta_from_zero():
     model = make(dataclasses.replace(TINY, beta=2.0, anneal_epochs=10.0))
     assert [model.beta_at(e) for e in (0, 5, 10, 99)] == [0, 1, 2, 2]
@@ -259,16 +367,16 @@ def test_samples_are_images_and_depend_on_the_seed_alone():
     assert (first != other).any()
 
 
-@pytest.mark.parametrize("settings", [TINY, GAUSSIAN], ids=["bernoulli", "gaussian"])
+@pytest.mark.parametrize("settings", [TINY, GAUSSIAN, LOGISTIC], ids=lambda s: s.decoder)
 def test_the_decoder_starts_as_the_factorised_model(settings):
     train = np.random.default_rng(0).uniform(0.1, 0.9, (50, 4)).astype(np.float32)
-    model = make(settings)
+    model = make(settings, levels=256)
     model.start_as_factorised(train)
     model.output.weight.data[...] = 0
-    if settings is GAUSSIAN:
+    if settings is not TINY:
         model.output.bias.data[...] = 0
         np.testing.assert_array_equal(model.log_sigma.data, 0)
-        np.testing.assert_allclose(model.scale.data, train.std(0), rtol=1e-6)
+        np.testing.assert_allclose(model.scale.data, train.std(0), rtol=1e-4)
     mean = model.sample_means(1, np.random.default_rng(0)).ravel()
     np.testing.assert_allclose(mean, train.mean(0), rtol=1e-5)
 
@@ -301,13 +409,15 @@ def test_interpolations_start_and_end_where_they_should():
         ({"hidden": (5, 0)}, "must be 1 to 1e+09"),
         ({"final_learning_rate": math.inf}, "final_learning_rate=inf: must be"),
         ({"latent": 10**20}, "must be 1 to 1e+09"),
+        ({"decoder": "logistic"}, "a logistic levels"),
+        ({"network": "conv", "hidden": (2, 2)}, "halves an image 2 times: 2x2 is too small"),
         ({"pixels": "dequantised"}, "a bernoulli describes binary pixels"),
         ({"decoder": "gaussian"}, "which is a density, dequantised ones"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(changes, message):
     with pytest.raises(UsageError, match=re.escape(message)):
-        dataclasses.replace(TINY, **changes)
+        make(dataclasses.replace(TINY, **changes))
 
 
 def test_the_published_setting_is_the_one_we_run():
