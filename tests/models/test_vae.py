@@ -12,7 +12,6 @@ import autograd as ag
 import kernels
 from autograd import Tensor, check, grad
 from models import logistic
-from models.autoencoders import vae
 from models.autoencoders.vae import VAE
 from models.autoencoders.vae_report import VAEReport
 from models.autoencoders.vae_settings import DECODERS, DEFAULTS, Settings
@@ -328,16 +327,6 @@ def test_completions_are_samples_given_the_known_pixels():
         fits = (x[:, known.ravel()] == value).all(1)
         found = (done[:, None] == x[fits]).all(2).mean(0)
         np.testing.assert_allclose(found, p[fits] / p[fits].sum(), atol=0.03)
-
-
-def test_the_start_is_fitted_to_some_of_very_many_images(monkeypatch):
-    monkeypatch.setattr(vae, "MAX_EXAMPLES", 5 * 4)
-    images = np.zeros((50, 2, 2), np.uint8)
-    images[::2] = 1
-    data = Dataset("half", 2, images, images)
-    bias = VAE.for_data(TINY, data, np.random.default_rng(0)).output.bias.numpy()
-    mean = 1 / (1 + np.exp(-bias))
-    np.testing.assert_allclose(5 * mean, np.rint(5 * mean), atol=1e-5)
 
 
 def test_annealing_grows_beta_from_zero():
