@@ -10,7 +10,7 @@ import numpy as np
 import models
 from models.cli.assignments import with_assignments
 from models.data import DATASETS, Labels, read_images
-from models.data.mnist import FILES
+from models.data.sources import FILES
 from models.errors import UsageError, printable
 from models.files import refuse_existing, refuse_unless_file
 from models.outputs.given import classes_of

@@ -1,7 +1,9 @@
 """Data to learn from, and the forms in which a model gets them.
 
 dataset    Dataset: images of whole levels; the four forms of their pixels
-mnist      MNIST, Fashion-MNIST and Larochelle's binary MNIST: files, checksums, downloads
+mnist      MNIST, Fashion-MNIST and Larochelle's binary MNIST
+colour_sets  CIFAR-10 and SVHN
+sources    the files of both: checksums, downloads
 patches    patches of two photographs, in colour
 ring       Points: Gaussians on a ring in the plane, and how many of them samples cover
 own        a person's own pictures: a folder, a .npz or a .npy

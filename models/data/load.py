@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from models.data import mnist
+from models.data.colour_sets import cifar10, svhn
 from models.data.dataset import Dataset
 from models.data.own import own
 from models.data.patches import patches
@@ -62,10 +63,12 @@ DATASETS: dict[str, Callable[[Path | None], Dataset]] = {
     "mnist": lambda folder: mnist.grey("mnist", folder),
     "fashion-mnist": lambda folder: mnist.grey("fashion-mnist", folder),
     "binarized-mnist": lambda folder: mnist.binary("binarized-mnist", folder),
+    "cifar10": cifar10,
+    "svhn": svhn,
     "patches": lambda folder: patches(),
     "ring": lambda folder: ring(),
 }
 """Functions of the folder with the data set's files, which may be None."""
 
-PICTURES = ("patches",)
+PICTURES = ("cifar10", "svhn", "patches")
 """The data sets that have the settings of a person's own pictures."""

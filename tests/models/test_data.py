@@ -3,14 +3,18 @@
 import gzip
 import hashlib
 import http.server
+import io
+import tarfile
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 
-from models.data import PIXELS, Dataset, baseline, load
-from models.data.mnist import FILES, MIRRORS, Source, read_idx
+from models.data import PIXELS, Dataset, baseline, load, planes
+from models.data.mnist import read_idx
+from models.data.sources import FILES, MIRRORS, Source
 from models.errors import Failure, UsageError
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -199,6 +203,56 @@ def test_a_damaged_binarized_mnist_is_refused(small_binarized, content):
     (folder / "binarized_mnist.npz").write_bytes(content)
     with pytest.raises(Failure, match="cannot be read"):
         load("binarized-mnist", folder)
+
+
+COLOURS = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), dtype=np.uint8)
+TEN_CLASSES = np.arange(12, dtype=np.uint8) % 10
+
+
+@pytest.fixture
+def small_colour_sets(tmp_path, monkeypatch):
+    """A folder with a tiny CIFAR-10, two images a batch, and a tiny SVHN, in their own formats."""
+    records = np.concatenate(
+        [TEN_CLASSES[:, None], planes(COLOURS, (32, 32, 3)).reshape(12, -1)], 1
+    )
+    batches = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
+    with tarfile.open(tmp_path / "cifar-10-binary.tar.gz", "w:gz") as archive:
+        for i, name in enumerate(batches):
+            content = records[2 * i : 2 * i + 2].tobytes()
+            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}.bin")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    for name, part in (("train", slice(0, 10)), ("test", slice(10, 12))):
+        labels = np.where(TEN_CLASSES[part] == 0, 10, TEN_CLASSES[part])[:, None]
+        content = {"X": COLOURS[part].transpose(1, 2, 3, 0), "y": labels}
+        savemat(tmp_path / f"{name}_32x32.mat", content)
+    for name in ("cifar10", "svhn"):
+        checked = {part: Source(s.file, md5((tmp_path / s.file).read_bytes()))
+                   for part, s in FILES[name].items()}  # fmt: skip
+        monkeypatch.setitem(FILES, name, checked)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["cifar10", "svhn"])
+def test_named_sets_in_colour_are_read_and_checked(small_colour_sets, name):
+    data = load(name, small_colour_sets)
+    np.testing.assert_array_equal(np.concatenate([data.train, data.test]), COLOURS)
+    np.testing.assert_array_equal(data.train_labels, TEN_CLASSES[:10])
+    np.testing.assert_array_equal(data.test_labels, TEN_CLASSES[10:])
+    for path in small_colour_sets.iterdir():
+        path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(Failure, match=r"has checksum .*, not .*: it is damaged"):
+        load(name, small_colour_sets)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "svhn"])
+def test_a_damaged_set_in_colour_is_refused(small_colour_sets, monkeypatch, name):
+    for path in small_colour_sets.iterdir():
+        path.write_bytes(path.read_bytes()[:200])
+    unchecked = {part: Source(source.file, None) for part, source in FILES[name].items()}
+    monkeypatch.setitem(FILES, name, unchecked)
+    with pytest.raises(Failure, match=r"cannot be read .*; download it again"):
+        load(name, small_colour_sets)
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no MNIST on this machine")
