@@ -77,7 +77,7 @@ def given_images(
     images, labels = run.data.test, run.data.test_labels
     names: Sequence[str] = [f"{i:05d}" for i in range(len(images))]
     if source := source or options.images:
-        images, labels, names = read_images(source, run.data)
+        images, labels, names = read_images(source, run.data, run.config.reading)
     in_picture = path is not None and path.suffix.lower() in FORMATS
     n = options.n or (IN_PICTURE if in_picture else None)
     images, labels, names = images[:n], None if labels is None else labels[:n], names[:n]

@@ -13,7 +13,7 @@ import numpy as np
 from models.data.collection import Collection, collect
 from models.data.dataset import Dataset, Labels
 from models.data.listing import listing
-from models.data.picture import Unreadable, fitted
+from models.data.picture import Unreadable, fitted, in_mode
 from models.data.reading import AS_IT_IS, COLOURS, LARGE_SIDE, Reading
 from models.data.store import About, stored, write
 from models.errors import Caution, Failure, UsageError, printable
@@ -180,7 +180,7 @@ def _images(
                 f"{printable(first[1])} {first[0][1]} x {first[0][0]}: say to which size to scale "
                 "the images, such as --size 32"
             )
-        image = np.asarray(picture.convert(mode) if picture.mode != mode else picture)
+        image = np.asarray(in_mode(picture, mode))
         yield i, image if reading.levels == 256 else levels[image]
 
 

@@ -30,7 +30,9 @@ def picture(path: Path) -> Image.Image:
         with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError(f"{image.width:,} x {image.height:,} pixels are too many")
-            return _plain(ImageOps.exif_transpose(image))
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)
+            return _plain(image)
     except MemoryError:
         raise
     except Exception as error:  # decoders meet damaged files with errors of every kind
@@ -43,12 +45,17 @@ def picture(path: Path) -> Image.Image:
 def _plain(image: Image.Image) -> Image.Image:
     if image.mode in DEEP:
         return of_8_bits(np.asarray(image, np.float64) / DEEP[image.mode])
-    kind = "L" if image.mode in GREY else "RGB"
+    mode = "L" if image.mode in GREY else "RGB"
     if image.has_transparency_data:
         behind = Image.new("RGBA", image.size, "white")
         behind.alpha_composite(image.convert("RGBA"))
         image = behind
-    return image.convert(kind)
+    return in_mode(image, mode)
+
+
+def in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """In mode L or RGB; without a copy, if it is already."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def of_8_bits(values: np.ndarray) -> Image.Image:
