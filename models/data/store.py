@@ -45,7 +45,7 @@ def stored(place: str, state: str, make: Callable[[BinaryIO], About]) -> tuple[n
                 about = make(file)
                 file.flush()
                 os.fsync(file.fileno())
-            (unfinished / "about.json").write_text(json.dumps(about))
+            (unfinished / "about.json").write_text(json.dumps(about), "utf-8")
             with suppress(OSError):  # if another process was faster
                 unfinished.rename(folder)
         for other in cache.glob(f"{place}-*"):
@@ -59,7 +59,7 @@ def stored(place: str, state: str, make: Callable[[BinaryIO], About]) -> tuple[n
 
 
 def _read(folder: Path) -> tuple[np.ndarray, About]:
-    about = json.loads((folder / "about.json").read_text())
+    about = json.loads((folder / "about.json").read_text("utf-8"))
     return np.asarray(np.load(folder / "images.npy", mmap_mode="r")), about
 
 

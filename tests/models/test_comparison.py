@@ -1,6 +1,7 @@
 """The page of `chainrule compare`, made from small runs of every family."""
 
 import html
+import json
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from models.cli import comparison, main
 from models.data import DATASETS, Dataset
+from models.metrics import encoder
 from models.training import Run
 
 TINY = {
@@ -141,3 +143,31 @@ def test_a_run_of_the_first_images_is_measured_with_the_classifier_of_all(runs, 
     assert main(["compare", str(runs / "vae"), str(tmp_path / "few"), "--out", str(page)]) == 0
     assert "fixed binarisation (pixel &gt; 1/2), the first 150 images" in page.read_text()
     assert len(list((runs / "cache").rglob("*.safetensors"))) == 1
+
+
+def test_a_persons_own_images_in_colour(tmp_path, monkeypatch, capsys):
+    """Without labels, and with features of their own; the name of the file has markup in it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(encoder, "MIN_STEPS", 3)
+    monkeypatch.setattr(encoder, "EPOCHS", 0)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_colours.py").write_text("def mean(images): return images.mean((1, 2))\n")
+    images = np.random.default_rng(0).integers(0, 256, (80, 8, 9, 3), dtype=np.uint8)
+    np.save("<b>mine.npy", images)
+    np.save("samples.npy", images[:20])
+    train(Path("run"), "vae", "--data", "<b>mine.npy")
+    assert main(["compare", "run", "-n", "100", "--out", "a.html"]) == 0
+    text = Path("a.html").read_text("utf-8")
+    assert "features of an autoencoder trained on these images (seed 0, weights " in text
+    assert "<b>" not in text and "&lt;b&gt;mine" in text and "inception score (at" not in text
+    features = ["--features", "my_colours:mean"]
+    assert main(["compare", "run", "-n", "100", "--out", "b.html", *features]) == 0
+    text = Path("b.html").read_text("utf-8")
+    assert "features of the function my_colours:mean (of noise " in text
+    capsys.readouterr()
+    assert main(["fid", "<b>mine.npy", "samples.npy", "--json", *features]) == 0
+    numbers = json.loads(capsys.readouterr().out)
+    assert numbers["images"] == 8 and numbers["fid"] < 0.1 and "is" not in numbers
+    assert main(["fid", "<b>mine.npy", "samples.npy"]) == 0
+    table = capsys.readouterr().out
+    assert table.startswith("FID ") and "8 images each, features of an autoencoder" in table
