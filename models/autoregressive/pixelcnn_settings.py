@@ -47,7 +47,7 @@ DEFAULTS = {
         pixels="levels",
         output="logistic",
         learning_rate=4e-3,
-        epochs=40,
+        epochs=30,
     ),
     "digits": Settings(kernel_size=5, blocks=4, pixels="fixed", epochs=15),
     "binarized-mnist": Settings(pixels="fixed"),
