@@ -114,23 +114,23 @@ class PixelCNN(Model):
         """Images (n, *shape) in [0, 1], with each pixel that is not known sampled in raster order.
 
         `known` (height, width) or (n, height, width) is True where a pixel is given. A pixel is
-        sampled given those before it, so known pixels that come later stay, but have no influence;
-        where there are such, a Caution says so. Raises ValueError for shapes that do not fit, and
-        for known pixels that are not among the levels.
+        sampled given those before it, so known pixels that come later stay, but have no influence
+        on it; where there are such, a Caution says so. Raises ValueError for shapes that do not
+        fit, and for known pixels that are not among the levels.
         """
-        n, size = len(images), self.shape[:2]
+        n, size, known = len(images), self.shape[:2], np.asarray(known, bool)
         if images.shape[1:] != self.shape or known.shape not in (size, (n, *size)):
             raise ValueError(
                 f"images {images.shape} with known {known.shape}: this pixelcnn is for "
                 f"({n}, {', '.join(map(str, self.shape))}), with {size} or {(n, *size)} known"
             )
         labels = self.classes_of(n, labels)
-        known = np.broadcast_to(np.asarray(known, bool), (n, *size))
-        flat_known = known.reshape(n, -1)
-        if (flat_known[:, 1:] & ~flat_known[:, :-1]).any():
+        known = np.broadcast_to(known, (n, *size))
+        in_order = known.reshape(n, -1)
+        if (in_order[:, 1:] & ~in_order[:, :-1]).any():
             warnings.warn(
-                "known pixels that come after unknown ones, from left to right and from top to "
-                "bottom, have no influence on what a pixelcnn samples",
+                "a pixelcnn samples from left to right and from top to bottom: known pixels that "
+                "come after a missing one have no influence on it",
                 Caution,
                 stacklevel=2,
             )
