@@ -100,7 +100,7 @@ def channels(model: PixelCNN, images: np.ndarray, title: str) -> Figure:
             _mark(axes, row, column, fillstyle="none")
     figure.colorbar(shades, ax=grid, location="bottom", shrink=0.6)
     figure.suptitle(
-        f"{title}\n|d logit / d pixel| of the pixel marked red, which is R, then G, then B",
+        f"{title}\n|d logit / d pixel|: what R, G and B of the pixel marked red depend on",
         fontsize=11,
     )
     return figure
