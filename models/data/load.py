@@ -21,31 +21,29 @@ def load(name: str, data_dir: str | Path | None = None, reading: Reading = AS_IT
     """The data set of that name, or a person's own images in the folder or file of that path.
 
     Own images are read as `reading` says (models.data.own). Those that have a name are in files in
-    `data_dir` (or $CHAINRULE_DATA), else a download.
-
-    The files may lie in `data_dir` itself or in a folder of the data set's name. A download goes
-    to the user's cache, once. Raises UsageError for an unknown name, Failure for a file that is
-    missing, unreadable or truncated, or that has a wrong checksum. (No checksum is published for
-    the unzipped files of Fashion-MNIST, so those are not checked.)
+    `data_dir` (or $CHAINRULE_DATA), or in a folder of that name inside it, else a download to the
+    user's cache, once. Raises UsageError for an unknown name, Failure for a file that is missing,
+    unreadable or truncated, or that has a wrong checksum. (No checksum is published for the
+    unzipped files of Fashion-MNIST, so those are not checked.)
     """
-    if name not in DATASETS:
-        return own(resolved(name), reading)
+    if (name := resolved(name)) not in DATASETS:
+        return own(name, reading)
     data_dir = data_dir or os.environ.get("CHAINRULE_DATA") or None
     with bar(f"reading {name}"):
         return DATASETS[name](None if data_dir is None else Path(data_dir))
 
 
-def resolved(data: str) -> str:
+def resolved(data: str | Path) -> str:
     """The name of a data set as it is, a path absolute. Raises UsageError for an unknown name."""
     if data in DATASETS:
-        return data
-    path = Path(data)
-    if path.name == data and not path.exists():
+        return str(data)
+    path = Path(data).expanduser()
+    if path.name == str(data) and not path.exists():
         raise UsageError(
-            f"unknown data set {data!r}: choose one of {', '.join(DATASETS)}, or name a folder of "
-            "images, a .npz or a .npy"
+            f"unknown data set {path.name!r}: choose one of {', '.join(DATASETS)}, or name a "
+            "folder of images, a .npz or a .npy"
         )
-    return str(path.absolute())
+    return str(path.resolve())
 
 
 def digits() -> Dataset:
