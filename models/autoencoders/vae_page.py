@@ -34,6 +34,11 @@ class VAEPage(Page):
     def __init__(self, runs: Sequence[Any]):
         for run in runs:
             latent, name = run.settings.latent, run.directory
+            if run.model.channels == 3 or run.settings.network == "conv":
+                raise UsageError(
+                    f"{name}: the page computes an mlp of grey images: train one with "
+                    "--set network=mlp --set latent=2, and --colour grey if they are your own"
+                )
             if latent != 2:
                 raise UsageError(
                     f"{name}: its z has {latent} dimensions, and the page is for a plane: train "
