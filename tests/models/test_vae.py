@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import kernels
 from autograd import Tensor, check, grad
 from models import logistic
 from models.autoencoders.vae import VAE
+from models.autoencoders.vae_page import VAEPage
 from models.autoencoders.vae_report import VAEReport
 from models.autoencoders.vae_settings import DECODERS, DEFAULTS, Settings
 from models.data import Dataset
@@ -428,3 +430,11 @@ def test_the_kl_of_the_dimensions_sums_to_the_kl_and_a_collapsed_one_is_reported
         rows = VAEReport(model, None).rows(numbers | {"kl_of_dimension": each})
         (row,) = (row for row in rows if "active" in row.name)
         assert (row.value, row.remark) == (sum(one > 0.01 for one in each), remark)
+
+
+@pytest.mark.parametrize(("shape", "network"), [((8, 8, 3), "mlp"), ((8, 8), "conv")])
+def test_the_page_is_for_perceptrons_of_grey_images(shape, network):
+    model = make(dataclasses.replace(CONV, network=network), shape, levels=17)
+    run = SimpleNamespace(model=model, settings=model.settings, directory="runs/x")
+    with pytest.raises(UsageError, match="runs/x: the page computes an mlp of grey images"):
+        VAEPage([run])
