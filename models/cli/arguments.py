@@ -229,7 +229,8 @@ SHARED: dict[str, dict[str, Any]] = {
     },
     "--images": {
         "type": Path, "metavar": "PATH",
-        "help": "a folder of images, an image, a .npz or a .npy (default: the test images)",
+        "help": "a folder of images, an image, a .npz or a .npy, or the name of a data set, for "
+        "its test images (default: those of the run)",
     },
     "-n": {"type": _whole(1), "metavar": "N",
         "help": "only the first N (default: all, or 12 in a picture)"},

@@ -62,7 +62,7 @@ def add_output_commands(commands: Any, whole: Callable, add_shared: Callable) ->
     score = commands.add_parser("score", help="the likelihood of each image, to find outliers by")
     add_shared(score, "directory", "--images", "-n", "--class")
     score.add_argument("--against", type=Path, metavar="PATH",
-        help="other images: prints how well the scores tell them apart, as AUROC")
+        help="other images, as --images: prints how well the scores tell them apart, as AUROC")
     score.add_argument("--out", type=Path, metavar="F.csv", help="a line for each image")
 
     classify = commands.add_parser(

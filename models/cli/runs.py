@@ -9,7 +9,7 @@ import numpy as np
 
 import models
 from models.cli.assignments import with_assignments
-from models.data import DATASETS, Labels, read_images
+from models.data import DATASETS, Labels, load, read_images
 from models.data.sources import FILES
 from models.errors import UsageError, printable
 from models.files import refuse_existing, refuse_unless_file
@@ -77,7 +77,7 @@ def given_images(
     images, labels = run.data.test, run.data.test_labels
     names: Sequence[str] = [f"{i:05d}" for i in range(len(images))]
     if source := source or options.images:
-        images, labels, names = read_images(source, run.data, run.config.reading)
+        images, labels, names = _read(source, run)
     in_picture = path is not None and path.suffix.lower() in FORMATS
     n = options.n or (IN_PICTURE if in_picture else None)
     images, labels, names = images[:n], None if labels is None else labels[:n], names[:n]
@@ -85,6 +85,14 @@ def given_images(
     if options.label is not None:
         classes = classes_of(run, len(images), options.label)
     return Given(images, classes, labels, names)
+
+
+def _read(source: Path, run: Run) -> tuple[np.ndarray, Labels, Sequence[str]]:
+    """The images of a path, or the test images of a data set by its name."""
+    if str(source) not in DATASETS or source.exists():
+        return read_images(source, run.data, run.config.reading)
+    images = load(str(source), run.config.data_dir).test
+    return images, None, [f"{i:05d}" for i in range(len(images))]
 
 
 def refuse_unless_new(path: Path, suffix: str, what: str) -> None:

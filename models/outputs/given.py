@@ -27,12 +27,13 @@ def levels_of(data: Dataset, images: Any) -> np.ndarray:
     Points (N, 2) stay what they are, in float32. Raises UsageError for anything else.
     """
     found = np.asarray(images)
+    found = found.astype(np.float32) if found.dtype == bool else found
     shape, kind = data.image_shape, found.dtype.kind
     if found.shape[1:] != shape or not len(found):
         needed = ", ".join(map(str, ("N", *shape)))
         one = "; of one image it is image[None]" if found.shape == shape else ""
         raise UsageError(f"images of shape {found.shape}: they must be ({needed}){one}")
-    if kind not in "biuf":
+    if kind not in "iuf":
         raise UsageError(f"images of {found.dtype}: they must be floats in [0, 1], or uint8 levels")
     least, most = found.min(), found.max()
     if isinstance(data, Points):

@@ -83,6 +83,7 @@ def test_images_are_floats_or_levels_and_come_back_the_same():
             found = codes.reconstruct(made(data), images)
             np.testing.assert_allclose(found, floats, atol=1e-6)
             assert codes.encode(made(data), images).shape == (len(levels), floats[0].size)
+        np.testing.assert_array_equal(codes.reconstruct(made(data), levels > 1), levels > 1)
 
 
 @pytest.mark.parametrize(
