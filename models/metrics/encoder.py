@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
@@ -34,7 +33,7 @@ class Encoder(nn.Module):
     For images (height, width) or (height, width, 3), of any size.
     """
 
-    source: ClassVar[str] = ""  # of the features, in words to print beside a number
+    source: str = ""  # of the features, in words to print beside a number
 
     def __init__(self, shape: Shape, seed: int, rng: np.random.Generator):
         self.shape, self.seed = shape, seed

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.cli import comparison, main
+from models.cli import comparison, demo, main
 from models.data import DATASETS, Dataset
 from models.metrics import encoder
 from models.training import Run
@@ -145,11 +145,16 @@ def test_a_run_of_the_first_images_is_measured_with_the_classifier_of_all(runs, 
     assert len(list((runs / "cache").rglob("*.safetensors"))) == 1
 
 
-def test_a_persons_own_images_in_colour(tmp_path, monkeypatch, capsys):
-    """Without labels, and with features of their own; the name of the file has markup in it."""
+@pytest.fixture
+def quick(tmp_path, monkeypatch):
+    """The networks of the metrics are trained for three steps, and kept in a cache of its own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(encoder, "MIN_STEPS", 3)
     monkeypatch.setattr(encoder, "EPOCHS", 0)
+
+
+def test_a_persons_own_images_in_colour(quick, tmp_path, monkeypatch, capsys):
+    """Without labels, and with features of their own; the name of the file has markup in it."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_colours.py").write_text("def mean(images): return images.mean((1, 2))\n")
     images = np.random.default_rng(0).integers(0, 256, (80, 8, 9, 3), dtype=np.uint8)
@@ -171,3 +176,16 @@ def test_a_persons_own_images_in_colour(tmp_path, monkeypatch, capsys):
     assert main(["fid", "<b>mine.npy", "samples.npy"]) == 0
     table = capsys.readouterr().out
     assert table.startswith("FID ") and "8 images each, features of an autoencoder" in table
+
+
+def test_the_demo_says_what_it_does_and_where_its_page_is(quick, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "MODELS", ("vae",))
+    page = demo.demonstrate(tmp_path / "my demo", steps=2)
+    assert page.is_file() and page.with_suffix(".png").is_file()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("Four models learn the 8x8 digits, in ")
+    assert any(line.startswith("1 of 1: vae on digits") for line in lines)
+    assert lines[-2:] == [f"The page, to open in a browser: {page.as_uri()}",
+                          str(page.with_suffix(".png"))]  # fmt: skip
+    assert main(["demo", "--out", str(tmp_path / "my demo")]) == 2
+    assert "my demo exists" in capsys.readouterr().err
