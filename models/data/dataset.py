@@ -204,7 +204,7 @@ class Dataset:
 
     def describe(self, pixels: str) -> str:
         """The form of the pixels, in the words to print beside a number of nats."""
-        fixed = "Larochelle's" if self.levels == 2 else "pixel > 1/2"
+        fixed = "Larochelle's" if self.name == "binarized-mnist" else "pixel > 1/2"
         levels = f"{self.levels} {'grey levels' if self.channels == 1 else 'levels of R, G and B'}"
         form = {
             "fixed": f"fixed binarisation ({fixed})",
