@@ -411,7 +411,7 @@ def test_the_first_images_have_a_checksum_of_their_own(photos):
 
 def train(data, out, *more):
     small = ["--steps", "2", "--pictures", "no"]
-    for setting in ("hidden=8", "pixels=fixed", "batch=9"):
+    for setting in ("network=mlp", "decoder=bernoulli", "hidden=8", "pixels=fixed", "batch=9"):
         small += ["--set", setting]
     return main(["train", "vae", "--data", str(data), *small, "--out", str(out), *more])
 

@@ -107,7 +107,7 @@ def test_no_text_lies_over_another_and_all_can_be_read_on_a_slide(family, data, 
 
 def test_titles_have_the_model_the_setting_that_matters_and_the_data():
     data, grey = noise(), noise(levels=4)
-    title = r"VAE ($\beta$ = 4) on noise\$, fixed binarisation (Larochelle's)"
+    title = r"VAE ($\beta$ = 4) on noise\$, fixed binarisation (pixel > 1/2)"
     assert report("vae", data).title == title
     assert report("gan", grey).model_name == "WGAN-GP"
     conditional = report("gan", grey, loss="minimax", conditional=True)
