@@ -32,11 +32,12 @@ def cifar10(folder: Path | None) -> Dataset:
     except READ_ERRORS as error:
         raise Failure(f"{path} cannot be read ({error}); download it again") from error
     train, test = np.concatenate(parts[:-1]), parts[-1]
-    images = [
+    train_images, test_images = (
         np.ascontiguousarray(part[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
         for part in (train, test)
-    ]
-    return Dataset("cifar10", 256, *images, train[:, 0], test[:, 0], CIFAR10_CLASSES)
+    )
+    labels = train[:, 0], test[:, 0]
+    return Dataset("cifar10", 256, train_images, test_images, *labels, CIFAR10_CLASSES)
 
 
 def svhn(folder: Path | None) -> Dataset:
@@ -55,7 +56,7 @@ def svhn(folder: Path | None) -> Dataset:
             labels.append(content["y"].ravel() % 10)
         except (*READ_ERRORS, NotImplementedError) as error:
             raise Failure(f"{path} cannot be read ({error}); download it again") from error
-    return Dataset("svhn", 256, *images, *labels)
+    return Dataset("svhn", 256, images[0], images[1], labels[0], labels[1])
 
 
 def _file(name: str, source: Source, folder: Path | None) -> Path:

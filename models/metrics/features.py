@@ -29,7 +29,8 @@ class Features(Protocol):
     printed beside every number. `probabilities` are None where no classes are known.
     """
 
-    source: str
+    @property
+    def source(self) -> str: ...
 
     @property
     def fingerprint(self) -> str: ...
