@@ -72,21 +72,7 @@ def parser() -> Parser:
         help=f"one of: {', '.join(DATASETS)} (default: digits); or your own: a folder of images, "
         "in which folders are classes, a .npz or a .npy")
     _add_shared(train, "--data-dir")
-    own = train.add_argument_group("how your own images are read")
-    add = own.add_argument
-    add("--size", type=_size, metavar="N|HxW",
-        help="scale them to so many pixels (default: that of the files, if it is one)")
-    add("--colour", choices=COLOURS, help="default: that of the files")
-    add("--fit", choices=FITS,
-        help="where the proportions differ from those of --size, crop at the centre (the default), "
-        "or pad with white")
-    add("--levels", type=_whole(2, 256), metavar="K",
-        help="values of a pixel, to which the 256 of a file are rounded (default: 256)")
-    add("--split-seed", type=_whole(0, 2**64 - 1), metavar="S",
-        help="chooses a tenth of them to test on, unless there are folders train and test "
-        "(default: 0)")
-    add("--skip-unreadable", action="store_true", default=None,
-        help="leave out files that cannot be read, with a warning")
+    _add_reading(train)
     add = train.add_argument
     length = train.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=_whole(1), metavar="N", help="passes over the data")
@@ -172,6 +158,7 @@ def parser() -> Parser:
     add = fid.add_argument
     add("data", metavar="DATA", help="the real images: a data set, a folder, a .npz or a .npy")
     add("samples", type=Path, metavar="SAMPLES", help="a folder, a .npz or a .npy of samples")
+    _add_reading(fid)
     _add_shared(fid, "--features", "--json", "--seed", "--data-dir")
 
     demo = commands.add_parser(
@@ -198,6 +185,26 @@ def _whole(least: int, most: float = MAX_SETTING) -> Callable[[str], int]:
         raise argparse.ArgumentTypeError(f"{reprlib.repr(text)} is not {what}")
 
     return read
+
+
+def _add_reading(command: Parser) -> None:
+    """The fields of a `Reading`."""
+    # fmt: off
+    add = command.add_argument_group("how your own images are read").add_argument
+    add("--size", type=_size, metavar="N|HxW",
+        help="scale them to so many pixels (default: that of the files, if it is one)")
+    add("--colour", choices=COLOURS, help="default: that of the files")
+    add("--fit", choices=FITS,
+        help="where the proportions differ from those of --size, crop at the centre (the default), "
+        "or pad with white")
+    add("--levels", type=_whole(2, 256), metavar="K",
+        help="values of a pixel, to which the 256 of a file are rounded (default: 256)")
+    add("--split-seed", type=_whole(0, 2**64 - 1), metavar="S",
+        help="chooses a tenth of them to test on, unless there are folders train and test "
+        "(default: 0)")
+    add("--skip-unreadable", action="store_true", default=None,
+        help="leave out files that cannot be read, with a warning")
+    # fmt: on
 
 
 def _size(text: str) -> tuple[int, int]:

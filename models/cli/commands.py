@@ -14,7 +14,7 @@ from typing import Any
 from models import labs, pictures
 from models.cli import outputs, scores
 from models.cli.assignments import with_assignments
-from models.cli.runs import data_dir_of, trained_run
+from models.cli.runs import data_dir_of, data_places, trained_run
 from models.data import DATASETS, Points, Reading, resolved
 from models.errors import Failure, UsageError
 from models.families import FAMILIES
@@ -113,8 +113,8 @@ def _resumed(options: argparse.Namespace) -> Run:
         raise UsageError(f"{options.resume} is a run of {config.model}, not {options.models[0]}")
     changes = {
         "device": options.device or config.device,
-        "data_dir": data_dir_of(options, config.data, config.data_dir),
         "steps": options.steps or config.steps,
+        **data_places(options, config),
     }
     if options.epochs:
         changes["steps"] = None
@@ -237,7 +237,8 @@ def fid(options: argparse.Namespace) -> None:
     from models.cli.fid import as_table, measure
 
     data_dir = data_dir_of(options, options.data, None)
-    numbers = measure(options.data, options.samples, options.features, options.seed or 0, data_dir)
+    reading, seed = _reading(options, options.data), options.seed or 0
+    numbers = measure(options.data, reading, options.samples, options.features, seed, data_dir)
     print(json.dumps(numbers, indent=2) if options.json else as_table(numbers))
 
 

@@ -1,26 +1,42 @@
 """`chainrule fid`: how far images in a folder or an array are from those of a data set."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from models import metrics
-from models.data import load
-from models.data.own import read_images
+from models.data import Reading, load, read_images
+from models.errors import Caution
+
+FEW = 100  # images, fewer than which are worth a warning
 
 
 def measure(
-    data: str, samples: Path, features: str | None, seed: int, data_dir: str | None = None
+    data: str,
+    reading: Reading,
+    samples: Path,
+    features: str | None,
+    seed: int,
+    data_dir: str | None = None,
 ) -> dict[str, Any]:
     """The numbers of `metrics.quality`, of the files in `samples` beside the data set `data`.
 
-    They are read in the size and the colour of `data`, whose images train the network of the
-    features and are those that the samples are compared with. Raises what reading them raises.
+    They are read in the size and the colour of `data`, whose training images train the network of
+    the features, and whose test images are those that the samples are compared with. Warns if
+    there are few. Raises what reading them raises.
     """
-    real = load(data, data_dir)
+    real = load(data, data_dir, reading)
     network = metrics.features_for(real, features, data_dir=data_dir)
-    images = read_images(samples, real).images / np.float32(real.levels - 1)
+    images = read_images(samples, real, reading).images / np.float32(real.levels - 1)
+    if (n := min(len(images), len(real.test))) < FEW:
+        warnings.warn(
+            f"{n} images of each are too few: FID then says more of their number than of how near "
+            f"they are; use {FEW} or more ({real.name} has {len(real.test):,} to test)",
+            Caution,
+            stacklevel=2,
+        )
     return metrics.quality(images, real, "levels", network, np.random.default_rng(seed))
 
 

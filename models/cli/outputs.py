@@ -149,6 +149,8 @@ def _end(run: Run, text: str) -> np.ndarray:
     """The image (1, *shape) that a number of the test set, or else a path, stands for."""
     test = run.data.test
     if not (text.isascii() and text.isdigit()):
+        if not Path(text).exists():
+            raise UsageError(f"there is no {text}: name an image, or the number of a test image")
         return read_images(Path(text), run.data, run.config.reading)[0][:1]
     if len(text) > 9 or int(text) >= len(test):
         raise UsageError(f"test image {text[:20]}: they are 0 to {len(test) - 1}")

@@ -9,9 +9,9 @@ import numpy as np
 
 import models
 from models.cli.assignments import with_assignments
-from models.data import DATASETS, Labels, load, read_images
+from models.data import DATASETS, Labels, load, read_images, resolved
 from models.data.sources import FILES
-from models.errors import UsageError, printable
+from models.errors import UsageError
 from models.files import refuse_existing, refuse_unless_file
 from models.outputs.given import classes_of
 from models.pictures.figure import FORMATS
@@ -24,9 +24,18 @@ IN_PICTURE = 12  # images, unless -n says how many
 
 def trained_run(options: argparse.Namespace, directory: Path) -> Run:
     """Raises UsageError for a directory that is no run, Failure for a run that is not trained."""
-    config = Config.read(directory)
-    data_dir = data_dir_of(options, config.data, config.data_dir)
-    return models.load(directory, device=options.device or "cpu", data_dir=data_dir)
+    places = data_places(options, Config.read(directory))
+    return models.load(directory, device=options.device or "cpu", **places)
+
+
+def data_places(options: argparse.Namespace, config: Config) -> dict[str, str | None]:
+    """Where the data of a run are: where they were, or in --data-dir.
+
+    For a person's own images that is where they are now; a checksum says if they are the same.
+    """
+    if options.data_dir and config.data not in DATASETS:
+        return {"data": resolved(options.data_dir)}
+    return {"data_dir": data_dir_of(options, config.data, config.data_dir)}
 
 
 def data_dir_of(options: argparse.Namespace, data: str, default: str | None) -> str | None:
@@ -37,7 +46,9 @@ def data_dir_of(options: argparse.Namespace, data: str, default: str | None) -> 
     if options.data_dir is None:
         return default
     if data not in DATASETS:
-        raise UsageError(f"--data-dir {options.data_dir}: {printable(data)} is a path itself")
+        raise UsageError(
+            f"--data-dir {options.data_dir}: name the folder of your own images with --data alone"
+        )
     if data not in FILES:
         raise UsageError(
             f"--data-dir {options.data_dir}: {data} is not read from files; "
@@ -75,7 +86,7 @@ def given_images(
     They are the first -n; or 12 if `path`, where they go, is a picture. --class is that of all.
     """
     images, labels = run.data.test, run.data.test_labels
-    names: Sequence[str] = [f"{i:05d}" for i in range(len(images))]
+    names: Sequence[str] = run.data.test_names or [f"{i:05d}" for i in range(len(images))]
     if source := source or options.images:
         images, labels, names = _read(source, run)
     in_picture = path is not None and path.suffix.lower() in FORMATS

@@ -94,7 +94,10 @@ def _print_auroc(run: Run, sets: dict[str, Given], scores: dict[str, np.ndarray]
     inside, outside = scores.values()
     area = likelihood.auroc(inside, outside)
     first, second = sets
-    print(f"AUROC {area:.3f}: so often an image of {second} has the larger -log p(x)")
+    print(
+        f"AUROC {area:.3f}: of an image of {second} and one of {first}, that of {second} has the "
+        f"larger -log p(x) in {area:.0%} of all pairs"
+    )
     if isinstance(run.data, Points):
         return
     sizes = [

@@ -75,6 +75,7 @@ class Dataset:
     ink: bool = False
     origin: str = ""  # how the images were made of files, for `describe`
     known_checksum: str = ""  # where it has been computed before
+    test_names: tuple[str, ...] = ()  # of the files of the test images, where they have some
 
     def __post_init__(self) -> None:
         if not 2 <= self.levels <= 256:
@@ -181,7 +182,8 @@ class Dataset:
         parts = ("train", "test", "train_labels", "test_labels")
         arrays = {part: getattr(self, part) for part in parts}
         cut = {part: array[:count] for part, array in arrays.items() if array is not None}
-        return dataclasses.replace(self, **cut, known_checksum="")
+        names = self.test_names[:count]
+        return dataclasses.replace(self, **cut, known_checksum="", test_names=names)
 
     def observe(self, images: np.ndarray, pixels: str, rng: Rng) -> np.ndarray:
         """Images (N, *image_shape) as a model gets them: flat, (N, pixels), float32 in [0, 1].

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +12,8 @@ from models.pictures.figure import WIDTH, Picture
 
 CELL = 0.62  # inches: the largest width of an image
 GAP = 1  # pixels between images
+LETTERS = 12  # of a title, to an inch
+LEAST_TITLE = 40  # letters in a line, however few the images are
 
 Images = Sequence[np.ndarray]
 """Rows of images, each (n, height, width), or (n, height, width, 3) in colour."""
@@ -26,10 +29,11 @@ def rows(
     """
     longest = max(len(row) for row in images)
     cell = min(CELL, WIDTH / longest)
-    lines = title.count("\n") + 1
+    inches = cell * longest + 1.3 * bool(labels)
+    letters = max(LEAST_TITLE, int(LETTERS * inches))
+    title = "\n".join(fill(line, letters) for line in title.split("\n"))
     height, width = images[0].shape[1:3]
-    tall = cell * height / width
-    size = cell * longest + 1.3 * bool(labels), tall * len(images) + 0.25 * lines
+    size = inches, cell * height / width * len(images) + 0.25 * (title.count("\n") + 1)
     figure = Picture(figsize=size)
     plot_rows(figure.subplots(), images, title, labels, columns, ink)
     return figure

@@ -72,7 +72,8 @@ class Run:
         if config.data_checksum not in ("", checksum):
             raise Failure(
                 f"{directory} was trained on other data, or {printable(config.data)} has changed: "
-                f"its checksum is {checksum[:12]}..., and was {config.data_checksum[:12]}..."
+                f"its checksum is {checksum[:12]}..., and was {config.data_checksum[:12]}...; "
+                "bring back what it was trained on, or train anew"
             )
         self.config = dataclasses.replace(config, data_checksum=checksum)
         self.lock = FileLock(directory / LOCK)
