@@ -53,7 +53,7 @@ class Model(nn.Module):
         """An untrained model for images like these. Raises UsageError if it cannot be."""
         if isinstance(data, Points) and not cls.takes_points:
             raise UsageError(f"{cls.name} is for images, and {data.name} has points of the plane")
-        if data.levels == 2 and settings.pixels != "fixed":
+        if data.levels == 2 and settings.pixels not in ("fixed", "levels"):  # which are the same
             raise UsageError(
                 f"pixels={settings.pixels}: {data.name} is binary already, so its pixels are fixed "
                 "(--set pixels=fixed)"
@@ -127,7 +127,7 @@ class Model(nn.Module):
 
     def codes(self, x: Any, labels: Labels = None) -> np.ndarray:
         """The codes (N, latent) of images (N, pixels). Raises UsageError if the model has none."""
-        raise UsageError(f"a {self.name} has no encoder: its images have no codes")
+        raise UsageError(f"this {self.name} has no encoder: its images have no codes")
 
     @property
     def latent(self) -> int:
@@ -140,7 +140,7 @@ class Model(nn.Module):
 
     def decode_codes(self, z: np.ndarray, rng: Rng, labels: Labels = None) -> np.ndarray:
         """Images (n, *shape) in [0, 1] of codes (n, latent). Raises UsageError if it has none."""
-        raise UsageError(f"a {self.name} has no decoder: it makes no image of a code")
+        raise UsageError(f"this {self.name} has no decoder: it makes no image of a code")
 
     def complete(
         self, images: np.ndarray, known: np.ndarray, rng: Rng, labels: Labels = None
@@ -150,7 +150,7 @@ class Model(nn.Module):
         `known` (height, width) or (n, height, width) is True where a pixel is given, and there it
         stays. Raises UsageError if the model cannot.
         """
-        raise UsageError(f"a {self.name} cannot complete images")
+        raise UsageError(f"this {self.name} cannot complete images")
 
     def classes_of(self, n: int, labels: Labels) -> Labels:
         """`labels` if they fit; for a conditional model without any, each class in turn.

@@ -18,6 +18,7 @@ from models.outputs.sampling import classes_in_turn, sample
 from models.pictures import Panel
 
 IMAGES_PER_ROW = 12  # of a picture
+CLASSES_SHOWN = 24  # in a picture
 
 
 class Row(NamedTuple):
@@ -108,10 +109,13 @@ class Report:
             return pictures.scatter(data, sets, "\n".join(filter(None, (self.title, self.sampler))))
         title = f"{self.title}\n{name}"
         if model.classes:
-            labels = np.repeat(np.arange(model.classes), IMAGES_PER_ROW)
-            rows = np.split(model.sample_means(len(labels), rng, labels), model.classes)
-            names = [pictures.escape(data.class_name(label)) for label in range(model.classes)]
-            return pictures.rows(rows, f"{title}, a class in each row", names, ink=data.ink)
+            shown = min(model.classes, CLASSES_SHOWN)
+            labels = np.repeat(np.arange(shown), IMAGES_PER_ROW)
+            rows = np.split(model.sample_means(len(labels), rng, labels), shown)
+            names = [pictures.escape(data.class_name(label)) for label in range(shown)]
+            title += ", a class in each row"
+            title += f", the first {shown} of {model.classes:,}" * (shown < model.classes)
+            return pictures.rows(rows, title, names, ink=data.ink)
         some = images[rng.permutation(len(images))[:IMAGES_PER_ROW]]
         real = to_device(some, "cpu").reshape(-1, *model.shape)
         rows = [real, *np.split(model.sample_means(4 * IMAGES_PER_ROW, rng), 4)]
@@ -122,12 +126,12 @@ class Report:
     ) -> Figure:
         """Samples alone: `n` of them, of the class `label`, or else of each class in turn.
 
-        The class is a number or a name. By default they are 64, or 6 of each class. Raises
-        UsageError for a class that the model has not.
+        The class is a number or a name. By default they are 64, or 6 of each of few classes.
+        Raises UsageError for a class that the model has not.
         """
         model, data = self.model, self.data
         columns: list[str] = []
-        if model.classes and label is None:  # each class in turn has a column
+        if 0 < model.classes <= CLASSES_SHOWN and label is None:  # each in turn has a column
             columns = [pictures.escape(data.class_name(c)) for c in range(model.classes)]
         n = n or 6 * len(columns) or 64
         classes = classes_in_turn(self, n, label)

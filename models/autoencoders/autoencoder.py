@@ -211,7 +211,7 @@ def _principal_axes(x: np.ndarray) -> np.ndarray:
     """Of images (N, pixels), as columns, the one of the greatest variance last."""
     if len(x) < x.shape[1]:  # as many axes as images: the others have no variance
         return np.linalg.svd(x - x.mean(0), full_matrices=False)[2][::-1].T
-    return np.linalg.eigh(np.cov(x.T))[1]
+    return np.linalg.eigh(np.atleast_2d(np.cov(x.T)))[1]
 
 
 def _root(codes: np.ndarray) -> np.ndarray:

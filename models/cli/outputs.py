@@ -4,7 +4,6 @@ import argparse
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -21,6 +20,7 @@ from models.outputs.given import as_floats, classes_of
 from models.outputs.sampling import classes_in_turn
 from models.pictures.figure import FORMATS
 from models.progress import bar
+from models.report import CLASSES_SHOWN
 from models.training.run import Run
 
 MAX_IN_PICTURE = 2500  # images
@@ -29,7 +29,8 @@ MAX_IN_PICTURE = 2500  # images
 def sample(options: argparse.Namespace) -> None:
     path = _target(options)
     run, seed = run_to_sample(options), options.seed or 0
-    n = options.n or 6 * run.model.classes or 64
+    few = run.model.classes if run.model.classes <= CLASSES_SHOWN else 0
+    n = options.n or 6 * few or 64
     labels = classes_in_turn(run, n, options.label)
     with bar(f"{run.config.model}: making samples"):
         if path.suffix.lower() in FORMATS:
@@ -178,15 +179,18 @@ def _write(
     else:
         names = [f"{i:05d}" for i in range(len(images))]
         if labels is not None:
-            names = [f"{_folder(run, c)}/{name}" for c, name in zip(labels, names)]
+            folders = _folders(run)
+            names = [f"{folders[c]}/{name}" for c, name in zip(labels, names)]
         image_files.write_folder(path, image_files.as_bytes(images), names)
     print(path)
 
 
-def _folder(run: Run, label: Any) -> str:
-    """The folder of a class: its name, if that can be one, or else its number."""
-    name = run.data.class_name(label)
-    return name if re.fullmatch(r"\w[\w .-]{0,99}", name) else str(label)
+def _folders(run: Run) -> list[str]:
+    """The folder of each class: its name, if all names can be folders of their own, or a number."""
+    names = [run.data.class_name(label) for label in range(run.model.classes)]
+    plain = all(re.fullmatch(r"\w[\w .-]{0,98}[\w-]|\w", name) for name in names)
+    unique = len({name.casefold() for name in names}) == len(names)
+    return names if plain and unique else [str(label) for label in range(len(names))]
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {

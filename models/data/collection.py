@@ -7,8 +7,6 @@ photos.npz                            arrays: NAMES says which
 """
 
 import warnings
-import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,8 +97,12 @@ def _of_arrays(path: Path) -> Collection:
         else:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 arrays = _by_role(path, archive)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        objects = "object" in str(error).lower()
+        if wrong := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
+            raise ValueError(f"{wrong[0]} is no array")
+    except (UsageError, MemoryError):
+        raise
+    except Exception as error:  # damaged archives meet errors of every kind
+        objects = "object arrays" in str(error).lower()
         reason = "it holds Python objects, not numbers" if objects else printable(error)
         raise Failure(f"{printable(path)} cannot be read ({reason}); save it again") from error
     parts = [arrays[part] for part in ("train", "test") if part in arrays]
@@ -130,7 +132,7 @@ def _of_arrays(path: Path) -> Collection:
         [str(i) for i in range(whole)],
         one,
         np.concatenate(labels).astype(np.int64) if labels else None,
-        tuple(printable(name) for name in arrays.get("class_names", ())),
+        tuple(printable(name) for name in np.atleast_1d(arrays.get("class_names", []))),
         np.arange(whole) >= first if len(parts) == 2 else None,
     )
 

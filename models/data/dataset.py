@@ -32,6 +32,8 @@ Labels = np.ndarray | None
 
 MANY = 60_000  # images, the most that are looked at as a whole: a set may be larger than memory
 
+MOST_CLASSES = 100_000
+
 PIXELS = ("fixed", "dynamic", "levels", "dequantised")
 
 
@@ -134,6 +136,10 @@ class Dataset:
                     f"{self.name}, {part}: labels of {labels.dtype}{_range(labels)}: "
                     "they must be integers from 0; from names: np.unique(names, "
                     "return_inverse=True)[1]"
+                )
+            if labels.max() >= MOST_CLASSES:
+                raise UsageError(
+                    f"{self.name}, {part}: labels up to {labels.max()}: number the classes from 0"
                 )
 
     def __repr__(self) -> str:

@@ -4,6 +4,7 @@ images/KEY/images.npy    the images, read through a memory map
 images/KEY/about.json    their checksum, labels and so on
 """
 
+import hashlib
 import io
 import json
 import os
@@ -35,7 +36,7 @@ def stored(place: str, state: str, make: Callable[[BinaryIO], About]) -> tuple[n
         return _read(folder)
     except FileNotFoundError:
         pass
-    except (OSError, ValueError):  # damaged
+    except (OSError, ValueError, EOFError, LookupError, TypeError):  # damaged, or changed
         shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):
         cache.mkdir(parents=True, exist_ok=True)
@@ -45,7 +46,8 @@ def stored(place: str, state: str, make: Callable[[BinaryIO], About]) -> tuple[n
                 about = make(file)
                 file.flush()
                 os.fsync(file.fileno())
-            (unfinished / "about.json").write_text(json.dumps(about), "utf-8")
+            content = {"about": about, "digest": _digest(about, unfinished / "images.npy")}
+            (unfinished / "about.json").write_text(json.dumps(content), "utf-8")
             with suppress(OSError):  # if another process was faster
                 unfinished.rename(folder)
         for other in cache.glob(f"{place}-*"):
@@ -59,8 +61,17 @@ def stored(place: str, state: str, make: Callable[[BinaryIO], About]) -> tuple[n
 
 
 def _read(folder: Path) -> tuple[np.ndarray, About]:
-    about = json.loads((folder / "about.json").read_text("utf-8"))
-    return np.asarray(np.load(folder / "images.npy", mmap_mode="r")), about
+    content = json.loads((folder / "about.json").read_text("utf-8"))
+    if content["digest"] != _digest(content["about"], folder / "images.npy"):
+        raise ValueError("the cache has changed since it was filled")
+    return np.asarray(np.load(folder / "images.npy", mmap_mode="r")), content["about"]
+
+
+def _digest(about: About, images: Path) -> str:
+    """Of what is known of the images, and of the size and the time of change of their file."""
+    found = images.stat()
+    known = json.dumps([about, found.st_size, found.st_mtime_ns], sort_keys=True)
+    return hashlib.sha256(known.encode()).hexdigest()
 
 
 def write(file: BinaryIO, images: Iterator[np.ndarray]) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from models.data import batches
 from models.errors import UsageError
 from models.outputs.given import BATCH, ModelWithData, classes_of, observed
 from models.outputs.interpolation import lerp, slerp
-from models.outputs.sampling import classes_in_turn
+from models.outputs.sampling import check_count, classes_in_turn
 
 WAYS: dict[str, Callable[..., np.ndarray]] = {"slerp": slerp, "lerp": lerp}
 
@@ -34,7 +34,9 @@ def decode(run: ModelWithData, codes: Any, labels: Any = None, seed: int = 0) ->
     z, latent = np.asarray(codes), run.model.latent
     if z.ndim != 2 or z.shape[1] != latent or not len(z):
         raise UsageError(f"codes of shape {z.shape}: this {run.model.name} has (n, {latent})")
-    if z.dtype.kind not in "iuf" or not np.isfinite(z).all():
+    with np.errstate(over="ignore"):
+        finite = z.dtype.kind in "iuf" and bool(np.isfinite(z.astype(np.float32)).all())
+    if not finite:
         raise UsageError(f"codes of {z.dtype}: they must be finite numbers")
     classes, rng = classes_of(run, len(z), labels), np.random.default_rng(seed)
     return np.concatenate(
@@ -74,8 +76,9 @@ def interpolate(
     """
     if way not in WAYS:
         raise UsageError(f"way={way}: choose one of {', '.join(WAYS)}")
-    if steps < 2:
-        raise UsageError(f"steps={steps}: the two ends are 2 already")
+    if not isinstance(steps, int) or steps < 2:
+        raise UsageError(f"steps={steps}: a whole number from 2, since the two ends are 2 already")
+    check_count(n)
     if (a is None) != (b is None) or (a is not None and len(a) != len(b)):
         raise UsageError("name as many images to begin with as to end with, or none at all")
     if a is None:

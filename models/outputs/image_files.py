@@ -4,7 +4,6 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from PIL import Image
@@ -59,7 +58,11 @@ def read_arrays(path: Path, needed: str) -> dict[str, np.ndarray]:
         if not isinstance(loaded, np.ndarray):  # which a .npy is
             with loaded:
                 arrays = dict(loaded)
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+    except FileNotFoundError as error:
+        raise Failure(f"there is no {path}") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # damaged archives meet errors of every kind
         raise Failure(f"cannot read {path}: it is no .npz file of arrays") from error
     if needed not in arrays:
         raise UsageError(f"{path} has no array {needed!r}, but {', '.join(arrays) or 'nothing'}")

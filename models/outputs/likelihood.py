@@ -60,7 +60,7 @@ def _log_joint(run: ModelWithData, x: Array, seed: int) -> np.ndarray:
 
 def _refuse_without_likelihood(run: ModelWithData) -> None:
     if not run.model.likelihood:
-        raise UsageError(f"a {run.model.name} has no likelihood, so its images have no score")
+        raise UsageError(f"this {run.model.name} has no likelihood, so its images have no score")
 
 
 def bits_per_dim(run: ModelWithData, nats: np.ndarray) -> np.ndarray:

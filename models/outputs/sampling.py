@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from models.data import batches
+from models.errors import UsageError
 from models.outputs.given import BATCH, ModelWithData, classes_of
 
 
@@ -15,6 +16,7 @@ def sample(run: ModelWithData, n: int, labels: Any = None, seed: int = 0) -> np.
     are a class for all of them, by its number or its name, or (n,) numbers; without them a
     conditional model makes each class in turn. Raises UsageError for a class that it has not.
     """
+    check_count(n)
     rng = np.random.default_rng(seed)
     classes = classes_in_turn(run, n, labels)
     parts = []
@@ -22,6 +24,12 @@ def sample(run: ModelWithData, n: int, labels: Any = None, seed: int = 0) -> np.
         own = None if classes is None else classes[part]
         parts.append(run.model.sample_means(min(BATCH, n - part.start), rng, own))
     return np.concatenate(parts)
+
+
+def check_count(n: Any) -> None:
+    """Raises UsageError unless it is a whole number from 1."""
+    if not isinstance(n, int | np.integer) or n < 1:
+        raise UsageError(f"n={n}: a whole number from 1")
 
 
 def classes_in_turn(run: ModelWithData, n: int, labels: Any = None) -> np.ndarray | None:

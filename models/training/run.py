@@ -89,7 +89,8 @@ class Run:
         if self.steps_per_epoch == 0:
             raise UsageError(
                 f"batch={self.settings.batch}: a step takes {self.model.images_per_step:,} of "
-                f"the {len(self.data.train):,} training images of {self.data.name}"
+                f"the {len(self.data.train):,} training images of {self.data.name}; take fewer, "
+                f"such as --set batch={max(1, len(self.data.train) // 4)}"
             )
         self.total_steps = self._total_steps(config)
         self.step = 0

@@ -204,7 +204,7 @@ def test_models_without_a_likelihood_or_classes_say_so(monkeypatch):
         likelihood.classify(made())
     monkeypatch.setattr(Copy, "likelihood", "")
     for function in (likelihood.score, likelihood.classify):
-        with pytest.raises(UsageError, match="a copy has no likelihood"):
+        with pytest.raises(UsageError, match="this copy has no likelihood"):
             function(made(classes=2))
 
 
