@@ -102,8 +102,8 @@ def _of_arrays(path: Path) -> Collection:
     except (UsageError, MemoryError):
         raise
     except Exception as error:  # damaged archives meet errors of every kind
-        objects = "object arrays" in str(error).lower()
-        reason = "it holds Python objects, not numbers" if objects else printable(error)
+        objects = any(word in str(error) for word in ("Object arrays", "Python objects", "pickled"))
+        reason = "it holds no numbers, but Python objects or text" if objects else printable(error)
         raise Failure(f"{printable(path)} cannot be read ({reason}); save it again") from error
     parts = [arrays[part] for part in ("train", "test") if part in arrays]
     for images in parts:

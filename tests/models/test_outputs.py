@@ -328,7 +328,7 @@ def test_a_second_set_is_told_apart_and_simple_images_are_warned_of(runs, tmp_pa
         (["encode", "grey", "--out", "x.png"], "--out x.png: name codes something.npz"),
         (["encode", "grey", "--images", "none", "--out", "x.npz"], "none"),
         (["decode", "grey", "there/a.npy"], "has no array 'codes', but nothing"),
-        (["decode", "grey", "none.npz"], "cannot read none.npz: it is no .npz file"),
+        (["decode", "grey", "none.npz"], "there is no none.npz"),
         (["interpolate", "grey", "1"], "name two images, or none"),
         (["interpolate", "grey", "1", "7"], "test image 7: they are 0 to 6"),
         (["interpolate", "grey", "1", "2", "-n", "3"], "-n is for samples of the prior"),

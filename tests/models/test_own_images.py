@@ -280,7 +280,7 @@ REFUSED = {
     "large": (files(a_png=grey(1, 129, 99), b_png=grey(1, 129, 99)), "129 x 99 pixels: .*--size"),
     "beside": (files(a__x_png=grey(9), y_png=grey(9)), "in folders, .* y.png beside them: move it"),
     "no test": (files(train__x_png=grey(9), val__y_png=grey(9)), "train and no folder test: call"),
-    "objects": (array(np.array([None, 1])), "holds Python objects, not numbers"),
+    "objects": (array(np.array([None, 1])), "it holds no numbers, but Python objects"),
     "no numpy": (file("x.npy", b"hello"), r"x.npy cannot be read .*; save it again"),
     "no zip": (file("x.npz", b"hello"), r"x.npz cannot be read .*; save it again"),
     "half a zip": (file("x.npz", b"PK\x03\x04 and"), r"x.npz cannot be read .*; save it again"),
