@@ -47,11 +47,12 @@ def listing(path: Path) -> list[File]:
 
 def _images(root: Path) -> Iterator[File]:
     others: list[str] = []
-    yield from sorted(_below(str(root), "", {_identity(str(root))}, others))
-    if others:
+    found = sorted(_below(str(root), "", {_identity(str(root))}, others))
+    yield from found
+    if found and others:
         warnings.warn(
-            f"{len(others):,} files in {printable(root)} are not named as images, so they are not "
-            f"read: {printable(', '.join(others[:3]))}{', ...' * (len(others) > 3)}",
+            f"not read, since they are not named as images: {len(others):,} of the files in "
+            f"{printable(root)}: {printable(', '.join(others[:3]))}{', ...' * (len(others) > 3)}",
             Caution,
             stacklevel=2,
         )

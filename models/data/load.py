@@ -38,9 +38,9 @@ def resolved(data: str | Path) -> str:
     if data in DATASETS:
         return str(data)
     path = Path(data).expanduser()
-    if path.name == str(data) and not path.exists():
+    if not str(data) or (path.name == str(data) and not path.exists()):
         raise UsageError(
-            f"unknown data set {path.name!r}: choose one of {', '.join(DATASETS)}, or name a "
+            f"unknown data set {str(data)!r}: choose one of {', '.join(DATASETS)}, or name a "
             "folder of images, a .npz or a .npy"
         )
     return str(path.resolve())
