@@ -339,7 +339,9 @@ def test_what_systems_leave_in_folders_is_passed_over(photos, name):
 
 def test_other_files_are_left_out_with_a_warning(photos):
     (photos / "labels.csv").write_text("a,b")
-    with pytest.warns(Caution, match="not read, .* not named as images: 1 of the files .*: labels.csv$"):
+    with pytest.warns(
+        Caution, match="not read, .* not named as images: 1 of the files .*: labels.csv$"
+    ):
         assert len(whole(load(str(photos)))) == 20
 
 
