@@ -6,6 +6,7 @@ different networks cannot be compared, so each is printed with the `fingerprint`
 """
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -46,7 +47,11 @@ class Encoder(nn.Module):
 
     def encode(self, x: np.ndarray) -> Tensor:
         """Images (N, *shape) to the features (N, FEATURES)."""
-        h = relu(self.conv2(relu(self.conv1(planes(x.reshape(len(x), -1), self.shape)))))
+        h = relu(
+            self.conv2(
+                relu(self.conv1(planes(x.reshape(len(x), math.prod(self.shape)), self.shape)))
+            )
+        )
         return relu(self.hidden(h.reshape(len(x), self.hidden.weight.shape[1])))
 
     def loss(self, x: np.ndarray, labels: Labels) -> Tensor:

@@ -306,7 +306,7 @@ def test_help_is_for_a_newcomer(capsys):
         (["compare", "/nowhere", "--out", "x.pdf"], 2, "name it something.html"),
         (["compare"], 2, "required: DIR"),
         (["train", "vae", "--data", "cifar"], 2, "unknown data set 'cifar': choose one of digits"),
-        (["train", "vae", "--set", "depth=3"], 2, "not KEY=VALUE with a KEY of network, hidden, latent"),
+        (["train", "vae", "--set", "depth=3"], 2, "not KEY=VALUE with a KEY of network, hidden"),
         (["train", "vae", "--set", "latent"], 2, "not KEY=VALUE"),
         (["train", "vae", "--set", "binarisation=fixed"], 2, "binarisation is now called pixels"),
         (["train", "vae", "--set", "latent=many"], 2, "'many' is not a whole number"),
