@@ -231,8 +231,9 @@ SHARED: dict[str, dict[str, Any]] = {
     "directory": {"type": Path, "metavar": "DIR", "help": "of a run"},
     "--data-dir": {
         "type": Path, "metavar": "DIR",
-        "help": "folder with the files of the data; a run remembers it. Without it (and without "
-        "$CHAINRULE_DATA) they are downloaded once; digits and ring need none",
+        "help": "folder with the files of the data, or where your own images have moved to; a run "
+        "remembers it. Without it (and without "
+        "$CHAINRULE_DATA) they are downloaded once; digits, patches and ring need none",
     },
     "--images": {
         "type": Path, "metavar": "PATH",

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from models import pictures
 from models.cli import grids
-from models.cli.runs import given_images, refuse_unless_new, run_to_sample
+from models.cli.runs import given_images, numbered, refuse_unless_new, run_to_sample
 from models.data import Labels, Points, in_form, read_images
 from models.errors import UsageError
 from models.files import refuse_existing, refuse_unless_file
@@ -177,7 +177,7 @@ def _write(
     elif isinstance(run.data, Points):
         raise UsageError(f"{run.data.name} has points, and no image files: name F.npz")
     else:
-        names = [f"{i:05d}" for i in range(len(images))]
+        names = numbered(len(images))
         if labels is not None:
             folders = _folders(run)
             names = [f"{folders[c]}/{name}" for c, name in zip(labels, names)]

@@ -86,7 +86,7 @@ def given_images(
     They are the first -n; or 12 if `path`, where they go, is a picture. --class is that of all.
     """
     images, labels = run.data.test, run.data.test_labels
-    names: Sequence[str] = run.data.test_names or [f"{i:05d}" for i in range(len(images))]
+    names: Sequence[str] = run.data.test_names or numbered(len(images))
     if source := source or options.images:
         images, labels, names = _read(source, run)
     in_picture = path is not None and path.suffix.lower() in FORMATS
@@ -103,7 +103,12 @@ def _read(source: Path, run: Run) -> tuple[np.ndarray, Labels, Sequence[str]]:
     if str(source) not in DATASETS or source.exists():
         return read_images(source, run.data, run.config.reading)
     images = load(str(source), run.config.data_dir).test
-    return images, None, [f"{i:05d}" for i in range(len(images))]
+    return images, None, numbered(len(images))
+
+
+def numbered(count: int) -> list[str]:
+    """Names for images that have none."""
+    return [f"{i:05d}" for i in range(count)]
 
 
 def refuse_unless_new(path: Path, suffix: str, what: str) -> None:

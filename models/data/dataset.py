@@ -32,7 +32,7 @@ Labels = np.ndarray | None
 
 MANY = 60_000  # images, the most that are looked at as a whole: a set may be larger than memory
 
-MOST_CLASSES = 100_000
+MOST_CLASSES = 100_000  # a label beyond it is a mistake
 
 PIXELS = ("fixed", "dynamic", "levels", "dequantised")
 
