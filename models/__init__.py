@@ -4,6 +4,7 @@
     adversarial/     two players: GAN
     autoregressive/  the chain rule of probability: PixelCNN
     diffusion/       noise and its undoing: DDPM
+    densities/       densities that can be written down
 
 A model's file is the model. Its settings, its report and its page stand beside it, as
 `vae_settings`, `vae_report` and `vae_page` do, and its networks where they are long. What serves

@@ -1,0 +1,1 @@
+"""Densities that can be written down: mixtures and flows."""
