@@ -82,10 +82,10 @@ def _examine_all(runs: Sequence[Run], n: int, seed: int, given: Given) -> list[E
     if len(set(shapes.values())) > 1:
         sizes = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in shapes.items())
         raise UsageError(f"images of unequal size cannot be compared: {sizes}")
-    return [_examine(run, n, seed, given) for run in runs]
+    return [examine(run, n, seed, given) for run in runs]
 
 
-def _examine(run: Run, n: int, seed: int, given: Given) -> Entry:
+def examine(run: Run, n: int, seed: int, given: Given = None) -> Entry:
     rng = np.random.default_rng(seed)
     name, config = run.directory.name, run.config
     with bar(f"{name}: making {n:,} samples"):
