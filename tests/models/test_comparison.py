@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from models.cli import comparison, demo, main
+from models.cli.comparison import table
 from models.data import DATASETS, Dataset
 from models.metrics import encoder
 from models.training import Run
@@ -70,7 +71,7 @@ def test_the_page_has_every_model_with_its_numbers_and_pictures(runs, tmp_path, 
 
 def test_the_page_fits_a_telephone_and_a_screen():
     """Nothing is too wide: cells may wrap, and on a narrow screen rows are lists."""
-    style = (Path(comparison.__file__).parent / "comparison.html").read_text()
+    style = (Path(comparison.__file__).parent / "page.html").read_text()
     assert "width=device-width" in style
     assert "nowrap" not in style and "img { max-width: 100%; }" in style
     narrow = style[style.index("@media (max-width: 60rem)") :]
@@ -89,7 +90,7 @@ def test_the_page_fits_a_telephone_and_a_screen():
     ],
 )
 def test_seconds_are_never_a_power_of_ten(seconds, text):
-    assert comparison._seconds(seconds) == text
+    assert table._seconds(seconds) == text
 
 
 def test_the_picture_is_of_the_kind_that_is_asked_for(runs, tmp_path, capsys):
@@ -103,6 +104,24 @@ def test_the_picture_is_of_the_kind_that_is_asked_for(runs, tmp_path, capsys):
     assert r"a $\frac$" in page.read_text()
     assert main([*command[:-1], "mine.gif"]) == 2
     assert "name a picture something.png, .svg or .pdf" in capsys.readouterr().err
+
+
+def test_points_are_compared_by_the_modes_that_they_cover(runs, tmp_path, capsys):
+    """And more models than fit beside each other are in the picture too."""
+    for name in ("ddpm", "gan"):
+        train(tmp_path / name, name, "--data", "ring", "--limit", "200")
+    several = [tmp_path / "ddpm", *[tmp_path / "gan"] * 6]
+    page = tmp_path / "page.html"
+    assert main(["compare", *map(str, several[:2]), "-n", "200", "--out", str(page)]) == 0
+    text = page.read_text()
+    assert re.findall(r'data-name="modes">(\d) of 8<', text) and "good within 3 sigma" in text
+    assert 'data-name="FID"' not in text and text.count("data:image/png;base64,") == 2 * 2
+    figure = comparison.figure([Run.open(run) for run in several], n=50)
+    assert len(figure.subfigs) == 3  # two blocks, and the notes
+    titles = [axes.get_title() for part in figure.subfigs for axes in part.axes]
+    assert sum(title == "gan" for title in titles) == 6
+    assert main(["compare", str(several[0]), "--features", "a:b", "--out", "b.html"]) == 2
+    assert "--features are of images, and ring has points" in capsys.readouterr().err
 
 
 def test_the_same_seed_gives_the_same_numbers(runs, tmp_path):
@@ -125,7 +144,7 @@ def test_what_cannot_be_compared_is_refused(runs, tmp_path, monkeypatch, capsys)
     page = tmp_path / "page.html"
     for other, message in (
         ("oblong", "images of unequal size cannot be compared: digits 8 x 8, mnist 4 x 6"),
-        ("points", "ring: compare is for images, not for points of the plane"),
+        ("points", "images of unequal size cannot be compared: digits 8 x 8, ring 2"),
         ("empty", "empty is not a run: it has no config.json"),
     ):
         capsys.readouterr()
