@@ -194,6 +194,9 @@ class Tensor:
     def argmax(self, axis: int | None = None) -> Array:
         return self.data.argmax(axis)
 
+    def argmin(self, axis: int | None = None) -> Array:
+        return self.data.argmin(axis)
+
     if TYPE_CHECKING:  # `operators` adds these methods, which need ops and sweep
 
         def __add__(self, other: Any) -> "Tensor": ...

@@ -8,18 +8,20 @@ from autograd.ops.elementwise import *
 from autograd.ops.index import *
 from autograd.ops.linalg import *
 from autograd.ops.normalisation import *
+from autograd.ops.order import *
 from autograd.ops.reduce import *
 from autograd.ops.sample import *
 from autograd.ops.shape import *
 from autograd.ops.stable import *
 
 __all__ = [
-    "abs", "add", "astype", "avg_pool2d", "bce_with_logits", "broadcast_to", "clip", "concatenate",
-    "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "cos", "div", "embedding", "exp",
-    "flatten", "fold", "gelu", "getitem", "group_norm", "leaky_relu", "linear", "log",
-    "log_sigmoid", "log_softmax", "logsumexp", "matmul", "matrix_product", "max", "max_pool2d",
-    "maximum", "mean", "min", "minimum", "mul", "neg", "norm", "pad", "power", "prod", "relu",
+    "abs", "add", "argmax", "argmin", "astype", "avg_pool2d", "bce_with_logits", "broadcast_to",
+    "clip", "concatenate", "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "cos",
+    "cross_entropy", "div", "embedding", "exp", "expm1", "flatten", "fold", "gelu", "getitem",
+    "group_norm", "leaky_relu", "linear", "log", "log1p", "log_sigmoid", "log_softmax",
+    "logaddexp", "logsumexp", "matmul", "matrix_product", "max", "max_pool2d", "maximum", "mean",
+    "min", "minimum", "mul", "neg", "norm", "one_hot", "pad", "power", "prod", "relu",
     "reparameterize", "reshape", "scatter_add", "sigmoid", "sign", "silu", "sin", "softmax",
-    "softplus", "sqrt", "squeeze", "stack", "sub", "sum", "sum_by_channel", "sum_to", "tanh",
-    "transpose", "unfold", "upsample_nearest", "var", "where",
+    "softplus", "sqrt", "squared_distances", "squeeze", "stack", "sub", "sum", "sum_by_channel",
+    "sum_to", "tanh", "transpose", "unfold", "upsample_nearest", "var", "where",
 ]  # fmt: skip

@@ -70,6 +70,18 @@ def log(x):
 
 
 @primitive
+def log1p(x):
+    """log(1 + x), exact for small x."""
+    return np.log1p(x)
+
+
+@primitive
+def expm1(x):
+    """e^x - 1, exact for small x."""
+    return np.expm1(x)
+
+
+@primitive
 def sqrt(x):
     return np.sqrt(x)
 
@@ -96,6 +108,8 @@ def abs(x):
 
 exp.rule(x=lambda g, ans: g * ans)
 log.rule(x=lambda g, x: g / x)
+log1p.rule(x=lambda g, x: g / (1 + x))
+expm1.rule(x=lambda g, x: g * exp(x))
 sqrt.rule(x=lambda g, ans: g / (2 * ans))
 sin.rule(x=lambda g, x: g * cos(x))
 cos.rule(x=lambda g, x: -g * sin(x))

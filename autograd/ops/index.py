@@ -1,10 +1,10 @@
-"""Selecting elements, and its adjoint."""
+"""Selecting elements, its adjoint, and the integers that select."""
 
 from typing import Any
 
 import numpy as np
 
-from autograd.array import as_array, namespace
+from autograd.array import Array, as_array, namespace
 from autograd.primitive import primitive
 from autograd.tensor import Values, array_of
 
@@ -41,7 +41,30 @@ def _is_basic(index: Any) -> bool:
 
 def embedding(weight: Values, indices: Values) -> Any:
     """Rows of `weight` (V, D) by integer `indices` of any shape: the result is (*indices, D)."""
+    return getitem(weight, index=_integers(indices))
+
+
+def one_hot(indices: Values, classes: int) -> Array:
+    """1 in the place of each index (...) and 0 elsewhere: a constant float32 array (..., classes).
+
+    Raises TypeError for indices that are no integers, IndexError unless they are in [0, classes).
+    """
+    return is_class(indices, classes).astype(np.float32)
+
+
+def is_class(indices: Values, classes: int) -> Array:
+    """`one_hot` in booleans."""
+    indices = _integers(indices)
+    if indices.size and not 0 <= indices.min() <= indices.max() < classes:
+        raise IndexError(
+            f"indices from {indices.min()} to {indices.max()} for {classes} classes: they are "
+            f"0 to {classes - 1}"
+        )
+    return indices[..., None] == namespace(indices).arange(classes)
+
+
+def _integers(indices: Values) -> Array:
     indices = as_array(array_of(indices))
     if indices.dtype.kind not in "iu":
-        raise TypeError(f"embedding indices must be integers, not {indices.dtype}")
-    return getitem(weight, index=indices)
+        raise TypeError(f"indices must be integers, not {indices.dtype}")
+    return indices

@@ -1,11 +1,13 @@
-"""Matrix products."""
+"""Matrix products, and the distances that they give."""
 
 import math
 from typing import Any
 
+import numpy as np
+
 from autograd.ops.shape import swap_last_axes
 from autograd.primitive import primitive
-from autograd.tensor import Values
+from autograd.tensor import Values, array_of
 
 
 @primitive
@@ -53,3 +55,19 @@ def _of_rows(x, w):
 
 def _rows(x):
     return x if x.ndim == 2 else x.reshape((math.prod(x.shape[:-1]), x.shape[-1]))
+
+
+def squared_distances(x: Values, y: Values) -> Any:
+    """|x_i - y_j|^2 for all rows of x (..., N, D) and of y (..., M, D): (..., N, M).
+
+    It is |x_i|^2 - 2 x_i.y_j + |y_j|^2, one matrix product, with both moved to the mean of y, since
+    the terms cancel: rounding leaves an error of about eps times the largest of them. What it makes
+    negative is 0, with the derivative of the formula, 2 (x_i - y_j).
+    """
+    if x.shape[-1] != y.shape[-1]:
+        raise ValueError(f"rows of x {x.shape} and of y {y.shape} differ in length")
+    centre = array_of(y).sum(axis=-2, keepdims=True) / max(1, y.shape[-2])
+    x, y = x - centre, y - centre
+    of_y = swap_last_axes((y * y).sum(axis=-1, keepdims=True))
+    squares = (x * x).sum(axis=-1, keepdims=True) - 2 * (x @ swap_last_axes(y)) + of_y
+    return squares + np.maximum(-array_of(squares), 0)

@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 
 import kernels
+from autograd.array import namespace
 from autograd.ops.activation import sigmoid
 from autograd.ops.elementwise import exp, maximum, where
+from autograd.ops.index import is_class
 from autograd.ops.reduce import restore_axes, sum
 from autograd.primitive import primitive
 from autograd.tensor import Values, array_of
@@ -71,6 +73,23 @@ logsumexp.rule(x=_logsumexp_x)
 
 
 @primitive
+def logaddexp(x, y):
+    """log(e^x + e^y)."""
+    return np.logaddexp(x, y)
+
+
+LOWEST = float(np.finfo(np.float32).min)  # finite, and far below
+
+
+def _logaddexp_x(g, x, y):
+    """g e^x / (e^x + e^y) = g sigmoid(x - y); 0 where x and y are -inf."""
+    return g * sigmoid((x - maximum(y, LOWEST)).astype(g.dtype))  # NumPy makes numbers float64
+
+
+logaddexp.rule(x=_logaddexp_x, y=lambda g, x, y: _logaddexp_x(g, y, x))
+
+
+@primitive
 def log_softmax(x, *, axis=-1):
     """x - logsumexp(x). Where every x is -inf, so is the answer."""
     total = logsumexp(x, axis=axis, keepdims=True)
@@ -89,6 +108,23 @@ log_softmax.rule(x=_log_softmax_x)
 
 def softmax(x: Values, axis: int = -1) -> Any:
     return exp(log_softmax(x, axis=axis))
+
+
+def cross_entropy(logits: Values, indices: Values) -> Any:
+    """-log softmax(l)_t in nats of logits l (..., K) and the indices t of classes (...): (...).
+
+    Equal to logsumexp(l) - l_t, with the largest logit, a constant, subtracted first. Raises
+    ValueError for indices of another shape, TypeError unless they are integers, IndexError unless
+    they are in [0, K).
+    """
+    chosen = is_class(indices, logits.shape[-1])
+    if chosen.shape != logits.shape:
+        raise ValueError(
+            f"indices {chosen.shape[:-1]} for logits {logits.shape}: one for each row of logits"
+        )
+    logits = logits - array_of(logits).max(axis=-1, keepdims=True)
+    chosen = namespace(array_of(logits)).asarray(chosen)
+    return logsumexp(logits, axis=-1) - sum(where(chosen, logits, 0.0), axis=-1)
 
 
 @primitive

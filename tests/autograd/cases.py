@@ -97,12 +97,12 @@ def case(*names: str) -> Callable[[Callable], Callable]:
     return declare
 
 
-@case("neg", "exp", "sin", "cos", "tanh", "sigmoid", "silu", "softplus")
+@case("neg", "exp", "expm1", "sin", "cos", "tanh", "sigmoid", "silu", "softplus")
 def anywhere(primitive, s):
     return primitive, [s.normal(s.shape())]
 
 
-@case("log", "sqrt")
+@case("log", "log1p", "sqrt")
 def positive(primitive, s):
     return primitive, [s.positive(s.shape())]
 
@@ -141,17 +141,17 @@ def away_from_edges(clip, s):
     return clipped, [s.nonzero(shape)]
 
 
-@case("add", "sub", "mul")
+@case("add", "sub", "mul", "logaddexp")
 def broadcast(primitive, s):
     return primitive, [s.normal(shape) for shape in s.broadcastable(2)]
 
 
-@case("add", "mul")
+@case("add", "mul", "logaddexp")
 def with_itself(primitive, s):
     return lambda x: primitive(x, x), [s.normal(s.shape())]
 
 
-@case("sub", "mul", "div")
+@case("sub", "mul", "div", "logaddexp")
 def with_a_number(primitive, s):
     return lambda x: primitive(3.0, x), [s.positive(s.shape())]
 

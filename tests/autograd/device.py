@@ -26,6 +26,8 @@ from scipy import special
 METHODS = {
     "all": "axis out keepdims",
     "any": "axis out keepdims",
+    "argmax": "axis dtype out keepdims",
+    "argmin": "axis dtype out keepdims",
     "astype": "order casting subok copy",
     "clip": "out",
     "copy": "order",
@@ -60,9 +62,9 @@ FUNCTIONS = {
 CREATING = ("arange", "empty", "eye", "indices", "ones", "zeros")
 
 UFUNCS = """
-    absolute add bitwise_and bitwise_or cos divide equal exp expm1 greater greater_equal invert
-    isfinite isnan less less_equal log log1p matmul maximum minimum multiply negative not_equal
-    power sign sin sqrt subtract tanh
+    absolute add arctan bitwise_and bitwise_or cos divide equal exp expm1 greater greater_equal
+    invert isfinite isnan less less_equal log log1p logaddexp matmul maximum minimum multiply
+    negative not_equal power sign sin sqrt subtract tanh
 """
 UFUNC_KEYWORDS = "out dtype casting where"
 

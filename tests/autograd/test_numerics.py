@@ -46,6 +46,14 @@ def derivatives(f, x, order):
         ("logsumexp of large", ag.logsumexp, [1e4, 1e4], [0.5, 0.5]),
         ("log-softmax of -inf", ag.log_softmax, [-INF, -INF], [0, 0]),
         ("log-softmax of large", ag.log_softmax, [1e4, 1e4], [0, 0]),
+        ("logaddexp of -inf", lambda x: ag.logaddexp(x, x), [-INF], [0]),
+        ("logaddexp with one -inf", lambda x: ag.logaddexp(x, 1.0), [-INF, 1e4], [0, 1]),
+        ("logaddexp of large", lambda x: ag.logaddexp(x, 1e300), [1e300], [0.5]),
+        ("log1p far out", ag.log1p, [0, 1e300], [1, 0]),
+        ("expm1 far out", ag.expm1, [-1e4, 0], [0, 1]),
+        ("cross-entropy far out", lambda x: ag.cross_entropy(x, [0]), [[-1e4, 1e4]], [[-1, 1]]),
+        ("cross-entropy of -inf", lambda x: ag.cross_entropy(x, [1]), [[-INF, 0.0]], [[0, 0]]),
+        ("distance 0", lambda x: ag.squared_distances(x, x[:1]), [[1e3, 1.0]], [[0, 0]]),
     ],
 )  # fmt: skip
 def test_first_derivative_and_a_finite_second(what, f, x, expected):
@@ -66,6 +74,14 @@ def test_first_derivative_and_a_finite_second(what, f, x, expected):
         (ag.log_softmax, [-INF, -INF], [-INF, -INF]),
         (lambda x: ag.log_softmax(x, axis=0), [1e4, 0.0], [0, -1e4]),
         (ag.softmax, [1e4, -1e4], [1, 0]),
+        (lambda x: ag.logaddexp(x, -INF), [-INF, 0.0, INF], [-INF, 0, INF]),
+        (ag.log1p, [1e-10, -1e-20], [1e-10 - 5e-21, -1e-20]),
+        (ag.expm1, [1e-10, -1e4], [1e-10 + 5e-21, -1]),
+        (lambda x: ag.cross_entropy(x, [0, 1]), [[0.0, 0], [-INF, 3]], [np.log(2), 0]),
+        (lambda x: ag.cross_entropy(x, [0]), [[-INF, 3.0]], INF),
+        (ag.argmin, [3.0, 1.0, 1.0], 1),
+        (lambda x: ag.argmax(x, axis=1), [[3.0, 1.0], [0.0, 0.0]], [0, 0]),
+        (lambda x: ag.one_hot(x.astype(int), 3), [[2.0], [0.0]], [[[0, 0, 1]], [[1, 0, 0]]]),
         (ag.sigmoid, [-800.0, 800.0], [0, 1]),
         (ag.sum, [], 0),
         (ag.prod, [], 1),
@@ -147,6 +163,10 @@ def test_the_tails_to_the_third_derivative(f, values, slopes, dtype, copies):
             for shape in [(0, 4, 5), (2, 4, 0)]
         ),
         (lambda x: ag.reparameterize(x, x, 0)[1], (3, 0), np.zeros(3)),
+        (lambda x: ag.squared_distances(x, np.ones((2, 3))), (0, 3), np.empty((0, 2))),
+        (lambda x: ag.squared_distances(x, np.ones((0, 3))), (2, 3), np.empty((2, 0))),
+        (lambda x: ag.squared_distances(x, np.ones((4, 0))), (2, 0), np.zeros((2, 4))),
+        (lambda x: ag.cross_entropy(x, np.zeros(0, int)), (0, 3), np.empty(0)),
     ],
 )  # fmt: skip
 def test_empty_axes_have_values_and_gradients_to_the_second_order(f, shape, value):
@@ -160,10 +180,13 @@ def test_empty_axes_have_values_and_gradients_to_the_second_order(f, shape, valu
         assert grad(g.sum(), x).shape == shape
 
 
-def test_sqrt_at_zero_has_an_infinite_derivative():
+@pytest.mark.parametrize(
+    ("f", "x", "slope"), [(ag.sqrt, 4.0, 0.25), (lambda x: ag.log1p(x - 1), 4.0, 0.25)]
+)
+def test_a_pole_has_an_infinite_derivative(f, x, slope):
     with np.errstate(divide="ignore"):
-        (first,) = derivatives(ag.sqrt, [0.0, 4.0], 1)
-    np.testing.assert_array_equal(first, [INF, 0.25])
+        (first,) = derivatives(f, [0.0, x], 1)
+    np.testing.assert_array_equal(first, [INF, slope])
 
 
 def test_gradient_of_the_norm_of_a_gradient_at_zero_is_zero():
@@ -217,9 +240,32 @@ def test_a_repeated_index_accumulates():
     np.testing.assert_array_equal(grad(y.sum(), x).data, [[1, 1], [0, 0], [3, 3]])
 
 
-def test_embedding_wants_integers():
-    with pytest.raises(TypeError, match="integers, not float64"):
-        ag.embedding(Tensor(np.zeros((3, 2))), np.array([0.5]))
+MATRIX = Tensor(np.arange(6.0).reshape(3, 2))
+
+
+@pytest.mark.parametrize(
+    ("f", "error", "message"),
+    [
+        (lambda: ag.embedding(MATRIX, [0.5]), TypeError, "integers, not float64"),
+        (lambda: ag.one_hot([0.5], 3), TypeError, "integers, not float64"),
+        (lambda: ag.one_hot([[0, 3], [-1, 2]], 3), IndexError, "from -1 to 3 for 3 classes: .* 2"),
+        (lambda: ag.cross_entropy(MATRIX, [0, 1, 2]), IndexError, "from 0 to 2 for 2 classes"),
+        (lambda: ag.cross_entropy(MATRIX, [0, 1]), ValueError, r"\(2,\) for logits \(3, 2\)"),
+        (lambda: ag.squared_distances(MATRIX, MATRIX.T), ValueError, r"\(3, 2\) and of y \(2, 3\)"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_what_was_wrong(f, error, message):
+    with pytest.raises(error, match=message):
+        f()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_squared_distances_are_not_negative_and_those_of_far_points_do_not_cancel(dtype):
+    x = (1e4 + np.random.default_rng(0).standard_normal((40, 3))).astype(dtype)
+    found = ag.squared_distances(x, x)
+    difference = x[:, None] - x
+    assert found.min() >= 0 and found.dtype == dtype
+    np.testing.assert_allclose(found, (difference**2).sum(axis=-1), atol=50 * np.finfo(dtype).eps)
 
 
 def test_nan_passes_through():
@@ -274,6 +320,8 @@ def test_python_numbers_never_promote_and_a_gradient_has_its_inputs_dtype(promot
         (lambda x: np.ones((2, 4, 3)) @ x, (3,)),
         (lambda x: x @ np.ones((2, 3, 4)), (3,)),
         (lambda x: x @ np.ones(3), (2, 4, 3)),
+        (lambda x: ag.cross_entropy(x, [2, 0]), (2, 3)),
+        (lambda x: ag.squared_distances(x, x[:, :2]), (2, 4, 3)),
     ],
 )
 def test_derivatives_of_what_is_made_of_primitives(f, shape):
