@@ -1,6 +1,7 @@
 """Arrays of NumPy and of CuPy: the first part of the engine, beneath `tensor`."""
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,11 @@ FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 
 PLAIN = {np.ndarray, float, int, bool, type(None), np.float32, np.float64}
 """The types that a primitive takes as they are, beside a Tensor."""
+
+
+def scipy_for(array: Array, module: str) -> Any:
+    """A module of SciPy, or of its counterpart in CuPy; imported where it is first needed."""
+    return import_module(f"{'' if namespace(array) is np else 'cupyx.'}scipy.{module}")
 
 
 def array_or_number(value: Any) -> Any:

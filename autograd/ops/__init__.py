@@ -7,6 +7,7 @@ from autograd.ops.conv import *
 from autograd.ops.elementwise import *
 from autograd.ops.index import *
 from autograd.ops.linalg import *
+from autograd.ops.matrix import *
 from autograd.ops.normalisation import *
 from autograd.ops.order import *
 from autograd.ops.reduce import *
@@ -16,12 +17,13 @@ from autograd.ops.stable import *
 
 __all__ = [
     "abs", "add", "argmax", "argmin", "astype", "avg_pool2d", "bce_with_logits", "broadcast_to",
-    "clip", "concatenate", "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "cos",
+    "cholesky", "clip", "concatenate", "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "cos",
     "cross_entropy", "div", "embedding", "exp", "expm1", "flatten", "fold", "gelu", "getitem",
-    "group_norm", "leaky_relu", "linear", "log", "log1p", "log_sigmoid", "log_softmax",
+    "group_norm", "inverse", "leaky_relu", "linear", "log", "log1p", "log_sigmoid", "log_softmax",
     "logaddexp", "logsumexp", "matmul", "matrix_product", "max", "max_pool2d", "maximum", "mean",
     "min", "minimum", "mul", "neg", "norm", "one_hot", "pad", "power", "prod", "relu",
-    "reparameterize", "reshape", "scatter_add", "sigmoid", "sign", "silu", "sin", "softmax",
-    "softplus", "sqrt", "squared_distances", "squeeze", "stack", "sub", "sum", "sum_by_channel",
-    "sum_to", "tanh", "transpose", "unfold", "upsample_nearest", "var", "where",
+    "reparameterize", "reshape", "scatter_add", "sigmoid", "sign", "silu", "sin", "slogdet",
+    "softmax", "softplus", "solve", "solve_triangular", "sqrt", "squared_distances", "squeeze",
+    "stack", "sub", "sum", "sum_by_channel", "sum_to", "tanh", "transpose", "tril", "triu",
+    "unfold", "upsample_nearest", "var", "where",
 ]  # fmt: skip

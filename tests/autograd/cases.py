@@ -305,6 +305,32 @@ def batches_of_matrices(matrix_product, s):
     return matrix_product, [s.normal((*batch, 2, k)), s.normal((*other, k, 3))]
 
 
+def invertible(s: Sampler, shape: tuple[int, ...]) -> np.ndarray:
+    """Far from a singular matrix, with a determinant of either sign."""
+    n = shape[-1]
+    return 0.2 * s.normal(shape) + np.diag(s.nonzero((n,)) * 2)
+
+
+@case("matrix_solve", "triangular_solve")
+def systems(primitive, s):
+    batch, n = s.shape(high=1), s.integer(0, 2)
+    options = {"lower": s.choose(True, False)} if primitive.name == "triangular_solve" else {}
+    arrays = [invertible(s, (*batch, n, n)), s.normal((*batch, n, s.integer(0, 2)))]
+    return lambda a, b: primitive(a, b, **options), arrays
+
+
+@case("sign_and_logdet")
+def determinants(sign_and_logdet, s):
+    n = s.integer(0, 3)
+    return sign_and_logdet, [invertible(s, (*s.shape(high=1), n, n))]
+
+
+@case("cholesky")
+def positive_definite(cholesky, s):
+    n = s.integer(0, 3)
+    return cholesky, [0.1 * s.normal((*s.shape(high=1), n, n)) + np.diag(s.positive((n,)))]
+
+
 @case("linear")
 def affine(linear, s):
     inputs, outputs = s.integer(1, 3), s.integer(1, 3)

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
-from scipy import special
+from scipy import linalg, special
 
 METHODS = {
     "all": "axis out keepdims",
@@ -59,7 +59,9 @@ FUNCTIONS = {
 }
 """Functions whose first argument is an array, or arrays, of the device."""
 
-CREATING = ("arange", "empty", "eye", "indices", "ones", "zeros")
+LINALG = ("cholesky", "eigvalsh", "slogdet", "solve")
+
+CREATING = ("arange", "empty", "eye", "indices", "ones", "tri", "zeros")
 
 UFUNCS = """
     absolute add arctan bitwise_and bitwise_or cos divide equal exp expm1 greater greater_equal
@@ -123,7 +125,7 @@ class ndarray(NDArrayOperatorsMixin):
         return function(*inputs, **keywords)
 
     def __array_function__(self, function, types, arguments, keywords):
-        if function.__name__ not in FUNCTIONS:
+        if function.__name__ not in (*FUNCTIONS, *LINALG):
             return NotImplemented
         return globals()[function.__name__](*arguments, **keywords)
 
@@ -159,6 +161,8 @@ def _index(index: Any) -> Any:
 
 
 def _on_device(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_on_device, value))
     return ndarray(np.asarray(value)) if isinstance(value, np.ndarray | np.generic) else value
 
 
@@ -200,6 +204,8 @@ for _name, _keywords in METHODS.items():
 for _name, _keywords in FUNCTIONS.items():
     _found = getattr(np, _name, None) or getattr(np.lib.stride_tricks, _name)
     globals()[_name] = _Function(_found, _keywords, True)
+for _name in LINALG:
+    globals()[_name] = _Function(getattr(np.linalg, _name), "", True)
 for _name in UFUNCS.split():
     _found = getattr(np, _name, None) or getattr(special, _name)
     globals()[_name] = _Function(_found, UFUNC_KEYWORDS, False)
@@ -215,6 +221,12 @@ def asarray(value: Any, dtype: Any = None) -> ndarray:
 
 def may_share_memory(a: ndarray, b: ndarray) -> bool:
     return np.may_share_memory(_in_memory(a), _in_memory(b))
+
+
+scipy_linalg = SimpleNamespace(
+    solve_triangular=_Function(linalg.solve_triangular, "lower check_finite", True)
+)
+"""In the place of cupyx.scipy.linalg."""
 
 
 class CUDARuntimeError(RuntimeError):

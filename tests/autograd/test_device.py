@@ -35,6 +35,7 @@ def cupy():
     """The pretend CuPy in the place of the real one; its kernels are the reference's."""
     with pytest.MonkeyPatch.context() as patch, dispatch.use("reference"):
         patch.setitem(sys.modules, "cupy", device)
+        patch.setitem(sys.modules, "cupyx.scipy.linalg", device.scipy_linalg)
         yield device
 
 
@@ -130,6 +131,10 @@ COMPOSED = {
     "cross_entropy": lambda x: ag.cross_entropy(x, np.array([3, 0, 1])),
     "cross_entropy with indices of the device": lambda x: ag.cross_entropy(x, ag.argmin(x, 1)),
     "squared_distances": lambda x: ag.squared_distances(x[:2], x),
+    "slogdet": lambda x: ag.slogdet(x @ x.T)[1] * ag.slogdet(-x @ x.T)[0],
+    "solve": lambda x: ag.solve(x @ x.T, x.reshape((4, 3, 1))),
+    "inverse and a vector": lambda x: ag.solve(ag.inverse(x @ x.T), x[:, 0]),
+    "triangles": lambda x: ag.solve_triangular(ag.tril(x[:, :3], 1), ag.triu(x, -1)),
     "logsumexp of -inf": lambda x: ag.logsumexp(
         ag.where(x.data > 9, x, -np.inf), axis=1, keepdims=True
     ).sum(axis=0),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.linalg import LinAlgError
 
 import autograd as ag
 from autograd import Tensor, check, grad
@@ -80,6 +81,10 @@ def test_first_derivative_and_a_finite_second(what, f, x, expected):
         (lambda x: ag.cross_entropy(x, [0, 1]), [[0.0, 0], [-INF, 3]], [np.log(2), 0]),
         (lambda x: ag.cross_entropy(x, [0]), [[-INF, 3.0]], INF),
         (ag.argmin, [3.0, 1.0, 1.0], 1),
+        (lambda a: ag.slogdet(a)[0], [[[0.0, 1], [1, 0]], [[1, 1], [1, 1]]], [-1, 0]),
+        (lambda a: ag.slogdet(a)[1], [[[0.0, 9], [1, 0]], [[1, 1], [1, 1]]], [np.log(9), -INF]),
+        (lambda a: ag.slogdet(a)[1], 1e-4 * np.eye(200), 200 * np.log(1e-4)),  # det A underflows
+        (lambda x: ag.tril(x), [[1.0, INF], [3, np.nan]], [[1, 0], [3, np.nan]]),
         (lambda x: ag.argmax(x, axis=1), [[3.0, 1.0], [0.0, 0.0]], [0, 0]),
         (lambda x: ag.one_hot(x.astype(int), 3), [[2.0], [0.0]], [[[0, 0, 1]], [[1, 0, 0]]]),
         (ag.sigmoid, [-800.0, 800.0], [0, 1]),
@@ -90,6 +95,16 @@ def test_first_derivative_and_a_finite_second(what, f, x, expected):
 )
 def test_values(f, x, expected):
     np.testing.assert_allclose(f(np.array(x, dtype=np.float64)), expected, rtol=1e-12)
+
+
+def test_the_log_determinant_by_a_badly_conditioned_cholesky_factor():
+    """Of Hilbert's matrix, of condition 1.5e10; d log|det A| / dA = A^-1, which has integers."""
+    i = np.arange(8.0)
+    a = Tensor(1 / (1 + i + i[:, None]), requires_grad=True)
+    factor = ag.cholesky(a)
+    np.testing.assert_allclose(factor.data @ factor.data.T, a.data, rtol=1e-14)
+    slope = grad(2 * ag.log(factor[range(8), range(8)]).sum(), a)
+    np.testing.assert_allclose(slope.data, np.rint(np.linalg.inv(a.data)), rtol=1e-5)
 
 
 def test_sigmoid_keeps_its_relative_precision():
@@ -167,6 +182,10 @@ def test_the_tails_to_the_third_derivative(f, values, slopes, dtype, copies):
         (lambda x: ag.squared_distances(x, np.ones((0, 3))), (2, 3), np.empty((2, 0))),
         (lambda x: ag.squared_distances(x, np.ones((4, 0))), (2, 0), np.zeros((2, 4))),
         (lambda x: ag.cross_entropy(x, np.zeros(0, int)), (0, 3), np.empty(0)),
+        (lambda a: ag.slogdet(a)[1], (2, 0, 0), np.zeros(2)),
+        (lambda a: ag.slogdet(a)[1], (0, 2, 2), np.empty(0)),
+        *((f, (2, 0, 0), np.empty((2, 0, 0))) for f in (ag.inverse, ag.cholesky, ag.tril)),
+        (lambda b: ag.solve_triangular(np.eye(2), b), (2, 0), np.empty((2, 0))),
     ],
 )  # fmt: skip
 def test_empty_axes_have_values_and_gradients_to_the_second_order(f, shape, value):
@@ -251,6 +270,22 @@ MATRIX = Tensor(np.arange(6.0).reshape(3, 2))
         (lambda: ag.one_hot([[0, 3], [-1, 2]], 3), IndexError, "from -1 to 3 for 3 classes: .* 2"),
         (lambda: ag.cross_entropy(MATRIX, [0, 1, 2]), IndexError, "from 0 to 2 for 2 classes"),
         (lambda: ag.cross_entropy(MATRIX, [0, 1]), ValueError, r"\(2,\) for logits \(3, 2\)"),
+        (lambda: ag.solve(MATRIX, MATRIX), ValueError, r"\(3, 2\) is no square"),
+        (lambda: ag.solve(np.eye(2), MATRIX), ValueError, r"\(2, 2\) and \(3, 2\): B has as many"),
+        (lambda: ag.inverse(MATRIX), ValueError, r"\(3, 2\) is no square"),
+        (lambda: ag.slogdet(MATRIX), ValueError, r"\(3, 2\) is no square"),
+        (lambda: ag.cholesky(MATRIX), ValueError, r"cholesky of float64\(3, 2\): .* is no square"),
+        (lambda: ag.inverse(np.ones((2, 2))), LinAlgError, r"\(2, 2\) is singular"),
+        (
+            lambda: ag.solve_triangular(np.diag([1.0, 0]), np.ones(2)),
+            LinAlgError,
+            r"\(2, 2\) has a 0 on its diagonal",
+        ),
+        (
+            lambda: ag.cholesky(np.diag([1.0, -2])),
+            LinAlgError,
+            "not positive definite: its smallest eigenvalue is -2;",
+        ),
         (lambda: ag.squared_distances(MATRIX, MATRIX.T), ValueError, r"\(3, 2\) and of y \(2, 3\)"),
     ],
 )
@@ -322,6 +357,9 @@ def test_python_numbers_never_promote_and_a_gradient_has_its_inputs_dtype(promot
         (lambda x: x @ np.ones(3), (2, 4, 3)),
         (lambda x: ag.cross_entropy(x, [2, 0]), (2, 3)),
         (lambda x: ag.squared_distances(x, x[:, :2]), (2, 4, 3)),
+        (lambda x: ag.inverse(x + 3 * np.eye(2)), (3, 2, 2)),
+        (lambda x: ag.solve(x[:2] + 3 * np.eye(2), x[2]), (3, 2)),
+        (lambda x: ag.slogdet(x @ x.T + np.eye(3))[1], (3, 2)),
     ],
 )
 def test_derivatives_of_what_is_made_of_primitives(f, shape):

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 F = torch.nn.functional
 RNG = np.random.default_rng(0)
 X, Y, ROWS = RNG.standard_normal((3, 4)), RNG.standard_normal((3, 4)), RNG.standard_normal((5, 4))
+A, B = RNG.standard_normal((2, 4, 4)) - 3 * np.eye(4)[::-1], RNG.standard_normal((2, 4, 2))
 INDICES = np.array([3, 0, 2])
 
 FUNCTIONS = {
@@ -26,15 +27,37 @@ FUNCTIONS = {
         lambda x, y: ((x[:, None] - y) ** 2).sum(-1),
         [X, ROWS],
     ),
+    "tril": (lambda x: ag.tril(x, 1), lambda x: x.tril(1), [X]),
+    "triu": (lambda x: ag.triu(x, -1), lambda x: x.triu(-1), [X]),
+    "slogdet": (lambda a: ag.slogdet(a)[1], lambda a: torch.linalg.slogdet(a)[1], [A]),
+    "inverse": (ag.inverse, torch.linalg.inv, [A]),
+    "solve": (ag.solve, torch.linalg.solve, [A, B]),
+    "solve, of one matrix": (ag.solve, lambda a, b: torch.linalg.solve(a[None], b), [A[0], B]),
+    "solve, of a vector": (ag.solve, torch.linalg.solve, [A[0], X[0]]),
+    "solve_triangular": (
+        ag.solve_triangular,
+        lambda a, b: torch.linalg.solve_triangular(a, b, upper=False),
+        [A[:, ::-1], B],
+    ),
+    "solve_triangular, upper": (
+        lambda a, b: ag.solve_triangular(a, b, lower=False),
+        lambda a, b: torch.linalg.solve_triangular(a, b, upper=True),
+        [A[:, ::-1], B[0]],
+    ),
+    "cholesky": (
+        lambda a: ag.cholesky(a @ a.transpose(0, 2, 1)),
+        lambda a: torch.linalg.cholesky(a @ a.mT),
+        [A],
+    ),
 }
 
 
 def derivatives(f, xs, gradient, weights):
-    """f, and its gradients of two orders, each weighted to a number before the next."""
+    """f, and gradients of two orders, of a curved function of it, with weights."""
     y = f(*xs)
     found = [y]
     for _ in range(2):
-        total = (y * weights(y.shape)).sum()
+        total = ((y + y * y) * weights(y.shape)).sum()
         gradients = gradient(total, xs)
         found += gradients
         y = sum((g * g).sum() for g in gradients)
@@ -56,7 +79,7 @@ def test_functions(name):
     )
     expected = derivatives(
         theirs,
-        [torch.tensor(x, requires_grad=True) for x in arrays],
+        [torch.tensor(x.copy(), requires_grad=True) for x in arrays],
         lambda total, xs: torch.autograd.grad(total, xs, create_graph=True),
         lambda shape: torch.tensor(weights(shape)),
     )
