@@ -6,10 +6,11 @@
     grad(exp(-x * x).sum(), x)
 
 The engine is `array`, `tensor`, `primitive`, `ops` and `sweep`. Read them in this order, in which
-they import each other. Beside them are the switches (`modes`), the writes to arrays (`memory`), the
-source line of a node (`origin`) and the methods of a Tensor (`operators`). Who wants to know what
-happens is a watcher (`watch`), such as the searches for a NaN or a write (`faults`). `nn` and
-`optim` have layers and optimisers, `check` the numerical checks.
+they import each other. `derivatives` has what several sweeps give: Jacobians, Hessians. Beside them
+are the switches (`modes`), the writes to arrays (`memory`), the source line of a node (`origin`)
+and the methods of a Tensor (`operators`). Who wants to know what happens is a watcher (`watch`),
+such as the searches for a NaN or a write (`faults`). `nn` and `optim` have layers and optimisers,
+`check` the numerical checks.
 """
 
 import builtins
@@ -17,6 +18,7 @@ import builtins
 import autograd.operators  # noqa: F401 -- which completes Tensor
 from autograd import check, nn, optim
 from autograd.array import Array, Rng, namespace, to_device
+from autograd.derivatives import hessian, hvp, jacobian, jvp, vjp
 from autograd.faults import detect_nan, detect_writes
 from autograd.modes import no_grad
 from autograd.ops import *  # noqa: F403
@@ -28,7 +30,7 @@ from autograd.traces import trace, tracing
 
 __all__ = [
     "PRIMITIVES", "Array", "Rng", "Tensor", "Values", "backward", "check", "detect_nan",
-    "detect_writes", "grad", "namespace", "nn", "no_grad", "optim", "primitive", "to_device",
-    "trace", "tracing",
+    "detect_writes", "grad", "hessian", "hvp", "jacobian", "jvp", "namespace", "nn", "no_grad",
+    "optim", "primitive", "to_device", "trace", "tracing", "vjp",
     *(name for name in _ops if not hasattr(builtins, name)),  # abs, max, min and sum by their name
 ]  # fmt: skip
