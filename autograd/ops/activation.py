@@ -1,9 +1,11 @@
 """The nonlinearities of neural networks, but for tanh, which is in `elementwise`."""
 
+import math
 from typing import Any
 
 import kernels
 from autograd.ops.elementwise import clip, tanh
+from autograd.ops.special import erf
 from autograd.primitive import primitive
 from autograd.tensor import Values
 
@@ -46,7 +48,9 @@ silu.rule(x=lambda g, x: silu_grad(g, x))
 silu_grad.rule(g=lambda h, x: silu_grad(h, x), x=_silu_grad_x)
 
 
-def gelu(x: Values) -> Any:
-    """x Phi(x), with the tanh approximation of Phi (Hendrycks & Gimpel 2016, section 2)."""
+def gelu(x: Values, exact: bool = False) -> Any:
+    """x Phi(x), with the tanh approximation of Phi unless `exact` (Hendrycks & Gimpel 2016)."""
+    if exact:
+        return 0.5 * x * (1 + erf(x / math.sqrt(2)))
     u = clip(x, low=-10, high=10)  # where tanh is 1 exactly, and u^3 does not overflow
     return 0.5 * x * (1 + tanh(0.7978845608028654 * (u + 0.044715 * u**3)))

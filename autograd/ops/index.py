@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from autograd.array import Array, as_array, namespace
 from autograd.primitive import primitive
@@ -42,6 +43,21 @@ def _is_basic(index: Any) -> bool:
 def embedding(weight: Values, indices: Values) -> Any:
     """Rows of `weight` (V, D) by integer `indices` of any shape: the result is (*indices, D)."""
     return getitem(weight, index=_integers(indices))
+
+
+def gather(x: Values, indices: Values, axis: int = -1) -> Any:
+    """x at integer `indices` along `axis`, the others alike, as NumPy's take_along_axis.
+
+    For axis 1 of two, y[i, j] = x[i, indices[i, j]]. `indices` has as many axes as x, and the
+    others of the same length or 1. Raises IndexError for an index out of range (not on CUDA).
+    """
+    indices = _integers(indices)
+    if indices.ndim != x.ndim:
+        raise ValueError(f"indices {indices.shape} for x {x.shape}: they have as many axes")
+    (axis,) = normalize_axis_tuple(axis, x.ndim)
+    arange, ones = namespace(indices).arange, [1] * x.ndim
+    grid = [arange(n).reshape([*ones[:i], n, *ones[i + 1 :]]) for i, n in enumerate(x.shape)]
+    return getitem(x, index=(*grid[:axis], indices, *grid[axis + 1 :]))
 
 
 def one_hot(indices: Values, classes: int) -> Array:

@@ -1,6 +1,12 @@
-"""The order of elements: constants, since integers have no derivative."""
+"""The order of elements: constants, since integers have no derivative, and what they select."""
+
+from typing import Any
+
+import numpy as np
 
 from autograd.array import Array
+from autograd.ops.index import gather
+from autograd.ops.shape import between
 from autograd.tensor import Values, array_of
 
 
@@ -12,3 +18,24 @@ def argmax(x: Values, axis: int | None = None) -> Array:
 def argmin(x: Values, axis: int | None = None) -> Array:
     """Where the smallest is: integers, of the first among ties; in the flattened x without axis."""
     return array_of(x).argmin(axis=axis)
+
+
+def argsort(x: Values, axis: int = -1) -> Array:
+    """Where the smallest, the next, ... are, in the shape of x; of ties, the first comes first."""
+    return np.argsort(array_of(x), axis=axis, kind="stable")
+
+
+def sort(x: Values, axis: int = -1) -> Any:
+    """From the smallest to the largest along `axis`; each has the derivative of what it was."""
+    return gather(x, argsort(x, axis), axis)
+
+
+def topk(x: Values, k: int, axis: int = -1) -> tuple[Any, Array]:
+    """The k largest along `axis` from the largest on, and where they are; x is real numbers.
+
+    Raises ValueError unless 0 <= k <= the length of the axis.
+    """
+    if not 0 <= k <= x.shape[axis]:
+        raise ValueError(f"the {k} largest of {x.shape[axis]} along axis {axis} of {x.shape}")
+    indices = between(argsort(-array_of(x), axis), axis, 0, k)
+    return gather(x, indices, axis), indices

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -70,13 +71,15 @@ def concatenate_pair(x, y, *, axis):
     return np.concatenate((x, y), axis=axis)
 
 
-def _part(g, axis, start, stop):
-    return g[(slice(None),) * (axis % g.ndim) + (slice(start, stop),)]
+def between(x: Values, axis: int, start: int | None, stop: int | None) -> Any:
+    """x[start:stop] along `axis`."""
+    (axis,) = normalize_axis_tuple(axis, x.ndim)
+    return x[(slice(None),) * axis + (slice(start, stop),)]
 
 
 concatenate_pair.rule(
-    x=lambda g, x_shape, axis: _part(g, axis, 0, x_shape[axis]),
-    y=lambda g, x_shape, axis: _part(g, axis, x_shape[axis], None),
+    x=lambda g, x_shape, axis: between(g, axis, 0, x_shape[axis]),
+    y=lambda g, x_shape, axis: between(g, axis, x_shape[axis], None),
 )
 
 
@@ -103,6 +106,32 @@ def stack(parts: Sequence[Values], axis: int = 0) -> Any:
         return reshape(part, shape=(*part.shape[:position], 1, *part.shape[position:]))
 
     return concatenate([with_axis(part) for part in parts], axis)
+
+
+def split(x: Values, parts: int | Sequence[int], axis: int = 0) -> list:
+    """As NumPy: `parts` parts of one length, or parts that begin at 0 and at each of `parts`.
+
+    The gradient of each part takes the time and the memory of x. Raises ValueError if the length
+    of the axis is no multiple of the number of parts.
+    """
+    n = x.shape[axis]
+    if isinstance(parts, int):
+        if parts < 1 or n % parts:
+            raise ValueError(f"axis {axis} of {x.shape} does not split into {parts} equal parts")
+        parts = [i * n // parts for i in range(1, parts)]
+    return [between(x, axis, start, stop) for start, stop in pairwise([0, *parts, n])]
+
+
+def flip(x: Values, axis: int | tuple[int, ...] | None = None) -> Any:
+    """The elements in reverse order along an axis, several, or all of them."""
+    axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
+    return x[tuple([slice(None, None, -1 if i in axes else 1) for i in range(x.ndim)])]
+
+
+def roll(x: Values, shift: int, axis: int = -1) -> Any:
+    """The elements moved by `shift` along `axis`; those moved beyond its end begin it."""
+    cut = -shift % max(1, x.shape[axis])
+    return concatenate_pair(between(x, axis, cut, None), between(x, axis, 0, cut), axis=axis)
 
 
 def by_channel(values: Values, ndim: int) -> Any:

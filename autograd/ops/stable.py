@@ -1,15 +1,16 @@
 """Functions whose textbook form overflows, cancels or divides by zero, in forms that do not."""
 
+import math
 from typing import Any
 
 import numpy as np
 
 import kernels
-from autograd.array import namespace
+from autograd.array import Axis, namespace
 from autograd.ops.activation import sigmoid
 from autograd.ops.elementwise import exp, maximum, where
 from autograd.ops.index import is_class
-from autograd.ops.reduce import restore_axes, sum
+from autograd.ops.reduce import mean, reduced_size, restore_axes, sum
 from autograd.primitive import primitive
 from autograd.tensor import Values, array_of
 
@@ -133,11 +134,27 @@ def norm(x, *, axis=None, keepdims=False):
     return np.sqrt(kernels.total(x * x, axis, keepdims))
 
 
+def _divided(x, norm):
+    """x / norm, and 0 where norm = 0."""
+    zero = array_of(norm) == 0
+    return where(zero, 0.0, x / where(zero, 1.0, norm))
+
+
 def _norm_x(g, x, ans, axis):
     """g x / |x|, and 0 where |x| = 0."""
-    ans = restore_axes(ans, x.shape, axis)
-    zero = array_of(ans) == 0
-    return restore_axes(g, x.shape, axis) * where(zero, 0.0, x / where(zero, 1.0, ans))
+    g, ans = (restore_axes(y, x.shape, axis) for y in (g, ans))
+    return g * _divided(x, ans)
 
 
 norm.rule(x=_norm_x)
+
+
+def normalize(x: Values, axis: Axis = -1) -> Any:
+    """x / |x|, of norm 1 along `axis`; where x = 0 it and its derivatives are 0."""
+    return _divided(x, norm(x, axis=axis, keepdims=True))
+
+
+def std(x: Values, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The standard deviation, dividing by n; where all x are equal its derivative is 0."""
+    centred = x - mean(x, axis, keepdims=True)
+    return norm(centred, axis=axis, keepdims=keepdims) / math.sqrt(reduced_size(x.shape, axis))

@@ -97,12 +97,12 @@ def case(*names: str) -> Callable[[Callable], Callable]:
     return declare
 
 
-@case("neg", "exp", "expm1", "sin", "cos", "tanh", "sigmoid", "silu", "softplus")
+@case("neg", "erf", "exp", "expm1", "sin", "cos", "tanh", "sigmoid", "silu", "softplus")
 def anywhere(primitive, s):
     return primitive, [s.normal(s.shape())]
 
 
-@case("log", "log1p", "sqrt")
+@case("lgamma", "log", "log1p", "sqrt")
 def positive(primitive, s):
     return primitive, [s.positive(s.shape())]
 
@@ -269,6 +269,19 @@ def over_axes(reduction, s):
     shape = s.shape(smallest=0 if reduction.name == "sum" else 1)
     axis, keepdims = s.axis(len(shape)), s.choose(False, True, 0, 1)
     return lambda x: reduction(x, axis=axis, keepdims=keepdims), [values(shape)]
+
+
+@case("polygamma")
+def of_some_order(polygamma, s):
+    n = s.integer(0, 1)
+    return lambda x: polygamma(x, n=n), [1 + s.positive(s.shape())]
+
+
+@case("cumsum")
+def from_the_first(cumsum, s):
+    shape = s.shape(low=1)
+    axis = s.integer(-len(shape), len(shape) - 1)
+    return lambda x: cumsum(x, axis=axis), [s.normal(shape)]
 
 
 @case("sum_by_channel")
@@ -440,6 +453,7 @@ MULTILINEAR = [
         "pad",
         "astype",
         "getitem",
+        "cumsum",
     ),
     *("scatter_add", "mul", "matrix_product", "unfold", "fold"),
     *("conv2d", "conv2d_input_grad", "conv2d_weight_grad"),

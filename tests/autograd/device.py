@@ -44,9 +44,11 @@ METHODS = {
 """Methods of an array, with their keywords."""
 
 FUNCTIONS = {
+    "argsort": "axis kind",
     "array2string": "separator",
     "clip": "out",
     "concatenate": "axis out dtype casting",
+    "full_like": "dtype order shape",
     "ones_like": "dtype order shape",
     "pad": "mode constant_values",
     "result_type": "",
@@ -227,6 +229,15 @@ scipy_linalg = SimpleNamespace(
     solve_triangular=_Function(linalg.solve_triangular, "lower check_finite", True)
 )
 """In the place of cupyx.scipy.linalg."""
+
+
+scipy_special = SimpleNamespace(
+    **{
+        f.__name__: _Function(f, "", True)
+        for f in (special.erf, special.gammaln, special.psi, special.polygamma)
+    }
+)
+"""In the place of cupyx.scipy.special."""
 
 
 class CUDARuntimeError(RuntimeError):

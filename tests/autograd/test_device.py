@@ -36,6 +36,7 @@ def cupy():
     with pytest.MonkeyPatch.context() as patch, dispatch.use("reference"):
         patch.setitem(sys.modules, "cupy", device)
         patch.setitem(sys.modules, "cupyx.scipy.linalg", device.scipy_linalg)
+        patch.setitem(sys.modules, "cupyx.scipy.special", device.scipy_special)
         yield device
 
 
@@ -135,6 +136,14 @@ COMPOSED = {
     "solve": lambda x: ag.solve(x @ x.T, x.reshape((4, 3, 1))),
     "inverse and a vector": lambda x: ag.solve(ag.inverse(x @ x.T), x[:, 0]),
     "triangles": lambda x: ag.solve_triangular(ag.tril(x[:, :3], 1), ag.triu(x, -1)),
+    "gelu, exact": lambda x: ag.gelu(x, exact=True),
+    "einsum": lambda x: ag.einsum("ij,kj,lk->il", x, x, x[:, :3]) * ag.einsum("ii", x[:, :3]),
+    "split": lambda x: ag.split(x, [1], axis=1)[1] + ag.split(x, 2, axis=1)[0][:, :1],
+    "flip and roll": lambda x: ag.roll(ag.flip(x, 0), 1) * x,
+    "gather": lambda x: ag.gather(x, np.array([[2], [0], [0]])),
+    "sort and topk": lambda x: ag.sort(x) * ag.topk(x, 3, axis=0)[0] + ag.topk(x, 1)[1],
+    "normalize and std": lambda x: ag.normalize(x) * ag.std(x, axis=0),
+    "logcumsumexp": lambda x: ag.logcumsumexp(x, axis=0),
     "logsumexp of -inf": lambda x: ag.logsumexp(
         ag.where(x.data > 9, x, -np.inf), axis=1, keepdims=True
     ).sum(axis=0),

@@ -7,7 +7,7 @@ from numpy.linalg import LinAlgError
 import autograd as ag
 from autograd import Tensor, check, grad
 
-INF = np.inf
+INF, EULER = np.inf, 0.5772156649015329
 
 
 def derivatives(f, x, order):
@@ -52,6 +52,15 @@ def derivatives(f, x, order):
         ("logaddexp of large", lambda x: ag.logaddexp(x, 1e300), [1e300], [0.5]),
         ("log1p far out", ag.log1p, [0, 1e300], [1, 0]),
         ("expm1 far out", ag.expm1, [-1e4, 0], [0, 1]),
+        ("erf far out", ag.erf, [-1e4, 0, 1e4], [0, 2 / np.sqrt(np.pi), 0]),
+        ("digamma", ag.lgamma, [1.0, 2.0, -0.5], [-EULER, 1 - EULER, 2 - EULER - np.log(4)]),
+        ("lgamma near 0", ag.lgamma, [1e-100, -1e-100], [-1e100, 1e100]),
+        ("a zero row", ag.normalize, [[0.0, 0.0], [3.0, 4.0]], [[0, 0], [0.032, -0.024]]),
+        ("std of equals", ag.std, [2.0, 2.0], [0, 0]),
+        ("logcumsumexp of -inf", ag.logcumsumexp, [-INF, -INF, 0.0], [1, 0, 1]),
+        ("logcumsumexp of large", ag.logcumsumexp, [1e4, 1e4], [1.5, 0.5]),
+        ("sort of ties", lambda x: ag.sort(x)[:2], [1.0, 2.0, 1.0], [1, 0, 1]),
+        ("topk of ties", lambda x: ag.topk(x, 1)[0], [1.0, 2.0, 2.0], [0, 1, 0]),
         ("cross-entropy far out", lambda x: ag.cross_entropy(x, [0]), [[-1e4, 1e4]], [[-1, 1]]),
         ("cross-entropy of -inf", lambda x: ag.cross_entropy(x, [1]), [[-INF, 0.0]], [[0, 0]]),
         ("distance 0", lambda x: ag.squared_distances(x, x[:1]), [[1e3, 1.0]], [[0, 0]]),
@@ -81,6 +90,17 @@ def test_first_derivative_and_a_finite_second(what, f, x, expected):
         (lambda x: ag.cross_entropy(x, [0, 1]), [[0.0, 0], [-INF, 3]], [np.log(2), 0]),
         (lambda x: ag.cross_entropy(x, [0]), [[-INF, 3.0]], INF),
         (ag.argmin, [3.0, 1.0, 1.0], 1),
+        (
+            ag.lgamma,
+            [1e-10, 1.0, 1e4, -0.5],
+            [np.log(1e10) - 1e-10 * EULER, 0, 82099.71749644238, 1.2655121234846454],
+        ),
+        (lambda x: ag.lgamma(x), [0.0, -3.0], [INF, INF]),
+        (ag.logcumsumexp, [-INF, 1e4, 1e4], [-INF, 1e4, 1e4 + np.log(2)]),
+        (lambda x: ag.roll(x, -1, axis=0), [[1.0], [2.0], [3.0]], [[2], [3], [1]]),
+        (lambda x: ag.split(x, [1, 3])[1], [1.0, 2.0, 3.0, 4.0], [2, 3]),
+        (lambda x: ag.split(x, 2, axis=-1)[1], [[1.0, 2.0], [3.0, 4.0]], [[2], [4]]),
+        (lambda x: ag.topk(x, 2)[1], [1.0, 3.0, 3.0], [1, 2]),
         (lambda a: ag.slogdet(a)[0], [[[0.0, 1], [1, 0]], [[1, 1], [1, 1]]], [-1, 0]),
         (lambda a: ag.slogdet(a)[1], [[[0.0, 9], [1, 0]], [[1, 1], [1, 1]]], [np.log(9), -INF]),
         (lambda a: ag.slogdet(a)[1], 1e-4 * np.eye(200), 200 * np.log(1e-4)),  # det A underflows
@@ -105,6 +125,44 @@ def test_the_log_determinant_by_a_badly_conditioned_cholesky_factor():
     np.testing.assert_allclose(factor.data @ factor.data.T, a.data, rtol=1e-14)
     slope = grad(2 * ag.log(factor[range(8), range(8)]).sum(), a)
     np.testing.assert_allclose(slope.data, np.rint(np.linalg.inv(a.data)), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("subscripts", "shapes"),
+    [
+        ("ij,jk->ik", [(2, 3), (3, 4)]),
+        ("ji", [(2, 3)]),  # in alphabetical order, so transposed
+        ("ii", [(3, 3)]),
+        ("iii->i", [(2, 2, 2)]),
+        ("iijj->ji", [(2, 2, 3, 3)]),
+        ("ij->", [(2, 3)]),
+        ("i,j->ji", [(2,), (3,)]),
+        ("ij,ij->i", [(2, 3), (2, 3)]),
+        ("iij,jk->k", [(3, 3, 2), (2, 4)]),
+        ("ij,kl->k", [(2, 3), (4, 5)]),
+        ("i, ij, j ->", [(2,), (2, 3), (3,)]),
+        ("ij,ik,il->jkl", [(2, 3), (2, 4), (2, 2)]),
+        ("bhqd,bhkd->bhqk", [(2, 1, 3, 4), (2, 1, 5, 4)]),
+        ("...ij,...jk->...ik", [(2, 1, 3, 4), (5, 4, 2)]),
+        ("i...,ij", [(2, 3), (2, 4)]),
+        ("...ii->...", [(2, 3, 3)]),
+        (",i->i", [(), (3,)]),
+        ("ij,jk", [(2, 0), (0, 3)]),
+        ("iij->j", [(0, 0, 2)]),
+    ],
+)
+def test_einsum(subscripts, shapes):
+    arrays = [np.random.default_rng(i).standard_normal(shape) for i, shape in enumerate(shapes)]
+    found = ag.einsum(subscripts, *arrays)
+    np.testing.assert_allclose(found, np.einsum(subscripts, *arrays), rtol=1e-12, atol=1e-12)
+    check.gradients(lambda *xs: ag.einsum(subscripts, *xs), *arrays, order=2)
+
+
+def test_a_long_sum_of_single_precision_is_exact_to_single_precision():
+    x = np.full(10**6, 0.1, np.float32)
+    found = ag.cumsum(x)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found[-1], 1e6 * np.float64(x[0]), rtol=1e-7)
 
 
 def test_sigmoid_keeps_its_relative_precision():
@@ -136,6 +194,8 @@ STEP_0, STEP_1 = (FAR * 0, FAR * 0 + 1), (FAR * 0, FAR)  # to the left and to th
         (ag.sigmoid, STEP_0, (FAR * 0, FAR * 0)),
         (ag.silu, STEP_1, STEP_0),
         (ag.gelu, STEP_1, STEP_0),
+        (lambda x: ag.gelu(x, exact=True), STEP_1, STEP_0),
+        (ag.erf, (FAR * 0 - 1, FAR * 0 + 1), (FAR * 0, FAR * 0)),
         (ag.tanh, (FAR * 0 - 1, FAR * 0 + 1), (FAR * 0, FAR * 0)),
     ],
 )
@@ -182,6 +242,12 @@ def test_the_tails_to_the_third_derivative(f, values, slopes, dtype, copies):
         (lambda x: ag.squared_distances(x, np.ones((0, 3))), (2, 3), np.empty((2, 0))),
         (lambda x: ag.squared_distances(x, np.ones((4, 0))), (2, 0), np.zeros((2, 4))),
         (lambda x: ag.cross_entropy(x, np.zeros(0, int)), (0, 3), np.empty(0)),
+        *((f, (2, 0), np.empty((2, 0))) for f in (ag.sort, ag.cumsum, ag.logcumsumexp, ag.flip)),
+        (lambda x: ag.roll(x, 1), (2, 0), np.empty((2, 0))),
+        (lambda x: ag.split(x, 2)[1], (0, 3), np.empty((0, 3))),
+        (lambda x: ag.gather(x, np.zeros((2, 0), int)), (2, 3), np.empty((2, 0))),
+        (lambda x: ag.topk(x, 0)[0], (2, 3), np.empty((2, 0))),
+        (ag.normalize, (2, 0), np.empty((2, 0))),
         (lambda a: ag.slogdet(a)[1], (2, 0, 0), np.zeros(2)),
         (lambda a: ag.slogdet(a)[1], (0, 2, 2), np.empty(0)),
         *((f, (2, 0, 0), np.empty((2, 0, 0))) for f in (ag.inverse, ag.cholesky, ag.tril)),
@@ -270,6 +336,16 @@ MATRIX = Tensor(np.arange(6.0).reshape(3, 2))
         (lambda: ag.one_hot([[0, 3], [-1, 2]], 3), IndexError, "from -1 to 3 for 3 classes: .* 2"),
         (lambda: ag.cross_entropy(MATRIX, [0, 1, 2]), IndexError, "from 0 to 2 for 2 classes"),
         (lambda: ag.cross_entropy(MATRIX, [0, 1]), ValueError, r"\(2,\) for logits \(3, 2\)"),
+        (lambda: ag.gather(MATRIX, [0, 1, 1]), ValueError, r"\(3,\) for x \(3, 2\)"),
+        (lambda: ag.gather(MATRIX, [[2]]), IndexError, "index 2 is out of bounds"),
+        (lambda: ag.split(MATRIX, 2), ValueError, r"axis 0 of \(3, 2\) does not split into 2"),
+        (lambda: ag.topk(MATRIX, 3), ValueError, "the 3 largest of 2 along axis -1"),
+        (lambda: ag.einsum("ij,jk", MATRIX), ValueError, "'ij,jk': it is of 2 operands, not 1"),
+        (lambda: ag.einsum("i", MATRIX), ValueError, r"'i' does not name the axes of \(3, 2\)"),
+        (lambda: ag.einsum("ii", MATRIX), ValueError, "the axis 'i' is 3 and 2 long"),
+        (lambda: ag.einsum("ij->k", MATRIX), ValueError, "the result 'k' has a name twice, or one"),
+        (lambda: ag.einsum("ij->ii", MATRIX), ValueError, "the result 'ii' has a name twice, or"),
+        (lambda: ag.einsum("...i->i", MATRIX), ValueError, "lacks the axes of '...'"),
         (lambda: ag.solve(MATRIX, MATRIX), ValueError, r"\(3, 2\) is no square"),
         (lambda: ag.solve(np.eye(2), MATRIX), ValueError, r"\(2, 2\) and \(3, 2\): B has as many"),
         (lambda: ag.inverse(MATRIX), ValueError, r"\(3, 2\) is no square"),
@@ -360,6 +436,13 @@ def test_python_numbers_never_promote_and_a_gradient_has_its_inputs_dtype(promot
         (lambda x: ag.inverse(x + 3 * np.eye(2)), (3, 2, 2)),
         (lambda x: ag.solve(x[:2] + 3 * np.eye(2), x[2]), (3, 2)),
         (lambda x: ag.slogdet(x @ x.T + np.eye(3))[1], (3, 2)),
+        (lambda x: ag.sort(x, axis=0) * ag.topk(x, 3, axis=0)[0], (3, 2)),
+        (lambda x: ag.gather(x, [[0, 1], [1, 1]], axis=0), (2, 2)),
+        (lambda x: ag.roll(x, 4, axis=0) * ag.flip(x) * ag.split(x, 3)[1], (3, 2)),
+        (ag.normalize, (2, 3)),
+        (lambda x: ag.std(x, axis=0), (3, 2)),
+        (lambda x: ag.logcumsumexp(x, axis=0), (5, 2)),
+        (lambda x: ag.gelu(x, exact=True), (5,)),
     ],
 )
 def test_derivatives_of_what_is_made_of_primitives(f, shape):
