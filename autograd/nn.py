@@ -146,24 +146,28 @@ def parameter(values: Any) -> Tensor:
     return Tensor(np.array(values, dtype=np.float32), requires_grad=True)
 
 
-def _uniform(rng: Rng, fan_in: int, *shapes: tuple[int, ...]) -> list[Tensor]:
+def _uniform(rng: Rng, fan_in: int, *shapes: tuple[int, ...] | None) -> list[Any]:
     """From U(-1/sqrt(fan_in), 1/sqrt(fan_in)): PyTorch's default for weights and biases."""
     bound = 1 / math.sqrt(fan_in)
-    return [parameter(rng.uniform(-bound, bound, shape)) for shape in shapes]
+    return [shape and parameter(rng.uniform(-bound, bound, shape)) for shape in shapes]
 
 
 class Linear(Module):
-    """y = x W^T + b: (..., inputs) to (..., outputs)."""
+    """y = x W^T + b: (..., inputs) to (..., outputs); b is None if `bias` is False."""
 
-    def __init__(self, inputs: int, outputs: int, rng: Rng):
-        self.weight, self.bias = _uniform(rng, inputs, (outputs, inputs), (outputs,))
+    def __init__(self, inputs: int, outputs: int, rng: Rng, bias: bool = True):
+        shapes = (outputs, inputs), (outputs,) if bias else None
+        self.weight, self.bias = _uniform(rng, inputs, *shapes)
 
     def forward(self, x: Values) -> Tensor:
         return ops.linear(x, self.weight, self.bias)
 
 
 class Conv2d(Module):
-    """(N, inputs, H, W) to (N, outputs, OH, OW), with all taps or the live taps of a mask."""
+    """(N, inputs, H, W) to (N, outputs, OH, OW), with all taps or the live taps of a mask.
+
+    Each of `groups` sees its own channels only, in a convolution of its own.
+    """
 
     def __init__(
         self,
@@ -175,13 +179,33 @@ class Conv2d(Module):
         padding: Pair = 0,
         dilation: Pair = 1,
         mask: Mask | None = None,
+        groups: int = 1,
+        bias: bool = True,
     ):
-        shape = (outputs, inputs, *pair(kernel_size))
-        self.weight, self.bias = _uniform(rng, math.prod(shape[1:]), shape, (outputs,))
+        if inputs % groups or outputs % groups:
+            raise ValueError(f"{inputs} and {outputs} channels do not divide into {groups} groups")
+        shape = (outputs, inputs // groups, *pair(kernel_size))
+        of_bias = (outputs,) if bias else None
+        self.weight, self.bias = _uniform(rng, math.prod(shape[1:]), shape, of_bias)
+        self.groups = groups
         self.options = {"stride": stride, "padding": padding, "dilation": dilation, "mask": mask}
 
     def forward(self, x: Values) -> Tensor:
+        if self.groups > 1:
+            return ops.grouped_conv2d(x, self.weight, self.bias, self.groups, **self.options)
         return ops.conv2d(x, self.weight, self.bias, **self.options)
+
+
+class CausalConv1d(Module):
+    """(N, inputs, T) to (N, outputs, T): an output sees the present and the past."""
+
+    def __init__(self, inputs: int, outputs: int, kernel_size: int, rng: Rng, dilation: int = 1):
+        shape = (outputs, inputs, kernel_size)
+        self.weight, self.bias = _uniform(rng, inputs * kernel_size, shape, (outputs,))
+        self.dilation = dilation
+
+    def forward(self, x: Values) -> Tensor:
+        return ops.causal_conv1d(x, self.weight, self.bias, self.dilation)
 
 
 class ConvTranspose2d(Module):
@@ -211,6 +235,28 @@ class ConvTranspose2d(Module):
         sizes = zip(x.shape[2:], self.weight.shape[2:], *options)
         size = tuple((n - 1) * s + k - 2 * p + more for n, k, s, p, more in sizes)
         return ops.conv2d_input_grad(x, self.weight, self.bias, input_size=size, **self.options)
+
+
+class LSTMCell(Module):
+    """A step of a long short-term memory (Hochreiter & Schmidhuber 1997, with a forget gate).
+
+    From x (N, inputs) and the state (h, c), both (N, features), to the next state, with sigmoids
+    i, f, o: c' = f c + i g and h' = o tanh(c'). The layout and the two biases are PyTorch's.
+    """
+
+    def __init__(self, inputs: int, features: int, rng: Rng):
+        shapes = [(4 * features, n) for n in (inputs, features)] + [(4 * features,)] * 2
+        self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh = _uniform(
+            rng, features, *shapes
+        )
+
+    def forward(self, x: Values, state: tuple[Values, Values]) -> tuple[Tensor, Tensor]:
+        h, c = state
+        gates = ops.linear(x, self.weight_ih, self.bias_ih)
+        gates = gates + ops.linear(h, self.weight_hh, self.bias_hh)
+        i, f, g, o = ops.split(gates, 4, axis=-1)
+        c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
+        return ops.sigmoid(o) * ops.tanh(c), c
 
 
 class Embedding(Module):

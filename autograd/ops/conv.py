@@ -10,7 +10,7 @@ from typing import Any
 
 import kernels
 from autograd.ops.reduce import max, mean, sum_by_channel
-from autograd.ops.shape import broadcast_to, transpose
+from autograd.ops.shape import broadcast_to, concatenate, pad, split, transpose
 from autograd.primitive import primitive
 from autograd.tensor import Values
 
@@ -61,6 +61,28 @@ conv2d_weight_grad.rule(
         x, h, stride=stride, padding=padding, dilation=dilation, mask=mask
     ),
 )
+
+
+def grouped_conv2d(x: Values, w: Values, b: Any = None, groups: int = 1, **options: Any) -> Any:
+    """A convolution for each of the groups of channels: w is (outputs, C / groups, KH, KW).
+
+    Each is a call of the kernel, and the answers are concatenated: slow for many groups. Raises
+    ValueError unless `groups` divides the channels of x and of w.
+    """
+    biases = [None] * groups if b is None else split(b, groups)
+    parts = zip(split(x, groups, axis=1), split(w, groups), biases)
+    return concatenate([conv2d(*part, **options) for part in parts], axis=1)
+
+
+def causal_conv1d(x: Values, w: Values, b: Any = None, dilation: int = 1) -> Any:
+    """A convolution in time, whose output sees no later input: (N, C, T) to (N, outputs, T).
+
+    w is (outputs, C, K); its last tap is for the present, and zeros precede the first input.
+    """
+    past = (w.shape[2] - 1) * dilation
+    rows = pad(x, widths=((0, 0), (0, 0), (past, 0)))[:, :, None]
+    y = conv2d(rows, w[:, :, None], b, dilation=(1, dilation))
+    return y.reshape(y.shape[0], y.shape[1], y.shape[3])
 
 
 @primitive

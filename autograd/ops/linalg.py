@@ -34,11 +34,11 @@ def matmul(x: Values, y: Values) -> Any:
 
 
 @primitive
-def linear(x, w, b):
-    """x W^T + b: x is (..., in), W is (out, in), b is (out,)."""
+def linear(x, w, b=None):
+    """x W^T + b: x is (..., in), W is (out, in), b is (out,) or None."""
     if x.shape[-1] != w.shape[1]:
         raise ValueError(f"x has {x.shape[-1]} features and W {w.shape} takes {w.shape[1]}")
-    return _of_rows(x, w.T) + b
+    return _of_rows(x, w.T) if b is None else _of_rows(x, w.T) + b
 
 
 linear.rule(

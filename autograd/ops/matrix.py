@@ -20,15 +20,16 @@ from autograd.tensor import Values, array_of
 
 def tril(x: Values, k: int = 0) -> Any:
     """The lower triangle of matrices (..., N, M), up to the k-th diagonal above the main one."""
-    return where(_lower(x, k), x, 0.0)
+    return where(lower_triangle(x, k), x, 0.0)
 
 
 def triu(x: Values, k: int = 0) -> Any:
     """The upper triangle of matrices (..., N, M), from the k-th diagonal above the main one."""
-    return where(_lower(x, k - 1), 0.0, x)
+    return where(lower_triangle(x, k - 1), 0.0, x)
 
 
-def _lower(x, k):
+def lower_triangle(x: Values, k: int = 0) -> Array:
+    """True in the lower triangle of x, up to the k-th diagonal above the main one."""
     return namespace(array_of(x)).tri(*x.shape[-2:], k, dtype=bool)
 
 

@@ -348,7 +348,7 @@ def positive_definite(cholesky, s):
 def affine(linear, s):
     inputs, outputs = s.integer(1, 3), s.integer(1, 3)
     arrays = [s.normal((*s.shape(high=2), inputs)), s.normal((outputs, inputs))]
-    return linear, [*arrays, s.normal((outputs,))]
+    return linear, [*arrays, *s.choose([s.normal((outputs,))], [])]  # with a bias, or none
 
 
 @case("z_and_kl")

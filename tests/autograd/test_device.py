@@ -144,6 +144,7 @@ COMPOSED = {
     "sort and topk": lambda x: ag.sort(x) * ag.topk(x, 3, axis=0)[0] + ag.topk(x, 1)[1],
     "normalize and std": lambda x: ag.normalize(x) * ag.std(x, axis=0),
     "logcumsumexp": lambda x: ag.logcumsumexp(x, axis=0),
+    "attention": lambda x: ag.attention(x, x, x, causal=True),
     "logsumexp of -inf": lambda x: ag.logsumexp(
         ag.where(x.data > 9, x, -np.inf), axis=1, keepdims=True
     ).sum(axis=0),
@@ -188,6 +189,7 @@ def run_layer(layer: nn.Module, x: np.ndarray) -> list[np.ndarray]:
 
 MORE_LAYERS = {
     "Dropout": (None, lambda: nn.Dropout(0.5, rng()), (4, 5)),
+    "CausalConv1d": (None, lambda: nn.CausalConv1d(2, 3, 2, rng()), (3, 2, 5)),
     "Sequential": (None, lambda: nn.Sequential(nn.Linear(5, 4, rng()), ag.relu), (3, 5)),
 }
 

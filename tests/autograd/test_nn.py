@@ -44,6 +44,21 @@ LAYERS = {
     "BatchNorm, features": (lambda t: t.nn.BatchNorm1d(4), lambda: nn.BatchNorm(4), (6, 4)),
     "BatchNorm, images": (lambda t: t.nn.BatchNorm2d(4), lambda: nn.BatchNorm(4), (3, 4, 2, 5)),
     "LayerNorm": (lambda t: t.nn.LayerNorm(6), lambda: nn.LayerNorm(6), (3, 2, 6)),
+    "Linear without a bias": (
+        lambda t: t.nn.Linear(3, 5, bias=False),
+        lambda: nn.Linear(3, 5, rng(), bias=False),
+        (4, 3),
+    ),
+    "Conv2d of groups": (
+        lambda t: t.nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2),
+        lambda: nn.Conv2d(4, 6, 3, rng(), stride=2, padding=1, groups=2),
+        (2, 4, 5, 4),
+    ),
+    "Conv2d of each channel, without a bias": (
+        lambda t: t.nn.Conv2d(3, 6, (1, 2), groups=3, bias=False),
+        lambda: nn.Conv2d(3, 6, (1, 2), rng(), groups=3, bias=False),
+        (2, 3, 2, 4),
+    ),
     "GroupNorm": (lambda t: t.nn.GroupNorm(2, 4), lambda: nn.GroupNorm(2, 4), (3, 4, 2, 3)),
 }
 
@@ -76,6 +91,38 @@ def test_layers_agree_with_pytorch_in_value_gradient_and_state(name):
         pairs += [(v, theirs.state_dict()[k]) for k, v in ours.state().items()]
         for mine, other in pairs:
             np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-5)
+
+
+def test_an_lstm_cell_agrees_with_pytorch_over_several_steps():
+    torch = pytest.importorskip("torch")
+    ours, theirs = nn.LSTMCell(3, 4, rng()), torch.nn.LSTMCell(3, 4)
+    theirs.load_state_dict({k: torch.tensor(v) for k, v in ours.state().items()})
+    x = rng().standard_normal((5, 2, 3)).astype(np.float32)
+    state = [np.zeros((2, 4), np.float32)] * 2
+    their_state = [torch.tensor(s) for s in state]
+    for step in x:
+        state, their_state = ours(step, state), theirs(torch.tensor(step), their_state)
+    (state[0] * state[1]).sum().backward()
+    (their_state[0] * their_state[1]).sum().backward()
+    pairs = [(mine.data, other.detach()) for mine, other in zip(state, their_state)]
+    pairs += [(p.grad.data, q.grad) for p, q in zip(_parameters(ours), theirs.parameters())]
+    for mine, other in pairs:
+        np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        nn.CausalConv1d(2, 2, 3, rng(), dilation=2),
+        lambda x: ag.attention(*[ag.transpose(x, axes=(0, 2, 1))] * 3, causal=True).T,
+    ],
+)
+def test_what_is_causal_sees_the_present_and_the_past(f):
+    """d y_t / d x_s is 0 for s > t, and not for s = t."""
+    x = rng().standard_normal((1, 2, 7))
+    seen = np.abs(ag.jacobian(f, x).data).reshape(2, 7, 2, 7).sum(axis=(0, 2))
+    np.testing.assert_array_equal(np.triu(seen, 1), 0)
+    assert seen.diagonal().all() and seen[6, 2] > 0
 
 
 def _parameters(module):
@@ -168,6 +215,11 @@ def test_dropout_keeps_the_mean_and_rests_in_evaluation():
     ("make", "message"),
     [
         (lambda: nn.GroupNorm(3, 4), "4 channels do not divide into 3 groups"),
+        (lambda: nn.Conv2d(4, 6, 1, rng(), groups=3), "4 and 6 channels do not divide into 3"),
+        (
+            lambda: ag.grouped_conv2d(np.ones((1, 4, 1, 1)), np.ones((2, 2, 1, 1)), groups=3),
+            r"axis 1 of \(1, 4, 1, 1\) does not split into 3 equal parts",
+        ),
         (lambda: nn.Dropout(1.0, rng()), r"in \[0, 1\), not 1.0"),
         (lambda: nn.Linear(2, 3, rng())(np.zeros((4, 5))), r"5 features and W \(3, 2\)"),
         (lambda: nn.LayerNorm(3)(np.zeros((2, 1))), "LayerNorm is for 3 features, not 1"),

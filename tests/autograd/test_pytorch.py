@@ -52,6 +52,16 @@ FUNCTIONS = {
         lambda t, x, y, z: t.einsum("ij,kj,il", x, y, z),
         [X, ROWS, Y],
     ),
+    "attention": (
+        ag.attention,
+        lambda t, q, k, v: (q @ k.mT / 2).softmax(-1) @ v,
+        [X, ROWS, ROWS[:, :2]],
+    ),
+    "causal_conv1d": (
+        lambda x, w, b: ag.causal_conv1d(x, w, b, dilation=2),
+        lambda t, x, w, b: t.nn.functional.conv1d(t.nn.functional.pad(x, (2, 0)), w, b, dilation=2),
+        [A, A[:, :, :2], X[0, :2]],
+    ),
     "cross_entropy": (
         lambda x: ag.cross_entropy(x, INDICES),
         lambda t, x: t.nn.functional.cross_entropy(x, t.tensor(INDICES), reduction="none"),
