@@ -19,7 +19,7 @@ from models.pictures import suffix_of
 
 STEPS = ("operations", "vae_step", "gan_step", "pixelcnn_step", "ddpm_step", "conv_step")
 KERNELS = ("conv2d", "masked_conv2d", "reparameterize")
-MODELS = ("pixelcnn_sampling", "mode_collapse", "families")
+MODELS = ("pixelcnn_sampling", "mode_collapse", "iwae_gradients", "families")
 
 
 def main() -> None:
@@ -29,8 +29,8 @@ def main() -> None:
         "--rounds",
         type=int,
         default=31,
-        help="turns of each side (default 31); of mode_collapse the seeds, at most 3, and of "
-        "families, at most 5",
+        help="turns of each side (default 31); of mode_collapse and iwae_gradients the seeds, at "
+        "most 3, and of families, at most 5",
     )
     parser.add_argument("--json", type=Path, metavar="F", help="also write the numbers there")
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="of a kernel")
@@ -56,6 +56,7 @@ def main() -> None:
     convolution = [*kernel, "batch", "kernel"]
     takes = {
         "mode_collapse": ["plot"],
+        "iwae_gradients": ["plot"],
         "families": ["plot"],
         "reparameterize": kernel,
         "conv2d": convolution,

@@ -7,6 +7,8 @@ from models.adversarial.gan_page import GANPage
 from models.adversarial.gan_report import GANReport
 from models.autoencoders.autoencoder import Autoencoder
 from models.autoencoders.autoencoder_report import AutoencoderReport
+from models.autoencoders.iwae import IWAE
+from models.autoencoders.iwae_report import IWAEReport
 from models.autoencoders.vae import VAE
 from models.autoencoders.vae_page import VAEPage
 from models.autoencoders.vae_report import VAEReport
@@ -40,4 +42,5 @@ FAMILIES = {
     "pixelcnn": Family(PixelCNN, PixelCNNReport, PixelCNNPage),
     "ddpm": Family(DDPM, DDPMReport, DDPMPage),
     "autoencoder": Family(Autoencoder, AutoencoderReport),
+    "iwae": Family(IWAE, IWAEReport),
 }

@@ -14,7 +14,8 @@ logistic, which is a probability of each level. In colour each of R, G and B has
 """
 
 import math
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -27,7 +28,6 @@ from models.autoencoders.vae_settings import DEFAULTS, Settings
 from models.data import Dataset, Labels, Shape, flat, planes
 from models.model import Loss, Model, Numbers, random_seed
 
-IMPORTANCE_SAMPLES = 128
 IMPORTANCE_SAMPLES_PER_BATCH = 16
 MAX_BATCH = 2**23  # pixels of all the samples in a batch
 
@@ -35,10 +35,12 @@ MAX_BATCH = 2**23  # pixels of all the samples in a batch
 class VAE(Model):
     """Encoder and decoder for images of `shape` whose pixels have `levels` values."""
 
-    settings_type, defaults = Settings, DEFAULTS
+    settings_type: ClassVar[type] = Settings
+    defaults: ClassVar[Mapping[str, Any]] = DEFAULTS
     likelihood = "bound"
+    importance_samples = 128  # of "nll"
 
-    def __init__(self, settings: Settings, shape: Shape, levels: int, rng: Rng, classes: int = 0):
+    def __init__(self, settings: Any, shape: Shape, levels: int, rng: Rng, classes: int = 0):
         super().__init__(settings, shape, levels, rng, classes)
         s, pixels = settings, math.prod(shape)
         self.encoder: nn.Module
@@ -64,7 +66,7 @@ class VAE(Model):
             self.log_sigma = nn.parameter(np.zeros(pixels))
 
     @classmethod
-    def for_data(cls, settings: Settings, data: Dataset, rng: Rng) -> Self:
+    def for_data(cls, settings: Any, data: Dataset, rng: Rng) -> Self:
         train = data.observe(data.excerpt, settings.pixels, rng)
         model = super().for_data(settings, data, rng)
         model.start_as_factorised(train)
@@ -158,7 +160,7 @@ class VAE(Model):
         if not thorough:
             return self.bound(x, rng)
         bound = self.bound(x, rng, samples=10)
-        nll = -self.log_prob(x, rng, IMPORTANCE_SAMPLES)
+        nll = -self.log_prob(x, rng, self.importance_samples)
         return bound | {"nll": nll, "kl_of_dimension": self.kl_of_dimension(x)}
 
     @no_grad()

@@ -11,7 +11,7 @@ from matplotlib.patches import Circle
 
 from autograd import Array, Rng, no_grad, to_device
 from models import pictures
-from models.autoencoders.vae import IMPORTANCE_SAMPLES, VAE
+from models.autoencoders.vae import VAE
 from models.data import Dataset
 from models.outputs.interpolation import lerp, slerp
 from models.pictures import Panel
@@ -48,7 +48,11 @@ class VAEReport(Report):
             Row("  reconstruction", numbers["reconstruction"]),
             Row("  KL(q(z|x)||p(z))", numbers["kl"]),
             Row("  active dimensions of z", active, remark),
-            Row("-log p(x), at most", numbers["nll"], f"{IMPORTANCE_SAMPLES} importance samples"),
+            Row(
+                "-log p(x), at most",
+                numbers["nll"],
+                f"{self.model.importance_samples} importance samples",
+            ),
         ]
 
     def panels(self) -> list[Panel]:

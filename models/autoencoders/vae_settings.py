@@ -14,8 +14,8 @@ DECODERS = {  # and the forms of the pixels that each describes
 
 
 @dataclass(frozen=True)
-class Settings(CommonSettings):
-    """What a VAE is and how it learns; the defaults are those for MNIST (PyTorch's example)."""
+class LatentVariableSettings(CommonSettings):
+    """The networks of q(z|x) and p(x|z); the defaults are those for MNIST (PyTorch's example)."""
 
     network: str = setting("mlp", "conv: each layer halves the image", choices=("mlp", "conv"))
     hidden: tuple[int, ...] = setting(
@@ -27,8 +27,6 @@ class Settings(CommonSettings):
         "bernoulli", "p(x|z); gaussian and logistic are for levels", choices=tuple(DECODERS)
     )
     pixels: str = setting("dynamic", choices=PIXELS)
-    beta: float = setting(1.0, "weight of the KL term (Higgins et al. 2017, eq. 4)", least=0)
-    anneal_epochs: float = setting(0.0, "epochs over which beta grows from 0 to its value", least=0)
     final_learning_rate: float = setting(1e-3)
 
     def __post_init__(self) -> None:
@@ -39,6 +37,14 @@ class Settings(CommonSettings):
                 "pixels (fixed or dynamic), a logistic levels, and a gaussian, which is a density, "
                 "dequantised ones"
             )
+
+
+@dataclass(frozen=True)
+class Settings(LatentVariableSettings):
+    """What a VAE is and how it learns."""
+
+    beta: float = setting(1.0, "weight of the KL term (Higgins et al. 2017, eq. 4)", least=0)
+    anneal_epochs: float = setting(0.0, "epochs over which beta grows from 0 to its value", least=0)
 
 
 DEFAULTS = {

@@ -26,6 +26,13 @@ TEXTS = {
         "reconstruction reaches the decoder. The images x are a constant that is used twice, by "
         "the encoder and by the loss."
     ),
+    "iwae": (
+        "Five samples of z for each image, and so five log weights. Follow the gradient up to "
+        "their logsumexp: what it hands to each of the five is its share of all five weights, and "
+        "these shares sum to 1. A sample that explains the image badly has hardly any. The code "
+        "eps is a constant, and z, mu and logvar are in the weight both through the decoder and "
+        "through the densities of z."
+    ),
     "gan": (
         "The discriminator is trained twice, then the generator: a sweep for each, with those "
         "of the gradient penalty between, which are recorded. While the discriminator is "

@@ -25,6 +25,7 @@ SMALL = {
     "pixelcnn": ["channels=4", "blocks=1", "batch=50"],
     "ddpm": ["T=20", "sampling_steps=0", "network=mlp", "width=8", "batch=50"],
     "autoencoder": ["hidden=8", "latent=3", "batch=50"],
+    "iwae": ["hidden=8", "latent=3", "batch=50"],
 }
 N = 20  # images of 16 pixels
 

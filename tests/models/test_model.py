@@ -25,6 +25,7 @@ SMALL = {
     "pixelcnn": {"blocks": 1, "channels": 4},
     "ddpm": {"network": "mlp", "width": 4, "depth": 1, "T": 4, "sampling_steps": 0},
     "autoencoder": {"hidden": (4,), "latent": 2},
+    "iwae": {"hidden": (4,), "latent": 2},
 }
 
 
@@ -41,7 +42,7 @@ def entries(model, x):
     yield "update", lambda: model.update(x, rng, 0, None, optimizers)
     yield "evaluate", lambda: model.evaluate(x, rng)
     yield "thorough", lambda: model.evaluate(x, rng, thorough=True)
-    if model.name == "vae":
+    if model.name in ("vae", "iwae"):
         yield "bound", lambda: model.bound(x, rng)
         yield "log_prob", lambda: model.log_prob(x, rng, 2)
         yield "encode", lambda: model.encode(x)

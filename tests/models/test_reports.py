@@ -57,6 +57,7 @@ SMALL = {
     "pixelcnn": {"channels": 4, "blocks": 1, "kernel_size": 3, "pixels": "fixed"},
     "ddpm": {"network": "mlp", "width": 8, "depth": 1, "T": 20, "sampling_steps": 0},
     "autoencoder": {"hidden": (8,), "latent": 2},
+    "iwae": {"hidden": (8,), "latent": 4, "pixels": "fixed"},
 }
 
 
@@ -89,6 +90,7 @@ CASES = [
     ("ddpm", noise(levels=4), {}),
     ("ddpm", ring(train=50, test=40), {}),
     ("autoencoder", noise(levels=4), {}),
+    ("iwae", noise(), {}),
 ]
 
 

@@ -205,6 +205,7 @@ SMALL = {
     "pixelcnn": ["channels=4", "blocks=1", "batch=500"],
     "ddpm": ["T=20", "sampling_steps=0", "network=mlp", "width=8", "batch=500"],
     "autoencoder": TINY,
+    "iwae": TINY,
 }
 
 
@@ -262,6 +263,7 @@ OTHER_SETTINGS = {
     "pixelcnn": {"conditional": True},
     "ddpm": {"conditional": True, **FEW_STEPS},
     "autoencoder": {"pixels": "grey"},
+    "iwae": {"network": "conv", "hidden": (4, 4)},
 }
 SAMPLED = [(name, FEW_STEPS if name == "ddpm" else {}) for name in FAMILIES]
 

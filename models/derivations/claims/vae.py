@@ -5,13 +5,13 @@ x ~ N(0, w^2 + sigma^2), and the posterior is a Gaussian too.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from scipy import integrate, optimize, special, stats
+from scipy import integrate, optimize, stats
 
 from autograd import Tensor, exp, grad, reparameterize
-from models.autoencoders.vae import VAE, Settings
+from models.autoencoders.vae import VAE
 from models.derivations.claim import Formula, Routes, claim
 
 X, W, SIGMA = 1.5, 0.9, 0.6
@@ -30,16 +30,22 @@ def _kl(mu: float, sigma: float, to_mu: float = 0.0, to_sigma: float = 1.0) -> f
     return (mu**2 + sigma**2 - 1) / 2 - np.log(sigma)
 
 
+def elbo(mu: float, sigma: float) -> float:
+    """Of q(z|x) = N(mu, sigma^2)."""
+    return _reconstruction(mu, sigma) - _kl(mu, sigma)
+
+
 def _posterior(w: float, sigma: float) -> tuple[float, float]:
     """The mean and the standard deviation of p(z|x): the precisions 1 and (w / sigma)^2 add."""
     variance = 1 / (1 + (w / sigma) ** 2)
     return variance * w * X / sigma**2, variance**0.5
 
 
-def _linear_vae() -> VAE:
+def linear(model: type[VAE] = VAE, **settings: Any) -> Any:
     """Our VAE as the linear model, with q(z|x) = N(Q_MU, Q_SIGMA^2) for every x."""
-    settings = Settings(hidden=(2,), latent=1, decoder="gaussian", pixels="dequantised")
-    vae = VAE(settings, (1, 1), 1, np.random.default_rng(0))
+    form: dict[str, Any] = {"hidden": (2,), "latent": 1, "decoder": "gaussian"}
+    chosen = model.settings_type(**form, pixels="dequantised", **settings)
+    vae = model(chosen, (1, 1), 1, np.random.default_rng(0))
     numbers = {
         "mu.bias": [Q_MU],
         "logvar.bias": [2 * np.log(Q_SIGMA)],
@@ -69,9 +75,9 @@ def _linear_vae() -> VAE:
 )
 def elbo_is_a_bound(formula: Formula = lambda reconstruction, kl: reconstruction - kl) -> Routes:
     """The ELBO is at most log p(x), by Jensen: E log w <= log E w with w = p(x, z) / q(z|x)."""
-    bound = _linear_vae().bound(np.full((100_000, 1), X, np.float32), np.random.default_rng(0))
-    elbo = -bound["negative_elbo"].astype(float)
-    yield "ELBO of our VAE, Monte Carlo", elbo.mean(), stats.sem(elbo)
+    bound = linear().bound(np.full((100_000, 1), X, np.float32), np.random.default_rng(0))
+    each = -bound["negative_elbo"].astype(float)
+    yield "ELBO of our VAE, Monte Carlo", each.mean(), stats.sem(each)
     yield "ELBO, closed form", formula(_reconstruction(Q_MU, Q_SIGMA), _kl(Q_MU, Q_SIGMA))
     joint = lambda z: stats.norm.pdf(z) * stats.norm.pdf(X, W * z, SIGMA)  # noqa: E731
     yield "log p(x), quadrature", np.log(integrate.quad(joint, -12, 12)[0])
@@ -98,9 +104,8 @@ def gap_of_the_elbo(
 ) -> Routes:
     """The gap between log p(x) and the ELBO is the KL from q to the posterior."""
     yield "log p(x), closed form", LOG_P
-    elbo = _reconstruction(Q_MU, Q_SIGMA) - _kl(Q_MU, Q_SIGMA)
     m, s = _posterior(W, SIGMA)
-    yield "ELBO + KL, closed form", formula(elbo, m, s)
+    yield "ELBO + KL, closed form", formula(elbo(Q_MU, Q_SIGMA), m, s)
     q = stats.norm(Q_MU, Q_SIGMA)
 
     def mean_log(w: Callable) -> float:
@@ -132,7 +137,7 @@ def beta_lowers_the_bound(
 ) -> Routes:
     """With beta above 1 the objective is still a lower bound of log p(x), but a looser one."""
     x = np.full((100_000, 1), X, np.float32)
-    reconstruction, kl = _linear_vae().terms(x, np.random.default_rng(0))
+    reconstruction, kl = linear().terms(x, np.random.default_rng(0))
     each = -(reconstruction + 4 * kl).data.astype(float)
     yield "beta = 4, our VAE by Monte Carlo", each.mean(), stats.sem(each)
     for beta in (4, 2, 1):
@@ -178,54 +183,3 @@ def beta_widens_the_decoder(
     tempered /= tempered.sum()
     mean = tempered @ z
     yield "p(z) p(x|z)^(1/beta) on a grid", [mean, np.log(tempered @ (z - mean) ** 2)]
-
-
-def _log_weights(k: int, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """log p(x, z) and log q(z|x) for k samples of q, n times: (k, n) each."""
-    z = Q_MU + Q_SIGMA * np.random.default_rng(k).standard_normal((k, n))
-    log_joint = stats.norm.logpdf(z) + stats.norm.logpdf(X, W * z, SIGMA)
-    return log_joint, stats.norm.logpdf(z, Q_MU, Q_SIGMA)
-
-
-@claim(
-    r"\mathcal{L}_k = \mathbb{E} \, \log \frac{1}{k} \sum_{i=1}^k \frac{p(x, z_i)}{q(z_i|x)}, "
-    r"\quad \mathcal{L}_1 \leq \mathcal{L}_k \leq \mathcal{L}_{k+1} \leq \log p(x)",
-    source="Burda et al. 2016, theorem 1",
-    given="the linear model and a q that is not the posterior; each route is at most the next",
-    relation="<=",
-    tolerance=1e-5,
-    because="our VAE computes in float32; the rest is Monte Carlo, with its standard error",
-    mistakes={
-        "without 1/k": lambda log_joint, log_q: special.logsumexp(log_joint - log_q, axis=0),
-        "the mean of the logarithms": lambda log_joint, log_q: np.mean(log_joint - log_q, axis=0),
-        "without q": lambda log_joint, log_q: (
-            special.logsumexp(log_joint, axis=0) - np.log(len(log_q))
-        ),
-    },
-)
-def iwae_rises_to_log_p(
-    formula: Formula = lambda log_joint, log_q: (
-        special.logsumexp(log_joint - log_q, axis=0) - np.log(len(log_q))
-    ),
-) -> Routes:
-    """More importance samples never lower the bound: it rises from the ELBO to log p(x)."""
-    n, x = 4000, np.full((4000, 1), X, np.float32)
-    yield "ELBO, closed form", _reconstruction(Q_MU, Q_SIGMA) - _kl(Q_MU, Q_SIGMA)
-    for k in (1, 4, 64):
-        if k > 1:
-            ours = _linear_vae().log_prob(x, np.random.default_rng(0), k).astype(float)
-            yield f"k = {k}, our VAE", ours.mean(), stats.sem(ours)
-        bound = formula(*_log_weights(k, n))
-        yield f"k = {k}, Monte Carlo", bound.mean(), stats.sem(bound)
-    yield "log p(x)", LOG_P
-
-
-@iwae_rises_to_log_p.plot
-def _(axes: Axes) -> None:
-    log_joint, log_q = _log_weights(2**18, 1)
-    log_w, ks = log_joint - log_q, 2 ** np.arange(11)
-    groups = [special.logsumexp(log_w.reshape(-1, k), axis=1) - np.log(k) for k in ks]
-    axes.semilogx(ks, [each.mean() for each in groups], ".-", base=2, label="$\\mathcal{L}_k$")
-    axes.axhline(LOG_P, color="0.6", linestyle="--", linewidth=1, label="$\\log p(x)$")
-    axes.set_xlabel("$k$, importance samples")
-    axes.legend(frameon=False)
