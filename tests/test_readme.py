@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from autograd import PRIMITIVES, ops
 from models import __version__
 from models.cli.arguments import parser
 from models.cli.assignments import with_assignments
@@ -40,6 +41,16 @@ def test_its_python_runs(page, tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_table_of_operations_is_whole():
+    table = (
+        (ROOT / "autograd" / "README.md").read_text().split("## Operations")[1].split("\n## ")[0]
+    )
+    named = re.findall(r"(\*\*)?`(\w+)`", table)
+    assert sorted(name for _, name in named) == ops.__all__
+    for bold, name in named:
+        assert bool(bold) == (name in PRIMITIVES), name
 
 
 @each_page(PAGES)

@@ -4,7 +4,7 @@ import math
 
 import kernels
 from autograd.array import namespace
-from autograd.ops.elementwise import exp, tanh
+from autograd.ops.elementwise import exp, expm1
 from autograd.ops.reduce import sum
 from autograd.ops.shape import concatenate
 from autograd.primitive import primitive
@@ -61,8 +61,7 @@ def _logvar_grad_g(h, logvar, seed, offset):
     """The rule of g_z sigma eps / 2 + g_kl (sigma^2 - 1) / 2, which is linear in g_z and g_kl."""
     eps = kernels.normal(logvar.shape, seed, offset, like=array_of(logvar))
     for_z = h * exp(logvar / 2) * eps / 2
-    expm1 = tanh(logvar / 2) * (exp(logvar) + 1)  # e^v - 1, which would cancel near 0
-    for_kl = sum(h * expm1 / 2, axis=-1)
+    for_kl = sum(h * expm1(logvar) / 2, axis=-1)
     return concatenate([for_z.reshape(-1), for_kl.reshape(-1)])
 
 

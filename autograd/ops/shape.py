@@ -73,8 +73,7 @@ def concatenate_pair(x, y, *, axis):
 
 def between(x: Values, axis: int, start: int | None, stop: int | None) -> Any:
     """x[start:stop] along `axis`."""
-    (axis,) = normalize_axis_tuple(axis, x.ndim)
-    return x[(slice(None),) * axis + (slice(start, stop),)]
+    return x[(slice(None),) * (axis % x.ndim) + (slice(start, stop),)]
 
 
 concatenate_pair.rule(

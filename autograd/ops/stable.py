@@ -134,10 +134,10 @@ def norm(x, *, axis=None, keepdims=False):
     return np.sqrt(kernels.total(x * x, axis, keepdims))
 
 
-def _divided(x, norm):
-    """x / norm, and 0 where norm = 0."""
-    zero = array_of(norm) == 0
-    return where(zero, 0.0, x / where(zero, 1.0, norm))
+def _divided(x, length):
+    """x / length, and 0 where the length is 0."""
+    zero = array_of(length) == 0
+    return where(zero, 0.0, x / where(zero, 1.0, length))
 
 
 def _norm_x(g, x, ans, axis):
