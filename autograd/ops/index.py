@@ -65,18 +65,19 @@ def one_hot(indices: Values, classes: int) -> Array:
 
     Raises TypeError for indices that are no integers, IndexError unless they are in [0, classes).
     """
-    return is_class(indices, classes).astype(np.float32)
+    indices = class_indices(indices, classes)
+    return (indices[..., None] == namespace(indices).arange(classes)).astype(np.float32)
 
 
-def is_class(indices: Values, classes: int) -> Array:
-    """`one_hot` in booleans."""
+def class_indices(indices: Values, classes: int) -> Array:
+    """`indices`, if they are integers in [0, classes)."""
     indices = _integers(indices)
     if indices.size and not 0 <= indices.min() <= indices.max() < classes:
         raise IndexError(
             f"indices from {indices.min()} to {indices.max()} for {classes} classes: they are "
             f"0 to {classes - 1}"
         )
-    return indices[..., None] == namespace(indices).arange(classes)
+    return indices
 
 
 def _integers(indices: Values) -> Array:

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 import kernels
-from autograd.array import Axis, namespace
+from autograd.array import Axis
 from autograd.ops.activation import sigmoid
 from autograd.ops.elementwise import exp, maximum, where
-from autograd.ops.index import is_class
+from autograd.ops.index import class_indices, gather
 from autograd.ops.reduce import mean, reduced_size, restore_axes, sum
 from autograd.primitive import primitive
 from autograd.tensor import Values, array_of
@@ -114,18 +114,13 @@ def softmax(x: Values, axis: int = -1) -> Any:
 def cross_entropy(logits: Values, indices: Values) -> Any:
     """-log softmax(l)_t in nats of logits l (..., K) and the indices t of classes (...): (...).
 
-    Equal to logsumexp(l) - l_t, with the largest logit, a constant, subtracted first. Raises
-    ValueError for indices of another shape, TypeError unless they are integers, IndexError unless
-    they are in [0, K).
+    Raises ValueError for indices of another shape, TypeError unless they are integers, IndexError
+    unless they are in [0, K).
     """
-    chosen = is_class(indices, logits.shape[-1])
-    if chosen.shape != logits.shape:
-        raise ValueError(
-            f"indices {chosen.shape[:-1]} for logits {logits.shape}: one for each row of logits"
-        )
-    logits = logits - array_of(logits).max(axis=-1, keepdims=True)
-    chosen = namespace(array_of(logits)).asarray(chosen)
-    return logsumexp(logits, axis=-1) - sum(where(chosen, logits, 0.0), axis=-1)
+    indices = class_indices(indices, logits.shape[-1])
+    if indices.shape != logits.shape[:-1]:
+        raise ValueError(f"indices {indices.shape} for logits {logits.shape}: one for each row")
+    return -gather(log_softmax(logits), indices[..., None])[..., 0]
 
 
 @primitive

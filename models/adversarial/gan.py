@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Array, Rng, Tensor, Values, grad, nn, no_grad, optim
+from autograd import Array, Rng, Tensor, Values, grad, nn, no_grad, one_hot, optim
 from models.adversarial.cures import feature_matching, gradient_penalty, unrolled
 from models.adversarial.gan_settings import DEFAULTS, Settings
 from models.adversarial.losses import LOSSES
@@ -126,7 +126,7 @@ class GAN(Model):
     def _one_hot(self, n: int, labels: Labels) -> Array | None:
         """(n, classes), of labels or else of each class in turn; None if it is not conditional."""
         found = self.classes_of(n, labels)
-        return None if found is None else self.array(np.eye(self.classes)[found])
+        return None if found is None else self.array(one_hot(found, self.classes))
 
     @no_grad()
     def evaluate(self, x: Any, rng: Rng, labels: Labels = None, thorough: bool = False) -> Numbers:

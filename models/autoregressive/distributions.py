@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Array, Tensor, namespace
+from autograd import Array, Tensor, cross_entropy, namespace
 from autograd.ops import bce_with_logits, exp, log_softmax, logsumexp, maximum, sigmoid, softmax
 from autograd.tensor import array_of
 from models.logistic import MIN_LOG_S, log_mass
@@ -40,7 +40,7 @@ class Softmax:
         of_level = logits.reshape(n, self.levels, channels, *size)
         rows = of_level.transpose((0, 3, 4, 2, 1)).reshape(-1, self.levels)  # fastest in this order
         level = _level(images, self.levels).astype(int).transpose(0, 2, 3, 1).reshape(-1)
-        log_p = log_softmax(rows)[namespace(level).arange(len(level)), level]
+        log_p = -cross_entropy(rows, level)
         return log_p.reshape(n, *size, channels).transpose((0, 3, 1, 2))
 
     def conditional(self, logits: Any, images: Any, channel: int) -> list[Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from autograd import Tensor, log_softmax, nn, no_grad, softmax
+from autograd import Tensor, cross_entropy, nn, no_grad, softmax
 from models.data import Dataset, Labels, Shape, load
 from models.errors import Failure
 from models.metrics.encoder import Encoder, default_cache, train_or_read
@@ -31,7 +31,7 @@ class Classifier(Encoder):
 
     def loss(self, x: np.ndarray, labels: Labels) -> Tensor:
         """The cross-entropy, in nats."""
-        return -log_softmax(self(x))[np.arange(len(x)), labels].mean()
+        return cross_entropy(self(x), labels).mean()
 
     @no_grad()
     def probabilities(self, images: np.ndarray) -> np.ndarray:
