@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+from models.adversarial.bigan import BiGAN
+from models.adversarial.encoder_report import EncoderReport
 from models.adversarial.gan import GAN
 from models.adversarial.gan_page import GANPage
 from models.adversarial.gan_report import GANReport
@@ -43,4 +45,5 @@ FAMILIES = {
     "ddpm": Family(DDPM, DDPMReport, DDPMPage),
     "autoencoder": Family(Autoencoder, AutoencoderReport),
     "iwae": Family(IWAE, IWAEReport),
+    "bigan": Family(BiGAN, EncoderReport),
 }

@@ -16,11 +16,12 @@ A Wasserstein GAN has a critic instead, whose scores are no probabilities and wh
 differ by at most the Lipschitz constant times the distance of data and samples.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from autograd import Array, Rng, Tensor, Values, grad, nn, no_grad, one_hot, optim
+from autograd import Array, Rng, Tensor, Values, grad, no_grad, one_hot, optim
+from autograd.tensor import array_of
 from models.adversarial.cures import feature_matching, gradient_penalty, unrolled
 from models.adversarial.gan_settings import DEFAULTS, Settings
 from models.adversarial.losses import LOSSES
@@ -34,11 +35,13 @@ class GAN(Model):
 
     settings_type, defaults = Settings, DEFAULTS
     takes_points = True
+    generator_type: ClassVar[type] = Generator
+    discriminator_type: ClassVar[type] = Discriminator
 
     def __init__(self, settings: Settings, shape: Shape, levels: int, rng: Rng, classes: int = 0):
         super().__init__(settings, shape, levels, rng, classes)
-        self.generator = Generator(settings, shape, classes, rng)
-        self.discriminator = Discriminator(settings, shape, classes, rng)
+        self.generator = self.generator_type(settings, shape, classes, rng)
+        self.discriminator = self.discriminator_type(settings, shape, classes, rng)
 
     @property
     def images_per_step(self) -> int:
@@ -71,21 +74,29 @@ class GAN(Model):
         with unrolled(d, loss_of_d, s.unrolled_steps, s.unrolled_rate):
             if s.feature_matching:
                 return feature_matching(d.features(real, classes), d.features(fake, classes))
-            return LOSSES[s.loss].generator(d(fake, classes)).mean()
+            return self.value(fake, real, classes)
+
+    def value(self, fake: Any, real: Any, classes: Any) -> Tensor:
+        """The loss of G for its samples, as D is: without the cures."""
+        return LOSSES[self.settings.loss].generator(self.discriminator(fake, classes)).mean()
+
+    def generator_parameters(self) -> dict[str, Tensor]:
+        """Those that a step against D changes."""
+        return self.generator.parameters()
 
     def optimizers(self, steps: int) -> dict[str, optim.Optimizer]:
         """One for each player; D takes `critic_steps` steps for each of G."""
         s = self.settings
 
-        def optimizer(player: nn.Module, own_steps: int, pace: float) -> optim.Optimizer:
+        def optimizer(player: dict[str, Tensor], own_steps: int, pace: float) -> optim.Optimizer:
             first, last = pace * s.learning_rate, pace * s.final_learning_rate
             schedule = optim.cosine_schedule(first, last, own_steps)
             if s.optimizer == "rmsprop":
-                return optim.RMSprop(player.parameters(), schedule)
-            return optim.Adam(player.parameters(), schedule, (s.beta1, s.beta2))
+                return optim.RMSprop(player, schedule)
+            return optim.Adam(player, schedule, (s.beta1, s.beta2))
 
-        d = optimizer(self.discriminator, steps * s.critic_steps, 1.0)
-        g = optimizer(self.generator, steps, s.generator_pace)
+        d = optimizer(self.discriminator.parameters(), steps * s.critic_steps, 1.0)
+        g = optimizer(self.generator_parameters(), steps, s.generator_pace)
         return {"discriminator": d, "generator": g}
 
     def update(
@@ -94,17 +105,18 @@ class GAN(Model):
         """`critic_steps` steps of D, each on its own minibatch, then one of G (algorithm 1)."""
         s = self.settings
         for part in batches(self.images_per_step, s.batch):
-            real = self.standardise(x[part])
-            classes = self._one_hot(len(real), None if labels is None else labels[part])
+            images = x[part]
+            classes = self._one_hot(len(images), None if labels is None else labels[part])
             with no_grad():
-                fake = self.generate(len(real), classes, rng).data
+                real, fake = map(array_of, self.rivals(images, classes, rng))
             loss, numbers = self.discriminator_loss(real, fake, classes, rng)
-            _descend(loss, optimizers["discriminator"])
+            descend(loss, optimizers["discriminator"])
             if s.loss == "wgan":  # Arjovsky et al. 2017, algorithm 1, line 7
                 for weight in self.discriminator.parameters().values():
                     weight.data = weight.data.clip(-s.clip, s.clip)
-        loss = self.generator_loss(self.generate(len(real), classes, rng), real, classes, rng)
-        _descend(loss, optimizers["generator"])
+        real, fake = self.rivals(images, classes, rng)
+        loss = self.generator_loss(fake, real, classes, rng)
+        descend(loss, optimizers["generator"])
         return {**numbers, "generator_loss": loss.item()}
 
     @no_grad()
@@ -113,10 +125,13 @@ class GAN(Model):
         with evaluating(self):
             return self._public(self.generator(self.array(z), self._one_hot(len(z), labels)))
 
+    def rivals(self, x: Any, classes: Any, rng: Rng) -> tuple[Any, Any]:
+        """What D has to tell apart, for images (N, pixels): them, and as many samples."""
+        return self.standardise(x), self.generate(len(x), classes, rng)
+
     def generate(self, n: int, classes: Any, rng: Rng) -> Tensor:
-        """G(z) for z ~ N(0, I), (n, pixels): images in [-1, 1], or points."""
-        z = self.array(rng.standard_normal((n, self.settings.latent), dtype=np.float32))
-        return self.generator(z, classes)
+        """G(z) for z of the prior, (n, pixels): images in [-1, 1], or points."""
+        return self.generator(self.array(self.sample_codes(n, rng)), classes)
 
     def standardise(self, x: Values) -> Any:
         """Pixels in [0, 1] as the generator's in [-1, 1]; points as they are."""
@@ -133,8 +148,7 @@ class GAN(Model):
         """Of each image and one sample: D's outputs, and both losses, without any smoothing."""
         pair, classes = LOSSES[self.settings.loss], self._one_hot(len(x), labels)
         with evaluating(self):
-            real = self._scores(self.standardise(x), classes)
-            fake = self._scores(self.generate(len(x), classes, rng), classes)
+            real, fake = (self._scores(one, classes) for one in self.rivals(x, classes, rng))
         of_real, of_fake = pair.discriminator(real, fake)
         return {
             "generator_loss": pair.generator(fake),
@@ -162,7 +176,7 @@ class GAN(Model):
         return x.numpy() if self.levels == 0 else ((x.numpy() + 1) / 2).reshape(-1, *self.shape)
 
 
-def _descend(loss: Tensor, optimizer: optim.Optimizer) -> None:
+def descend(loss: Tensor, optimizer: optim.Optimizer) -> None:
     """A step of one player: the other's parameters get no gradient, and cost none."""
     parameters = optimizer.parameters
     for p, slope in zip(parameters.values(), grad(loss, list(parameters.values()))):

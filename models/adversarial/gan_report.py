@@ -23,6 +23,7 @@ MAX_CLASSIFIED = 1000  # images whose classes are counted
 class GANReport(Report):
     model: GAN
     headline = ("discriminator_loss", "D loss")
+    real, fake = "x", "G(z)"  # what D judges
 
     @property
     def loss(self) -> str:
@@ -34,17 +35,18 @@ class GANReport(Report):
         return f"{'conditional ' * bool(self.model.classes)}{name}"
 
     def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
+        loss_of_d = numbers["discriminator_loss"]
         if LOSSES[self.loss].has_critic:
             return [
-                Row("f(x) - f(G(z))", -numbers["discriminator_loss"], "the critic's difference"),
-                Row("  f(x)", numbers["d_real"]),
-                Row("  f(G(z))", numbers["d_fake"]),
+                Row(f"f({self.real}) - f({self.fake})", -loss_of_d, "the critic's difference"),
+                Row(f"  f({self.real})", numbers["d_real"]),
+                Row(f"  f({self.fake})", numbers["d_fake"]),
             ]
         sign = "-" if self.loss == "minimax" else ""
         return [
-            Row("D(x)", numbers["d_real"], "1/2 where D cannot tell"),
-            Row("D(G(z))", numbers["d_fake"], "1/2 too"),
-            Row("D loss, the sum of both terms", numbers["discriminator_loss"], "log 4 = 1.386"),
+            Row(f"D({self.real})", numbers["d_real"], "1/2 where D cannot tell"),
+            Row(f"D({self.fake})", numbers["d_fake"], "1/2 too"),
+            Row("D loss, the sum of both terms", loss_of_d, "log 4 = 1.386"),
             Row(
                 "G loss",
                 numbers["generator_loss"],
@@ -55,15 +57,15 @@ class GANReport(Report):
     def panels(self) -> list[Panel]:
         losses = {"discriminator_loss": "D, sum of both terms", "generator_loss": "G"}
         if LOSSES[self.loss].has_critic:  # G's is -E f(G(z)), and f may have any constant added
-            unit = "units of the critic f"
+            unit, name = "units of the critic f", f"E f({self.real}) $-$ E f({self.fake})"
             return [
-                Panel("E f(x) $-$ E f(G(z))", unit, {"wasserstein": "train"}, lines={"0": 0.0}),
+                Panel(name, unit, {"wasserstein": "train"}, lines={"0": 0.0}),
                 *(Panel(f"loss of {key[0].upper()}", unit, {key: "train"}) for key in losses),
             ]
         lines = dict(LOSSES[self.loss].equilibrium)
         if self.model.settings.feature_matching:  # G has another loss
             lines = {"log 4": lines["log 4"]}
-        outputs = {"d_real": "D(x)", "d_fake": "D(G(z))"}
+        outputs = {"d_real": f"D({self.real})", "d_fake": f"D({self.fake})"}
         return [
             Panel("losses", "nats", losses, lines=lines),
             Panel("output of D", "probability", outputs, lines={"1/2": 0.5}),

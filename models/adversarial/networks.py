@@ -87,6 +87,38 @@ class Discriminator(nn.Module):
         return self.output(h).reshape(-1)
 
 
+class PairDiscriminator(Discriminator):
+    """Pairs (x, z), each a row of (N, pixels + latent), to logits (N,)."""
+
+    def __init__(self, settings: Settings, shape: Shape, classes: int, rng: Rng):
+        super().__init__(settings, shape, settings.latent + classes, rng)
+        self.pixels = math.prod(shape)
+
+    def features(self, x: Any, classes: Any = None) -> Tensor:
+        """As its image's, with the code, and the class, where those have the class alone."""
+        x, z = x[:, : self.pixels], x[:, self.pixels :]
+        return super().features(x, z if classes is None else concatenate([z, classes], axis=1))
+
+
+class Encoder(nn.Module):
+    """x (N, pixels) in the generator's units to (N, outputs), by the layers that D has too."""
+
+    def __init__(self, settings: Settings, shape: Shape, outputs: int, rng: Rng):
+        hidden = settings.hidden
+        self.image = _image(shape, hidden) if settings.network == "dcgan" else None
+        if self.image:
+            self.steps, features = _downwards(hidden, self.image, 0, rng)
+        else:
+            self.steps, features = _perceptron((math.prod(shape), *hidden), rng), hidden[-1]
+        self.output = nn.Linear(features, outputs, rng)
+
+    def forward(self, x: Any) -> Tensor:
+        h = planes(x, self.image) if self.image else x
+        for step in self.steps:
+            h = step(h)
+        return self.output(h)
+
+
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Within the block no running average is updated, and no power step is made."""

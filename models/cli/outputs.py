@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from models import pictures
+from models import metrics, pictures
 from models.cli import grids
 from models.cli.runs import given_images, numbered, refuse_unless_new, run_to_sample
 from models.data import Labels, Points, in_form, read_images
@@ -69,13 +69,27 @@ def decode(options: argparse.Namespace) -> None:
 def reconstruct(options: argparse.Namespace) -> None:
     path = _target(options)
     run = run_to_sample(options)
-    images, classes, _, _ = given_images(options, run, path)
+    images, classes, labels, _ = given_images(options, run, path)
     with bar(f"{run.config.model}: reconstructing"):
         found = run.reconstruct(images, classes, options.seed or 0)
-    rows = {"image": as_floats(run.data, images), "reconstruction": found}
+    whole = as_floats(run.data, images)
+    rows = {"image": whole, "reconstruction": found}
     _write(
         run, path, found, classes, lambda: grids.stacked(run, rows, "images and reconstructions")
     )
+    if not isinstance(run.data, Points):
+        print(_faithfulness(run, in_form(whole, run.model.pixels), found, labels))
+
+
+def _faithfulness(run: Run, images: np.ndarray, found: np.ndarray, labels: Labels) -> str:
+    numbers = metrics.faithfulness(run.data, images, found, labels)
+    line = (
+        f"{len(images)} reconstructions: squared error {numbers['squared_error']:.2f} an image, "
+        f"{numbers['sharpness']:.0%} as sharp"
+    )
+    if "same_class" in numbers:
+        line += f", {numbers['same_class']:.0%} with the class of their image"
+    return line
 
 
 def interpolate(options: argparse.Namespace) -> None:

@@ -40,6 +40,13 @@ TEXTS = {
         "gets no gradient. The last sweep passes by the weights of the discriminator and ends "
         "in those of the generator."
     ),
+    "bigan": (
+        "The discriminator is trained twice on pairs: an image beside its code, and a sample "
+        "beside the code that it was made of. Then one sweep goes to both of the others. Choose a "
+        "pair, where the gradient is cut in two: of (x, E(x)) only the part of the code goes on, "
+        "into the encoder, and of (G(z), z) only the part of the image, into the generator. No "
+        "edge leads from a reconstruction to its image."
+    ),
     "pixelcnn": (
         "Each masked convolution sees only pixels above and to the left, so its dead taps have "
         "a gradient of exactly 0. The logits of all pixels come from one pass, and the loss is "

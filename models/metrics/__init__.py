@@ -1,6 +1,7 @@
 """Numbers that say how good samples are.
 
 scores         FID, inception score, precision and recall, the nearest training images
+faithfulness   squared error, sharpness and class of reconstructions
 features       whose features the first three use: a classifier's, an autoencoder's, or given ones
 encoder        the small network of both, its training and its cache
 classifier     with the classes of the data; `autoencoder`, where there are none
@@ -9,6 +10,7 @@ augmentation   what their training does to images
 
 from models.metrics.autoencoder import autoencoder_for
 from models.metrics.classifier import Classifier, classifier_for
+from models.metrics.faithfulness import faithfulness
 from models.metrics.features import Features, features_for
 from models.metrics.scores import (
     bits_per_dim,
@@ -21,6 +23,6 @@ from models.metrics.scores import (
 )
 
 __all__ = [
-    "Classifier", "Features", "autoencoder_for", "bits_per_dim", "classifier_for", "features_for",
-    "fid", "inception_score", "interval", "nearest", "precision_recall", "quality",
+    "Classifier", "Features", "autoencoder_for", "bits_per_dim", "classifier_for", "faithfulness",
+    "features_for", "fid", "inception_score", "interval", "nearest", "precision_recall", "quality",
 ]  # fmt: skip

@@ -5,11 +5,13 @@
     curves    training curves
     layers    numbers of each layer through a training
     points    points of the plane
+    codes     codes of images, and the plane that they are decoded from
 
-`rows`, `curves`, `layers` and `scatter` return a figure. `plot_rows`, `plot_panel` and
-`plot_points` plot into axes that are given.
+`rows`, `curves`, `layers`, `scatter` and `latent_plane` return a figure. `plot_rows`, `plot_panel`,
+`plot_points` and `plot_codes` plot into axes that are given.
 """
 
+from models.pictures.codes import latent_plane, plot_codes
 from models.pictures.curves import Panel, curves, plot_panel
 from models.pictures.figure import (
     COLORS,
@@ -29,6 +31,6 @@ from models.pictures.points import plot_points, scatter
 
 __all__ = [
     "COLORS", "GREY", "WIDTH", "LayersPanel", "Panel", "Picture", "across", "curves", "data_url",
-    "escape", "gray", "layers", "legend_below", "mosaic", "plot_panel", "plot_points", "plot_rows",
-    "rows", "save", "scatter", "suffix_of", "to_bytes",
+    "escape", "gray", "latent_plane", "layers", "legend_below", "mosaic", "plot_codes",
+    "plot_panel", "plot_points", "plot_rows", "rows", "save", "scatter", "suffix_of", "to_bytes",
 ]  # fmt: skip

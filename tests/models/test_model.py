@@ -26,6 +26,7 @@ SMALL = {
     "ddpm": {"network": "mlp", "width": 4, "depth": 1, "T": 4, "sampling_steps": 0},
     "autoencoder": {"hidden": (4,), "latent": 2},
     "iwae": {"hidden": (4,), "latent": 2},
+    "bigan": {"network": "mlp", "hidden": (4,), "latent": 2},
 }
 
 
@@ -46,7 +47,7 @@ def entries(model, x):
         yield "bound", lambda: model.bound(x, rng)
         yield "log_prob", lambda: model.log_prob(x, rng, 2)
         yield "encode", lambda: model.encode(x)
-    if model.name != "gan":
+    if type(model).update is Model.update:
         yield "loss", lambda: model.loss(x, rng)
 
 

@@ -12,11 +12,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 from models import pictures
-from models.autoencoders.vae_report import _plane_of
 from models.data import Dataset
 from models.data.ring import ring
 from models.errors import UsageError
 from models.families import FAMILIES
+from models.pictures.codes import _plane_of
 
 ROOT = Path(__file__).parent.parent.parent
 SLIDE = 13.33  # inches across
@@ -58,6 +58,7 @@ SMALL = {
     "ddpm": {"network": "mlp", "width": 8, "depth": 1, "T": 20, "sampling_steps": 0},
     "autoencoder": {"hidden": (8,), "latent": 2},
     "iwae": {"hidden": (8,), "latent": 4, "pixels": "fixed"},
+    "bigan": {"hidden": (8,), "latent": 3, "network": "mlp"},
 }
 
 
@@ -91,6 +92,7 @@ CASES = [
     ("ddpm", ring(train=50, test=40), {}),
     ("autoencoder", noise(levels=4), {}),
     ("iwae", noise(), {}),
+    ("bigan", noise(levels=4), {"conditional": True, "loss": "wgan-gp"}),
 ]
 
 

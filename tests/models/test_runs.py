@@ -206,6 +206,7 @@ SMALL = {
     "ddpm": ["T=20", "sampling_steps=0", "network=mlp", "width=8", "batch=500"],
     "autoencoder": TINY,
     "iwae": TINY,
+    "bigan": ["hidden=8", "latent=3", "batch=100"],
 }
 
 

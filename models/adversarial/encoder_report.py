@@ -1,0 +1,68 @@
+"""The report of a GAN with an encoder: the game, the reconstructions, and the plane of codes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from autograd import Array, Rng, to_device
+from models import pictures
+from models.adversarial.encoder_gan import EncoderGAN
+from models.adversarial.gan_report import GANReport
+from models.pictures import Panel
+from models.report import IMAGES_PER_ROW, Row
+
+
+class EncoderReport(GANReport):
+    model: EncoderGAN
+    headline = ("squared_error", "squared error per image")
+    real, fake = "x, E(x)", "G(z), z"
+
+    @property
+    def model_name(self) -> str:
+        return (
+            f"{'conditional ' * bool(self.model.classes)}{type(self.model).__name__} ({self.loss})"
+        )
+
+    def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
+        pixels = numbers["squared_error"] / np.prod(self.model.shape)
+        error = Row("squared error of G(E(x))", numbers["squared_error"], f"{pixels:.4f} a pixel")
+        return [error, *super().rows(numbers)]
+
+    def panels(self) -> list[Panel]:
+        error = Panel("squared error of G(E(x))", "of an image", test={"squared_error": "test"})
+        return [*super().panels(), error]
+
+    def pictures(self, images: Array, rng: Rng) -> dict[str, Figure]:
+        """Reconstructions and the plane of codes, beside a GAN's pictures."""
+        model, data = self.model, self.data
+        labels = data.test_labels if model.classes else None
+        codes = model.codes(images, labels)
+        chosen = rng.permutation(len(images))[:IMAGES_PER_ROW]  # the set may be sorted by class
+        some = None if labels is None else labels[chosen]
+        rows = {
+            "image": to_device(images[chosen], "cpu").reshape(-1, *model.shape),
+            "G(E(x))": model.decode_codes(codes[chosen], rng, some),
+        }
+        title = f"{self.title}\ntest images and their reconstructions"
+        return {
+            "reconstructions": pictures.rows(list(rows.values()), title, list(rows), ink=data.ink),
+            "latent_plane": self.latent_plane(codes, rng),
+            **super().pictures(images, rng),
+        }
+
+    def latent_plane(self, codes: np.ndarray, rng: Rng) -> Figure:
+        """Where the codes (N, latent) of the test images lie, and what is decoded there."""
+
+        def decode(z: np.ndarray) -> np.ndarray:
+            return self.model.decode_codes(z, rng)
+
+        names = "codes E(x)", "E(x)"
+        return pictures.latent_plane(
+            self.data, codes, decode, self.title, *names, self.prior_samples(rng)
+        )
+
+    def prior_samples(self, rng: Rng) -> np.ndarray | None:
+        """Samples of a prior that is not N(0, I), to be plotted."""
+        return None
