@@ -1,5 +1,6 @@
 """What a GAN can be set to, and what works on which data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from models.adversarial.losses import LOSSES
@@ -52,7 +53,7 @@ class Settings(CommonSettings):
 _WGAN_GP = Settings(
     loss="wgan-gp", network="mlp", critic_steps=2, beta2=0.9, final_learning_rate=1e-5
 )
-DEFAULTS = {
+DEFAULTS: Mapping[str, Settings] = {
     "digits": replace(
         _WGAN_GP,
         latent=16,
