@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd.ops.shape import between, concatenate_pair, flip
+from autograd.ops.shape import between, concatenate_pair, flip, length
 from autograd.ops.stable import logaddexp
 from autograd.primitive import primitive
 from autograd.tensor import Values
@@ -27,7 +27,7 @@ def logcumsumexp(x: Values, axis: int = -1) -> Any:
     Each step adds to what covers 1, 2, 4, ... elements what covers as many before it (Hillis &
     Steele 1986): log2(n) times n logaddexp for n elements.
     """
-    n, step = x.shape[axis], 1
+    n, step = length(x, axis), 1
     while step < n:
         sums = logaddexp(between(x, axis, step, None), between(x, axis, 0, n - step))
         x = concatenate_pair(between(x, axis, 0, step), sums, axis=axis)

@@ -64,8 +64,8 @@ def squared_distances(x: Values, y: Values) -> Any:
     the terms cancel: rounding leaves an error of about eps times the largest of them. What it makes
     negative is 0, with the derivative of the formula, 2 (x_i - y_j).
     """
-    if x.shape[-1] != y.shape[-1]:
-        raise ValueError(f"rows of x {x.shape} and of y {y.shape} differ in length")
+    if min(x.ndim, y.ndim) < 2 or x.shape[-1] != y.shape[-1]:
+        raise ValueError(f"x {x.shape} and y {y.shape}: they are rows of one length")
     centre = array_of(y).sum(axis=-2, keepdims=True) / max(1, y.shape[-2])
     x, y = x - centre, y - centre
     of_y = swap_last_axes((y * y).sum(axis=-1, keepdims=True))

@@ -30,6 +30,8 @@ def triu(x: Values, k: int = 0) -> Any:
 
 def lower_triangle(x: Values, k: int = 0) -> Array:
     """True in the lower triangle of x, up to the k-th diagonal above the main one."""
+    if x.ndim < 2:
+        raise ValueError(f"an array of shape {x.shape} is no matrices (..., N, M)")
     return namespace(array_of(x)).tri(*x.shape[-2:], k, dtype=bool)
 
 
@@ -120,7 +122,7 @@ def _expect_square(a):
 
 
 def inverse(a: Values) -> Any:
-    """The solution of A X = I, in 2 n^3 operations; of A X = B, `solve` is faster and exacter."""
+    """X of A X = I, in 2 n^3 operations. For A^-1 B, `solve` is faster and more precise."""
     _expect_square(a)
     return solve(a, namespace(array_of(a)).eye(a.shape[-1], dtype=a.dtype))
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from autograd.array import Array
+from autograd.array import Array, namespace
 from autograd.ops.index import gather
-from autograd.ops.shape import between
+from autograd.ops.shape import between, length
 from autograd.tensor import Values, array_of
 
 
@@ -22,7 +22,8 @@ def argmin(x: Values, axis: int | None = None) -> Array:
 
 def argsort(x: Values, axis: int = -1) -> Array:
     """Where the smallest, the next, ... are, in the shape of x; of ties, the first comes first."""
-    return np.argsort(array_of(x), axis=axis, kind="stable")
+    x = array_of(x)  # CuPy's order is stable, and it takes no `kind`
+    return np.argsort(x, axis, kind="stable") if namespace(x) is np else x.argsort(axis)
 
 
 def sort(x: Values, axis: int = -1) -> Any:
@@ -35,7 +36,7 @@ def topk(x: Values, k: int, axis: int = -1) -> tuple[Any, Array]:
 
     Raises ValueError unless 0 <= k <= the length of the axis.
     """
-    if not 0 <= k <= x.shape[axis]:
-        raise ValueError(f"the {k} largest of {x.shape[axis]} along axis {axis} of {x.shape}")
+    if not 0 <= k <= length(x, axis):
+        raise ValueError(f"the {k} largest of {length(x, axis)} along axis {axis} of {x.shape}")
     indices = between(argsort(-array_of(x), axis), axis, 0, k)
     return gather(x, indices, axis), indices

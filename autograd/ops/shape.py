@@ -71,6 +71,11 @@ def concatenate_pair(x, y, *, axis):
     return np.concatenate((x, y), axis=axis)
 
 
+def length(x: Values, axis: int) -> int:
+    """Of an axis. Raises AxisError, a ValueError, if there is no such axis."""
+    return x.shape[normalize_axis_tuple(axis, x.ndim)[0]]
+
+
 def between(x: Values, axis: int, start: int | None, stop: int | None) -> Any:
     """x[start:stop] along `axis`."""
     return x[(slice(None),) * (axis % x.ndim) + (slice(start, stop),)]
@@ -113,8 +118,8 @@ def split(x: Values, parts: int | Sequence[int], axis: int = 0) -> list:
     The gradient of each part takes the time and the memory of x. Raises ValueError if the length
     of the axis is no multiple of the number of parts.
     """
-    n = x.shape[axis]
-    if isinstance(parts, int):
+    n = length(x, axis)
+    if isinstance(parts, int | np.integer):
         if parts < 1 or n % parts:
             raise ValueError(f"axis {axis} of {x.shape} does not split into {parts} equal parts")
         parts = [i * n // parts for i in range(1, parts)]
@@ -129,7 +134,7 @@ def flip(x: Values, axis: int | tuple[int, ...] | None = None) -> Any:
 
 def roll(x: Values, shift: int, axis: int = -1) -> Any:
     """The elements moved by `shift` along `axis`; those moved beyond its end begin it."""
-    cut = -shift % max(1, x.shape[axis])
+    cut = -shift % max(1, length(x, axis))
     return concatenate_pair(between(x, axis, cut, None), between(x, axis, 0, cut), axis=axis)
 
 

@@ -137,8 +137,8 @@ def _divided(x, length):
 
 def _norm_x(g, x, ans, axis):
     """g x / |x|, and 0 where |x| = 0."""
-    g, ans = (restore_axes(y, x.shape, axis) for y in (g, ans))
-    return g * _divided(x, ans)
+    ans = restore_axes(ans, x.shape, axis)
+    return restore_axes(g, x.shape, axis) * _divided(x, ans)
 
 
 norm.rule(x=_norm_x)

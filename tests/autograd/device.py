@@ -28,6 +28,7 @@ METHODS = {
     "any": "axis out keepdims",
     "argmax": "axis dtype out keepdims",
     "argmin": "axis dtype out keepdims",
+    "argsort": "axis",
     "astype": "order casting subok copy",
     "clip": "out",
     "copy": "order",
@@ -44,7 +45,6 @@ METHODS = {
 """Methods of an array, with their keywords."""
 
 FUNCTIONS = {
-    "argsort": "axis kind",
     "array2string": "separator",
     "clip": "out",
     "concatenate": "axis out dtype casting",

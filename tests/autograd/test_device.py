@@ -156,6 +156,16 @@ def test_what_is_made_of_primitives(name):
     same(lambda x: derivatives(COMPOSED[name], [x]), rng().standard_normal((3, 4)))
 
 
+def test_jacobians_and_hessians():
+    def run(x):
+        f = lambda x: (ag.tanh(x) ** 3).sum(axis=0)  # noqa: E731
+        g, scalar = x[0], lambda x: f(x).sum()
+        found = [ag.vjp(f, x, g), ag.jvp(f, x, x), ag.jacobian(f, x), ag.hvp(scalar, x, x)]
+        return [y.data for y in (*found, ag.hessian(scalar, x))]
+
+    same(run, rng().standard_normal((3, 2)))
+
+
 def test_backward_adds_to_the_gradient_and_a_nan_is_found(cupy):
     x = Tensor(cupy.asarray(HOST), requires_grad=True)
     for _ in range(2):

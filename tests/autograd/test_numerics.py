@@ -339,6 +339,11 @@ MATRIX = Tensor(np.arange(6.0).reshape(3, 2))
         (lambda: ag.gather(MATRIX, [0, 1, 1]), ValueError, r"\(3,\) for x \(3, 2\)"),
         (lambda: ag.gather(MATRIX, [[2]]), IndexError, "index 2 is out of bounds"),
         (lambda: ag.split(MATRIX, 2), ValueError, r"axis 0 of \(3, 2\) does not split into 2"),
+        *(
+            (lambda f=f: f(MATRIX, 1, 2), ValueError, "axis 2 is out of bounds")
+            for f in (ag.split, ag.roll, ag.topk, lambda x, _, axis: ag.logcumsumexp(x, axis))
+        ),
+        (lambda: ag.tril(MATRIX[0]), ValueError, r"\(2,\) is no matrices"),
         (lambda: ag.topk(MATRIX, 3), ValueError, "the 3 largest of 2 along axis -1"),
         (lambda: ag.einsum("ij,jk", MATRIX), ValueError, "'ij,jk': it is of 2 operands, not 1"),
         (lambda: ag.einsum("i", MATRIX), ValueError, r"'i' does not name the axes of \(3, 2\)"),
@@ -362,7 +367,7 @@ MATRIX = Tensor(np.arange(6.0).reshape(3, 2))
             LinAlgError,
             "not positive definite: its smallest eigenvalue is -2;",
         ),
-        (lambda: ag.squared_distances(MATRIX, MATRIX.T), ValueError, r"\(3, 2\) and of y \(2, 3\)"),
+        (lambda: ag.squared_distances(MATRIX, MATRIX.T), ValueError, r"\(3, 2\) and y \(2, 3\)"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_what_was_wrong(f, error, message):
