@@ -19,7 +19,7 @@ from models.pictures import suffix_of
 
 STEPS = ("operations", "vae_step", "gan_step", "pixelcnn_step", "ddpm_step", "conv_step")
 KERNELS = ("conv2d", "masked_conv2d", "reparameterize")
-MODELS = ("pixelcnn_sampling", "mode_collapse", "iwae_gradients", "families")
+MODELS = ("pixelcnn_sampling", "mode_collapse", "iwae_gradients", "families", "em")
 
 
 def main() -> None:
@@ -58,6 +58,7 @@ def main() -> None:
         "mode_collapse": ["plot"],
         "iwae_gradients": ["plot"],
         "families": ["plot"],
+        "em": ["plot"],
         "reparameterize": kernel,
         "conv2d": convolution,
         "masked_conv2d": convolution,

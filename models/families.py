@@ -18,6 +18,8 @@ from models.autoregressive.pixelcnn import PixelCNN
 from models.autoregressive.pixelcnn_page import PixelCNNPage
 from models.autoregressive.pixelcnn_report import PixelCNNReport
 from models.data import DATASETS, PICTURES
+from models.densities.gmm import GMM
+from models.densities.gmm_report import GMMReport
 from models.diffusion.ddpm import DDPM
 from models.diffusion.ddpm_page import DDPMPage
 from models.diffusion.ddpm_report import DDPMReport
@@ -46,4 +48,5 @@ FAMILIES = {
     "autoencoder": Family(Autoencoder, AutoencoderReport),
     "iwae": Family(IWAE, IWAEReport),
     "bigan": Family(BiGAN, EncoderReport),
+    "gmm": Family(GMM, GMMReport),
 }

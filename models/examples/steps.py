@@ -58,6 +58,12 @@ TEXTS = {
         "what comes past it is still small. The embedding of t enters every block, and its "
         "cotangent is the sum of what the blocks send back."
     ),
+    "gmm": (
+        "A step of EM. Forward, each component gives its log N(x), and log p(x) is the logsumexp "
+        "of them all. Choose the scores that go into it: the cotangent that comes back to them is "
+        "the responsibility of each component for each image: the E step. The sweep stops there. "
+        "The M step is plain numbers: weighted means and covariances, and no gradient."
+    ),
 }
 """What to look for in each."""
 

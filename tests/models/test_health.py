@@ -27,6 +27,7 @@ SMALL = {
     "autoencoder": ["hidden=8", "latent=3", "batch=50"],
     "iwae": ["hidden=8", "latent=3", "batch=50"],
     "bigan": ["hidden=8,8", "latent=3", "batch=50"],
+    "gmm": ["method=gradient", "batch=50"],
 }
 N = 20  # images of 16 pixels
 

@@ -27,6 +27,7 @@ SMALL = {
     "autoencoder": {"hidden": (4,), "latent": 2},
     "iwae": {"hidden": (4,), "latent": 2},
     "bigan": {"network": "mlp", "hidden": (4,), "latent": 2},
+    "gmm": {"components": 2},
 }
 
 
@@ -71,7 +72,7 @@ def test_images_of_another_size_are_refused(family):
         made(family).evaluate(np.zeros((2, 9), np.float32), np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("family", ["gan", "ddpm"])
+@pytest.mark.parametrize("family", ["gan", "ddpm", "gmm"])
 def test_points_may_be_any_finite_numbers(family):
     model = made(family, ring(train=30, test=30))
     x = np.full((30, 2), 7.0, np.float32)

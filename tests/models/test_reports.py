@@ -59,6 +59,7 @@ SMALL = {
     "autoencoder": {"hidden": (8,), "latent": 2},
     "iwae": {"hidden": (8,), "latent": 4, "pixels": "fixed"},
     "bigan": {"hidden": (8,), "latent": 3, "network": "mlp"},
+    "gmm": {"components": 3},
 }
 
 
@@ -93,6 +94,8 @@ CASES = [
     ("autoencoder", noise(levels=4), {}),
     ("iwae", noise(), {}),
     ("bigan", noise(levels=4), {"conditional": True, "loss": "wgan-gp"}),
+    ("gmm", noise(levels=4), {}),
+    ("gmm", ring(train=50, test=40), {"method": "gradient"}),
 ]
 
 

@@ -207,6 +207,7 @@ SMALL = {
     "autoencoder": TINY,
     "iwae": TINY,
     "bigan": ["hidden=8", "latent=3", "batch=100"],
+    "gmm": ["method=gradient", "batch=500"],
 }
 
 
