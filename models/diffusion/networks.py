@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from autograd import Array, Rng, Tensor, namespace, nn
-from autograd.ops import concatenate, gelu, matmul, silu, softmax, upsample_nearest
+from autograd.ops import attention, concatenate, gelu, silu, upsample_nearest
 from models.data import Labels, Shape, channels_of, flat, planes
 from models.diffusion.ddpm_settings import GROUPS, Settings
 from models.errors import UsageError
@@ -118,8 +118,7 @@ class Attention(nn.Module):
     def forward(self, x: Any) -> Tensor:
         n, channels, height, width = x.shape
         h = self.norm(x).reshape(n, channels, height * width).transpose((0, 2, 1))
-        scores = matmul(self.query(h), self.key(h).transpose((0, 2, 1))) / math.sqrt(channels)
-        h = self.output(matmul(softmax(scores), self.value(h)))
+        h = self.output(attention(self.query(h), self.key(h), self.value(h)))
         return x + h.transpose((0, 2, 1)).reshape(n, channels, height, width)
 
 
