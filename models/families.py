@@ -9,6 +9,8 @@ from models.adversarial.gan_page import GANPage
 from models.adversarial.gan_report import GANReport
 from models.autoencoders.autoencoder import Autoencoder
 from models.autoencoders.autoencoder_report import AutoencoderReport
+from models.autoencoders.hvae import HVAE
+from models.autoencoders.hvae_report import HVAEReport
 from models.autoencoders.iwae import IWAE
 from models.autoencoders.iwae_report import IWAEReport
 from models.autoencoders.vae import VAE
@@ -47,6 +49,7 @@ FAMILIES = {
     "ddpm": Family(DDPM, DDPMReport, DDPMPage),
     "autoencoder": Family(Autoencoder, AutoencoderReport),
     "iwae": Family(IWAE, IWAEReport),
+    "hvae": Family(HVAE, HVAEReport),
     "bigan": Family(BiGAN, EncoderReport),
     "gmm": Family(GMM, GMMReport),
 }

@@ -125,7 +125,7 @@ class VAE(Model):
         log_deviation = log(self.scale) + self.log_sigma + math.log(self.levels - 1)
         return mean * (self.levels - 1), log_deviation + logistic.LOG_S
 
-    def terms(self, x: Any, rng: Rng) -> tuple[Tensor, Tensor]:
+    def terms(self, x: Any, rng: Rng) -> tuple[Tensor, ...]:
         """The reconstruction, with one sample of z, and the KL: (N,) each, in nats."""
         mu, logvar = self.encode(x)
         z, kl = reparameterize(mu, logvar, seed=random_seed(rng))
@@ -171,22 +171,23 @@ class VAE(Model):
 
     @no_grad()
     def log_prob(self, x: Array, rng: Rng, samples: int) -> np.ndarray:
-        """A lower bound of log p(x) in nats, (N,), that rises to it with `samples`.
+        """A lower bound of log p(x) in nats, (N,), that rises to it with `samples`, in batches.
 
-            log 1/k sum_i p(x|z_i) p(z_i) / q(z_i|x),  z_i ~ q(z|x)        (Burda et al., eq. 8)
-
-        Samples are summed in batches, so memory does not grow with their number.
+        log 1/k sum_i p(x|z_i) p(z_i) / q(z_i|x),  z_i ~ q(z|x)        (Burda et al., eq. 8)
         """
-        mu, logvar = self.encode(x)
+        posterior = self.encode(x)
         log_sum = np.full(len(x), -np.inf)
         batch = min(IMPORTANCE_SAMPLES_PER_BATCH, max(1, MAX_BATCH // x.size))
         for done in range(0, samples, batch):
-            count = min(batch, samples - done)
-            eps = self.normal(rng, (count, *mu.shape))
-            z = mu + exp(logvar / 2) * eps
-            log_w = self.log_weight(x, z, eps, logvar)
+            log_w = self.sampled_weights(x, posterior, min(batch, samples - done), rng)
             log_sum = np.logaddexp(log_sum, logsumexp(log_w, axis=0).numpy())
         return log_sum - math.log(samples)
+
+    def sampled_weights(self, x: Any, posterior: Any, count: int, rng: Rng) -> Tensor:
+        """log p(x|z) p(z) / q(z|x) of so many samples of z, (count, N), given `encode(x)`."""
+        mu, logvar = posterior
+        eps = self.normal(rng, (count, *mu.shape))
+        return self.log_weight(x, mu + exp(logvar / 2) * eps, eps, logvar)
 
     def log_weight(self, x: Any, z: Any, eps: Any, logvar: Any) -> Tensor:
         """log p(x|z) p(z) / q(z|x), (..., N), of z = mu + sigma eps.
@@ -216,15 +217,19 @@ class VAE(Model):
         sigma = (self.scale * exp(self.log_sigma)).numpy().reshape(self.shape)
         return (means + sigma * rng.standard_normal(means.shape)).clip(0, 1).astype(np.float32)
 
+    def sample_prior(self, n: int, rng: Rng) -> Array:
+        """z ~ p(z), (n, latent), on the model's device."""
+        return self.normal(rng, (n, self.settings.latent))
+
     def sample_means(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:
         """The means of p(x|z) for z ~ N(0, I), (n, *shape)."""
         self.classes_of(n, labels)
-        return self.images(self.normal(rng, (n, self.settings.latent)))
+        return self.images(self.sample_prior(n, rng))
 
     def sample(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:
         """x ~ p(x|z) for z ~ N(0, I), (n, *shape), in [0, 1]."""
         self.classes_of(n, labels)
-        return self.noisy_images(self.normal(rng, (n, self.settings.latent)), rng)
+        return self.noisy_images(self.sample_prior(n, rng), rng)
 
     @no_grad()
     def codes(self, x: Any, labels: Labels = None) -> np.ndarray:

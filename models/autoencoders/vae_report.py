@@ -22,6 +22,7 @@ class VAEReport(Report):
     model: VAE
     headline = ("negative_elbo", "-ELBO, nats per image")
     sampler = "means of p(x|z)"
+    prior = "z ~ N(0, I)"
 
     @property
     def model_name(self) -> str:
@@ -75,7 +76,7 @@ class VAEReport(Report):
             "reconstructions": pictures.rows(
                 list(rows.values()), reconstructions, list(rows), ink=data.ink
             ),
-            "samples": self.samples(images, rng, "samples: means of p(x|z), z ~ N(0, I)"),
+            "samples": self.samples(images, rng, f"samples: means of p(x|z), {self.prior}"),
             "interpolations": _interpolations(model, data, given, mu[chosen], self.title),
             "latent_plane": pictures.latent_plane(data, mu, model.images, self.title),
         }

@@ -64,6 +64,13 @@ TEXTS = {
         "the responsibility of each component for each image: the E step. The sweep stops there. "
         "The M step is plain numbers: weighted means and covariances, and no gradient."
     ),
+    "hvae": (
+        "There are two samples, mu + sigma eps, and the lower one, z1, depends on the upper one, "
+        "z2, by its prior p(z1|z2). So the reconstruction's cotangent of z1 goes on into the "
+        "prior, and through z2 into the upper encoder. Each log q / p has a cotangent of its own "
+        "for the sample, for q and for p. The sigmoid is the share of the prior's precision in "
+        "the posterior of z1."
+    ),
 }
 """What to look for in each."""
 

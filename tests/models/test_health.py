@@ -28,6 +28,7 @@ SMALL = {
     "iwae": ["hidden=8", "latent=3", "batch=50"],
     "bigan": ["hidden=8,8", "latent=3", "batch=50"],
     "gmm": ["method=gradient", "batch=50"],
+    "hvae": ["hidden=8", "latent=3", "batch=50", "upper_hidden=4", "upper_latent=2"],
 }
 N = 20  # images of 16 pixels
 

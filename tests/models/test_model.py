@@ -28,6 +28,7 @@ SMALL = {
     "iwae": {"hidden": (4,), "latent": 2},
     "bigan": {"network": "mlp", "hidden": (4,), "latent": 2},
     "gmm": {"components": 2},
+    "hvae": {"hidden": (4,), "latent": 2, "upper_hidden": (3,), "upper_latent": 2},
 }
 
 

@@ -60,6 +60,13 @@ SMALL = {
     "iwae": {"hidden": (8,), "latent": 4, "pixels": "fixed"},
     "bigan": {"hidden": (8,), "latent": 3, "network": "mlp"},
     "gmm": {"components": 3},
+    "hvae": {
+        "hidden": (8,),
+        "latent": 3,
+        "upper_hidden": (4,),
+        "upper_latent": 2,
+        "pixels": "fixed",
+    },
 }
 
 
@@ -96,6 +103,7 @@ CASES = [
     ("bigan", noise(levels=4), {"conditional": True, "loss": "wgan-gp"}),
     ("gmm", noise(levels=4), {}),
     ("gmm", ring(train=50, test=40), {"method": "gradient"}),
+    ("hvae", noise(), {}),
 ]
 
 

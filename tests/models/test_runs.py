@@ -208,6 +208,7 @@ SMALL = {
     "iwae": TINY,
     "bigan": ["hidden=8", "latent=3", "batch=100"],
     "gmm": ["method=gradient", "batch=500"],
+    "hvae": [*TINY, "upper_hidden=4", "upper_latent=2"],
 }
 
 
