@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+from models.adversarial.aae import AAE
+from models.adversarial.aae_report import AAEReport
 from models.adversarial.bigan import BiGAN
 from models.adversarial.encoder_report import EncoderReport
 from models.adversarial.gan import GAN
@@ -50,6 +52,7 @@ FAMILIES = {
     "autoencoder": Family(Autoencoder, AutoencoderReport),
     "iwae": Family(IWAE, IWAEReport),
     "hvae": Family(HVAE, HVAEReport),
+    "aae": Family(AAE, AAEReport),
     "bigan": Family(BiGAN, EncoderReport),
     "gmm": Family(GMM, GMMReport),
 }

@@ -17,7 +17,7 @@ from models.report import IMAGES_PER_ROW, Row
 class EncoderReport(GANReport):
     model: EncoderGAN
     headline = ("squared_error", "squared error per image")
-    real, fake = "x, E(x)", "G(z), z"
+    real, fake, player = "x, E(x)", "G(z), z", "G and E"
 
     @property
     def model_name(self) -> str:

@@ -23,7 +23,7 @@ MAX_CLASSIFIED = 1000  # images whose classes are counted
 class GANReport(Report):
     model: GAN
     headline = ("discriminator_loss", "D loss")
-    real, fake = "x", "G(z)"  # what D judges
+    real, fake, player = "x", "G(z)", "G"  # what D judges, and whom it plays against
 
     @property
     def loss(self) -> str:
@@ -48,19 +48,20 @@ class GANReport(Report):
             Row(f"D({self.fake})", numbers["d_fake"], "1/2 too"),
             Row("D loss, the sum of both terms", loss_of_d, "log 4 = 1.386"),
             Row(
-                "G loss",
+                f"{self.player} loss",
                 numbers["generator_loss"],
                 f"{sign}log 2 = {sign}0.693 where D cannot tell",
             ),
         ]
 
     def panels(self) -> list[Panel]:
-        losses = {"discriminator_loss": "D, sum of both terms", "generator_loss": "G"}
+        losses = {"discriminator_loss": "D, sum of both terms", "generator_loss": self.player}
         if LOSSES[self.loss].has_critic:  # G's is -E f(G(z)), and f may have any constant added
             unit, name = "units of the critic f", f"E f({self.real}) $-$ E f({self.fake})"
             return [
                 Panel(name, unit, {"wasserstein": "train"}, lines={"0": 0.0}),
-                *(Panel(f"loss of {key[0].upper()}", unit, {key: "train"}) for key in losses),
+                Panel("loss of D", unit, {"discriminator_loss": "train"}),
+                Panel(f"loss of {self.player}", unit, {"generator_loss": "train"}),
             ]
         lines = dict(LOSSES[self.loss].equilibrium)
         if self.model.settings.feature_matching:  # G has another loss

@@ -40,6 +40,12 @@ TEXTS = {
         "gets no gradient. The last sweep passes by the weights of the discriminator and ends "
         "in those of the generator."
     ),
+    "aae": (
+        "Three sweeps. In the autoencoder's, encoder and decoder learn to restore the images. In "
+        "the discriminator's, samples of the prior and codes are both constants. The last is the "
+        "encoder's, and goes through the discriminator. So the encoder is trained twice in a step, "
+        "for the images and for the prior; the decoder never hears of the discriminator."
+    ),
     "bigan": (
         "The discriminator is trained twice on pairs: an image beside its code, and a sample "
         "beside the code that it was made of. Then one sweep goes to both of the others. Choose a "

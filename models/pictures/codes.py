@@ -38,7 +38,7 @@ def latent_plane(
     origin, axes, names = _plane_of(codes, symbol)
     points = (codes - origin) @ axes.T
     below = None if prior is None else (prior - origin) @ axes.T
-    likely = 1.15 * RADIUS if below is None else 1.1 * float(np.abs(below).max())
+    likely = 1.15 * RADIUS if below is None else 1.1 * float(np.quantile(np.abs(below), 0.995))
     reach = max(1.1 * float(np.quantile(np.abs(points), 0.995)), likely)
     across = np.linspace(-reach, reach, GRID)
     grid = np.stack(np.meshgrid(across, across[::-1]), axis=-1).reshape(-1, 2)

@@ -26,6 +26,7 @@ SMALL = {
     "ddpm": {"network": "mlp", "width": 4, "depth": 1, "T": 4, "sampling_steps": 0},
     "autoencoder": {"hidden": (4,), "latent": 2},
     "iwae": {"hidden": (4,), "latent": 2},
+    "aae": {"network": "mlp", "hidden": (4,), "latent": 2},
     "bigan": {"network": "mlp", "hidden": (4,), "latent": 2},
     "gmm": {"components": 2},
     "hvae": {"hidden": (4,), "latent": 2, "upper_hidden": (3,), "upper_latent": 2},

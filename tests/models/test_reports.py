@@ -58,6 +58,7 @@ SMALL = {
     "ddpm": {"network": "mlp", "width": 8, "depth": 1, "T": 20, "sampling_steps": 0},
     "autoencoder": {"hidden": (8,), "latent": 2},
     "iwae": {"hidden": (8,), "latent": 4, "pixels": "fixed"},
+    "aae": {"hidden": (8,), "latent": 2, "network": "mlp"},
     "bigan": {"hidden": (8,), "latent": 3, "network": "mlp"},
     "gmm": {"components": 3},
     "hvae": {
@@ -100,6 +101,7 @@ CASES = [
     ("ddpm", ring(train=50, test=40), {}),
     ("autoencoder", noise(levels=4), {}),
     ("iwae", noise(), {}),
+    ("aae", noise(), {"prior": "swiss-roll"}),
     ("bigan", noise(levels=4), {"conditional": True, "loss": "wgan-gp"}),
     ("gmm", noise(levels=4), {}),
     ("gmm", ring(train=50, test=40), {"method": "gradient"}),

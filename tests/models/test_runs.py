@@ -206,6 +206,7 @@ SMALL = {
     "ddpm": ["T=20", "sampling_steps=0", "network=mlp", "width=8", "batch=500"],
     "autoencoder": TINY,
     "iwae": TINY,
+    "aae": ["hidden=8", "batch=100"],
     "bigan": ["hidden=8", "latent=3", "batch=100"],
     "gmm": ["method=gradient", "batch=500"],
     "hvae": [*TINY, "upper_hidden=4", "upper_latent=2"],
