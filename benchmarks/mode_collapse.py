@@ -4,13 +4,14 @@ A generator that learns faster than its discriminator moves all its samples to w
 them most real, and moves on when it has noticed. On a ring of 8 Gaussians (`models.data.ring`) the
 modes covered and the share of good samples are counted, on digits the classes that a small
 classifier finds. A cure adds one thing to the collapsing setting; WGAN-GP is another game with
-rates of its own. Seeds differ, so there are several, and all their numbers are shown.
+rates of its own, and MGAN and GMAN are other models. Seeds differ, so there are several, and all
+their numbers are shown.
 """
 
 import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,12 @@ from threadpoolctl import threadpool_limits
 
 from kernels.cpu.threads import MAX_CORES
 from models import metrics, pictures
+from models.adversarial import gman_settings, mgan_settings
 from models.adversarial.gan import GAN
 from models.adversarial.gan_report import class_counts, classes_covered, plot_set
 from models.adversarial.gan_settings import COLLAPSING, DEFAULTS, UNROLLED, Settings
+from models.adversarial.gman import GMAN
+from models.adversarial.mgan import MGAN
 from models.data import Dataset, load
 from models.data.ring import Points, ring
 
@@ -46,6 +50,8 @@ CASES = {
         "feature matching": replace(COLLAPSING, feature_matching=True),
         "minibatch discrimination": replace(COLLAPSING, minibatch_kernels=4),
         "WGAN-GP": DEFAULTS["ring"],
+        "MGAN, 8 generators": mgan_settings.COLLAPSING,
+        "GMAN, 5 discriminators": gman_settings.COLLAPSING,
     },
     "digits": {
         CAUSE: DIGITS,
@@ -53,8 +59,11 @@ CASES = {
         "feature matching": replace(DIGITS, feature_matching=True),
         "minibatch discrimination": replace(DIGITS, minibatch_kernels=8),
         "WGAN-GP": replace(DEFAULTS["digits"], epochs=150),
+        "MGAN, 10 generators": mgan_settings.Settings(**asdict(DIGITS), generators=10),
+        "GMAN, 5 discriminators": gman_settings.Settings(**asdict(DIGITS)),
     },
 }
+MODELS = {model.settings_type: model for model in (GAN, MGAN, GMAN)}
 
 
 def data_set(name: str) -> Dataset:
@@ -65,7 +74,7 @@ def samples_of(name: str, case: str, seed: int) -> tuple[np.ndarray, float]:
     """SAMPLES of a GAN trained on the data set of that name, and the seconds it took."""
     threadpool_limits(limits=1, user_api="blas")  # there are as many processes as cores
     data, settings = data_set(name), CASES[name][case]
-    model = GAN.for_data(settings, data, np.random.default_rng([seed, 0]))
+    model = MODELS[type(settings)].for_data(settings, data, np.random.default_rng([seed, 0]))
     rng = np.random.default_rng([seed, 1])
     steps = settings.epochs * (len(data.train) // model.images_per_step)
     optimizers = model.optimizers(steps)

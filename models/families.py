@@ -9,6 +9,10 @@ from models.adversarial.encoder_report import EncoderReport
 from models.adversarial.gan import GAN
 from models.adversarial.gan_page import GANPage
 from models.adversarial.gan_report import GANReport
+from models.adversarial.gman import GMAN
+from models.adversarial.gman_report import GMANReport
+from models.adversarial.mgan import MGAN
+from models.adversarial.mgan_report import MGANReport
 from models.autoencoders.autoencoder import Autoencoder
 from models.autoencoders.autoencoder_report import AutoencoderReport
 from models.autoencoders.hvae import HVAE
@@ -55,4 +59,6 @@ FAMILIES = {
     "aae": Family(AAE, AAEReport),
     "bigan": Family(BiGAN, EncoderReport),
     "gmm": Family(GMM, GMMReport),
+    "mgan": Family(MGAN, MGANReport),
+    "gman": Family(GMAN, GMANReport),
 }

@@ -58,6 +58,7 @@ class Discriminator(nn.Module):
         else:
             self.steps = _perceptron((math.prod(shape) + classes, *hidden), rng)
             features = hidden[-1]
+        self.width = features
         self.minibatch = MinibatchDiscrimination(features, kernels, rng) if kernels else None
         self.output: nn.Module = nn.Linear(features + kernels, 1, rng)
         if settings.spectral_norm:

@@ -77,6 +77,17 @@ TEXTS = {
         "for the sample, for q and for p. The sigmoid is the share of the prior's precision in "
         "the posterior of z1."
     ),
+    "mgan": (
+        "Every generator has a first layer of its own, and a one-hot number chooses one for each "
+        "sample: the others get a gradient of 0 from it. The layers after that are shared. In the "
+        "last sweep the generators get two cotangents for a sample, from the discriminator and, "
+        "through the same layers, from the classifier that has to know whose it is."
+    ),
+    "gman": (
+        "The samples go into several discriminators, and the generator gets a cotangent from each. "
+        "Before they are summed, each is multiplied by the weight of its discriminator, a softmax "
+        "of the values of their games. In the sweeps before, each discriminator is trained alone."
+    ),
 }
 """What to look for in each."""
 

@@ -30,6 +30,8 @@ SMALL = {
     "bigan": ["hidden=8,8", "latent=3", "batch=50"],
     "gmm": ["method=gradient", "batch=50"],
     "hvae": ["hidden=8", "latent=3", "batch=50", "upper_hidden=4", "upper_latent=2"],
+    "mgan": ["hidden=8,8", "latent=3", "batch=50", "generators=3"],
+    "gman": ["hidden=8,8", "latent=3", "batch=50", "discriminators=2"],
 }
 N = 20  # images of 16 pixels
 

@@ -30,6 +30,8 @@ SMALL = {
     "bigan": {"network": "mlp", "hidden": (4,), "latent": 2},
     "gmm": {"components": 2},
     "hvae": {"hidden": (4,), "latent": 2, "upper_hidden": (3,), "upper_latent": 2},
+    "mgan": {"network": "mlp", "hidden": (4,), "latent": 2, "generators": 3},
+    "gman": {"network": "mlp", "hidden": (4,), "latent": 2, "discriminators": 2},
 }
 
 
@@ -74,7 +76,7 @@ def test_images_of_another_size_are_refused(family):
         made(family).evaluate(np.zeros((2, 9), np.float32), np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("family", ["gan", "ddpm", "gmm"])
+@pytest.mark.parametrize("family", ["gan", "ddpm", "gmm", "mgan", "gman"])
 def test_points_may_be_any_finite_numbers(family):
     model = made(family, ring(train=30, test=30))
     x = np.full((30, 2), 7.0, np.float32)

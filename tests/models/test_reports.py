@@ -68,6 +68,8 @@ SMALL = {
         "upper_latent": 2,
         "pixels": "fixed",
     },
+    "mgan": {"hidden": (8,), "latent": 2, "network": "mlp", "generators": 3},
+    "gman": {"hidden": (8,), "latent": 2, "network": "mlp", "discriminators": 2},
 }
 
 
@@ -106,6 +108,9 @@ CASES = [
     ("gmm", noise(levels=4), {}),
     ("gmm", ring(train=50, test=40), {"method": "gradient"}),
     ("hvae", noise(), {}),
+    ("mgan", noise(0, 4), {}),
+    ("mgan", ring(train=50, test=40), {}),
+    ("gman", noise(0, 4), {}),
 ]
 
 

@@ -210,6 +210,8 @@ SMALL = {
     "bigan": ["hidden=8", "latent=3", "batch=100"],
     "gmm": ["method=gradient", "batch=500"],
     "hvae": [*TINY, "upper_hidden=4", "upper_latent=2"],
+    "mgan": ["hidden=8", "latent=3", "batch=100", "generators=3"],
+    "gman": ["hidden=8", "latent=3", "batch=100", "discriminators=2"],
 }
 
 
