@@ -25,7 +25,7 @@ EPOCHS = 20
 GRADIENTS = 500  # of each k
 WIDER = 1.0  # added to log sigma^2 of q(z|x)
 KS = tuple(4**i for i in range(4))
-THEORY = {"encoder": -0.5, "encoder, doubly": 0.5, "decoder": 0.5}  # the powers of k
+THEORY = {"encoder": -0.5, "encoder, doubly reparameterised": 0.5, "decoder": 0.5}  # the powers of k
 
 
 def trained(seed: int) -> tuple[IWAE, Array]:
@@ -79,7 +79,7 @@ def ratios(model: IWAE, x: Array, seed: int) -> dict[str, float]:
     signal, noise = found["encoder"]
     model.settings = replace(model.settings, gradient="reparameterised")
     _, plain = signal_and_noise(gradients(model, x, seed)["encoder"])
-    pairs = {"encoder": (signal, plain), "encoder, doubly": (signal, noise)}
+    pairs = {"encoder": (signal, plain), "encoder, doubly reparameterised": (signal, noise)}
     pairs["decoder"] = found["decoder"]
     return {part: math.sqrt(max(signal, 0) / noise) for part, (signal, noise) in pairs.items()}
 
