@@ -25,7 +25,8 @@ EPOCHS = 20
 GRADIENTS = 500  # of each k
 WIDER = 1.0  # added to log sigma^2 of q(z|x)
 KS = tuple(4**i for i in range(4))
-THEORY = {"encoder": -0.5, "encoder, doubly reparameterised": 0.5, "decoder": 0.5}  # the powers of k
+DOUBLY = "encoder, doubly reparameterised"
+THEORY = {"encoder": -0.5, DOUBLY: 0.5, "decoder": 0.5}  # the powers of k
 
 
 def trained(seed: int) -> tuple[IWAE, Array]:
@@ -79,7 +80,7 @@ def ratios(model: IWAE, x: Array, seed: int) -> dict[str, float]:
     signal, noise = found["encoder"]
     model.settings = replace(model.settings, gradient="reparameterised")
     _, plain = signal_and_noise(gradients(model, x, seed)["encoder"])
-    pairs = {"encoder": (signal, plain), "encoder, doubly reparameterised": (signal, noise)}
+    pairs = {"encoder": (signal, plain), DOUBLY: (signal, noise)}
     pairs["decoder"] = found["decoder"]
     return {part: math.sqrt(max(signal, 0) / noise) for part, (signal, noise) in pairs.items()}
 
@@ -94,7 +95,7 @@ def run(rounds: int, plot: Path | None = None) -> dict[str, Any]:
             model.settings = replace(model.settings, k=k)
             each[-1].append(ratios(model, x, seed))
     head = "".join(f"k = {k}".rjust(10) for k in KS)
-    print(f"{'signal to noise':18}{head}   power of k")
+    print(f"{'signal to noise':33}{head}   power of k")
     found: dict[str, list[float]] = {}
     powers: dict[str, float] = {}
     for part, power in THEORY.items():
@@ -102,7 +103,7 @@ def run(rounds: int, plot: Path | None = None) -> dict[str, Any]:
         powers[part] = float(np.polyfit(np.log(KS[1:]), logs[1:], 1)[0])
         found[part] = np.exp(logs).tolist()
         row = "".join(f"{ratio:10.3f}" for ratio in found[part])
-        print(f"{part:18}{row}   {powers[part]:+.2f}, for large k {power:+.1f}")
+        print(f"{part:33}{row}   {powers[part]:+.2f}, for large k {power:+.1f}")
     if plot:
         save_picture(found, plot)
     return {"k": KS, "signal_to_noise": found, "power_of_k": powers}
