@@ -28,6 +28,8 @@ from models.autoregressive.pixelcnn_report import PixelCNNReport
 from models.data import DATASETS, PICTURES
 from models.densities.gmm import GMM
 from models.densities.gmm_report import GMMReport
+from models.densities.realnvp import RealNVP
+from models.densities.realnvp_report import RealNVPReport
 from models.diffusion.ddpm import DDPM
 from models.diffusion.ddpm_page import DDPMPage
 from models.diffusion.ddpm_report import DDPMReport
@@ -58,6 +60,7 @@ FAMILIES = {
     "hvae": Family(HVAE, HVAEReport),
     "aae": Family(AAE, AAEReport),
     "bigan": Family(BiGAN, EncoderReport),
+    "realnvp": Family(RealNVP, RealNVPReport),
     "gmm": Family(GMM, GMMReport),
     "mgan": Family(MGAN, MGANReport),
     "gman": Family(GMAN, GMANReport),

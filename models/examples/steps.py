@@ -64,6 +64,12 @@ TEXTS = {
         "what comes past it is still small. The embedding of t enters every block, and its "
         "cotangent is the sum of what the blocks send back."
     ),
+    "realnvp": (
+        "Each coupling multiplies half of the numbers by exp(s) and adds t. Its s also goes past "
+        "all others into the sum of the log-determinants, and so it gets two cotangents: the "
+        "density wants z near 0, and the determinant wants z spread out. The last layers of each "
+        "perceptron started at 0, so that the flow began as the identity."
+    ),
     "gmm": (
         "A step of EM. Forward, each component gives its log N(x), and log p(x) is the logsumexp "
         "of them all. Choose the scores that go into it: the cotangent that comes back to them is "

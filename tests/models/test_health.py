@@ -28,6 +28,7 @@ SMALL = {
     "iwae": ["hidden=8", "latent=3", "batch=50"],
     "aae": ["hidden=8,8", "batch=50"],
     "bigan": ["hidden=8,8", "latent=3", "batch=50"],
+    "realnvp": ["layers=2", "hidden=8", "batch=50"],
     "gmm": ["method=gradient", "batch=50"],
     "hvae": ["hidden=8", "latent=3", "batch=50", "upper_hidden=4", "upper_latent=2"],
     "mgan": ["hidden=8,8", "latent=3", "batch=50", "generators=3"],

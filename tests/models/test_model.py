@@ -28,6 +28,7 @@ SMALL = {
     "iwae": {"hidden": (4,), "latent": 2},
     "aae": {"network": "mlp", "hidden": (4,), "latent": 2},
     "bigan": {"network": "mlp", "hidden": (4,), "latent": 2},
+    "realnvp": {"layers": 2, "hidden": (4,)},
     "gmm": {"components": 2},
     "hvae": {"hidden": (4,), "latent": 2, "upper_hidden": (3,), "upper_latent": 2},
     "mgan": {"network": "mlp", "hidden": (4,), "latent": 2, "generators": 3},
@@ -77,6 +78,7 @@ def test_images_of_another_size_are_refused(family):
 
 
 @pytest.mark.parametrize("family", ["gan", "ddpm", "gmm", "mgan", "gman"])
+@pytest.mark.parametrize("family", ["gan", "ddpm", "realnvp", "gmm"])
 def test_points_may_be_any_finite_numbers(family):
     model = made(family, ring(train=30, test=30))
     x = np.full((30, 2), 7.0, np.float32)

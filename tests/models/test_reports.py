@@ -60,6 +60,7 @@ SMALL = {
     "iwae": {"hidden": (8,), "latent": 4, "pixels": "fixed"},
     "aae": {"hidden": (8,), "latent": 2, "network": "mlp"},
     "bigan": {"hidden": (8,), "latent": 3, "network": "mlp"},
+    "realnvp": {"layers": 2, "hidden": (8,)},
     "gmm": {"components": 3},
     "hvae": {
         "hidden": (8,),
@@ -105,6 +106,8 @@ CASES = [
     ("iwae", noise(), {}),
     ("aae", noise(), {"prior": "swiss-roll"}),
     ("bigan", noise(levels=4), {"conditional": True, "loss": "wgan-gp"}),
+    ("realnvp", noise(levels=4), {}),
+    ("realnvp", ring(train=50, test=40), {}),
     ("gmm", noise(levels=4), {}),
     ("gmm", ring(train=50, test=40), {"method": "gradient"}),
     ("hvae", noise(), {}),

@@ -208,6 +208,7 @@ SMALL = {
     "iwae": TINY,
     "aae": ["hidden=8", "batch=100"],
     "bigan": ["hidden=8", "latent=3", "batch=100"],
+    "realnvp": ["layers=2", "hidden=8", "batch=500"],
     "gmm": ["method=gradient", "batch=500"],
     "hvae": [*TINY, "upper_hidden=4", "upper_latent=2"],
     "mgan": ["hidden=8", "latent=3", "batch=100", "generators=3"],
