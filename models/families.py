@@ -15,6 +15,8 @@ from models.adversarial.mgan import MGAN
 from models.adversarial.mgan_report import MGANReport
 from models.autoencoders.autoencoder import Autoencoder
 from models.autoencoders.autoencoder_report import AutoencoderReport
+from models.autoencoders.cvae import CVAE
+from models.autoencoders.cvae_report import CVAEReport
 from models.autoencoders.hvae import HVAE
 from models.autoencoders.hvae_report import HVAEReport
 from models.autoencoders.iwae import IWAE
@@ -57,6 +59,7 @@ FAMILIES = {
     "ddpm": Family(DDPM, DDPMReport, DDPMPage),
     "autoencoder": Family(Autoencoder, AutoencoderReport),
     "iwae": Family(IWAE, IWAEReport),
+    "cvae": Family(CVAE, CVAEReport),
     "hvae": Family(HVAE, HVAEReport),
     "aae": Family(AAE, AAEReport),
     "bigan": Family(BiGAN, EncoderReport),

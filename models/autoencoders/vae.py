@@ -14,7 +14,6 @@ logistic, which is a probability of each level. In colour each of R, G and B has
 """
 
 import math
-from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -36,7 +35,7 @@ class VAE(Model):
     """Encoder and decoder for images of `shape` whose pixels have `levels` values."""
 
     settings_type: ClassVar[type] = Settings
-    defaults: ClassVar[Mapping[str, Any]] = DEFAULTS
+    defaults: ClassVar[Any] = DEFAULTS
     likelihood = "bound"
     importance_samples = 128  # of "nll"
 
@@ -51,12 +50,13 @@ class VAE(Model):
         else:
             self.encoder = perceptron((pixels, *s.hidden), s.activation, rng)
             features = s.hidden[-1]
+        features, inputs = features + classes, s.latent + classes  # with a label beside (CVAE)
         self.mu = nn.Linear(features, s.latent, rng)
         self.logvar = nn.Linear(features, s.latent, rng)
         if s.network == "conv":
-            self.decoder, self.output = upwards(s.latent, s.hidden, shape, s.activation, rng)
+            self.decoder, self.output = upwards(inputs, s.hidden, shape, s.activation, rng)
         else:
-            self.decoder = perceptron((s.latent, *reversed(s.hidden)), s.activation, rng)
+            self.decoder = perceptron((inputs, *reversed(s.hidden)), s.activation, rng)
             self.output = nn.Linear(s.hidden[0], pixels, rng)
         if s.decoder != "bernoulli":
             # The network describes each pixel in units of its own deviation. Without that, pixels

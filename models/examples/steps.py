@@ -33,6 +33,11 @@ TEXTS = {
         "eps is a constant, and z, mu and logvar are in the weight both through the decoder and "
         "through the densities of z."
     ),
+    "cvae": (
+        "The class of each image, a 1 among ten numbers, comes in twice: beside the encoder's last "
+        "features and beside z. It is a constant, so nothing flows back to it. The weights that it "
+        "meets get a gradient in the columns of the batch's classes only. The rest is the VAE."
+    ),
     "gan": (
         "The discriminator is trained twice, then the generator: a sweep for each, with those "
         "of the gradient penalty between, which are recorded. While the discriminator is "

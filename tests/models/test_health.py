@@ -26,6 +26,7 @@ SMALL = {
     "ddpm": ["T=20", "sampling_steps=0", "network=mlp", "width=8", "batch=50"],
     "autoencoder": ["hidden=8", "latent=3", "batch=50"],
     "iwae": ["hidden=8", "latent=3", "batch=50"],
+    "cvae": ["hidden=8", "latent=3", "batch=50"],
     "aae": ["hidden=8,8", "batch=50"],
     "bigan": ["hidden=8,8", "latent=3", "batch=50"],
     "realnvp": ["layers=2", "hidden=8", "batch=50"],

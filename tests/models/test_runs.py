@@ -206,6 +206,7 @@ SMALL = {
     "ddpm": ["T=20", "sampling_steps=0", "network=mlp", "width=8", "batch=500"],
     "autoencoder": TINY,
     "iwae": TINY,
+    "cvae": TINY,
     "aae": ["hidden=8", "batch=100"],
     "bigan": ["hidden=8", "latent=3", "batch=100"],
     "realnvp": ["layers=2", "hidden=8", "batch=500"],
@@ -271,6 +272,7 @@ OTHER_SETTINGS = {
     "ddpm": {"conditional": True, **FEW_STEPS},
     "autoencoder": {"pixels": "grey"},
     "iwae": {"network": "conv", "hidden": (4, 4)},
+    "cvae": {"network": "conv", "hidden": (4, 4)},
 }
 SAMPLED = [(name, FEW_STEPS if name == "ddpm" else {}) for name in FAMILIES]
 

@@ -19,12 +19,12 @@ LOG_P = stats.norm.logpdf(X, 0, np.hypot(W, SIGMA))
 Q_MU, Q_SIGMA = 0.7, 0.4  # a q(z|x) that is not the posterior
 
 
-def _reconstruction(mu: float, sigma: float) -> float:
+def expected_log_p(mu: float, sigma: float) -> float:
     """E_q log N(x; w z, SIGMA^2), since E (x - w z)^2 = (x - w mu)^2 + (w sigma)^2."""
     return stats.norm.logpdf(X, W * mu, SIGMA) - (W * sigma / SIGMA) ** 2 / 2
 
 
-def _kl(mu: float, sigma: float, to_mu: float = 0.0, to_sigma: float = 1.0) -> float:
+def divergence(mu: float, sigma: float, to_mu: float = 0.0, to_sigma: float = 1.0) -> float:
     """KL(N(mu, sigma^2) || N(to_mu, to_sigma^2)), in units in which the latter is N(0, 1)."""
     mu, sigma = (mu - to_mu) / to_sigma, sigma / to_sigma
     return (mu**2 + sigma**2 - 1) / 2 - np.log(sigma)
@@ -32,7 +32,7 @@ def _kl(mu: float, sigma: float, to_mu: float = 0.0, to_sigma: float = 1.0) -> f
 
 def elbo(mu: float, sigma: float) -> float:
     """Of q(z|x) = N(mu, sigma^2)."""
-    return _reconstruction(mu, sigma) - _kl(mu, sigma)
+    return expected_log_p(mu, sigma) - divergence(mu, sigma)
 
 
 def _posterior(w: float, sigma: float) -> tuple[float, float]:
@@ -41,15 +41,15 @@ def _posterior(w: float, sigma: float) -> tuple[float, float]:
     return variance * w * X / sigma**2, variance**0.5
 
 
-def linear(model: type[VAE] = VAE, **settings: Any) -> Any:
+def linear(model: type[VAE] = VAE, classes: int = 0, **settings: Any) -> Any:
     """Our VAE as the linear model, with q(z|x) = N(Q_MU, Q_SIGMA^2) for every x."""
     form: dict[str, Any] = {"hidden": (2,), "latent": 1, "decoder": "gaussian"}
     chosen = model.settings_type(**form, pixels="dequantised", **settings)
-    vae = model(chosen, (1, 1), 1, np.random.default_rng(0))
+    vae = model(chosen, (1, 1), 1, np.random.default_rng(0), classes)
     numbers = {
         "mu.bias": [Q_MU],
         "logvar.bias": [2 * np.log(Q_SIGMA)],
-        "decoder.steps.0.weight": [[1], [-1]],
+        "decoder.steps.0.weight": [[1, *[0] * classes], [-1, *[0] * classes]],
         "output.weight": [[W, -W]],  # w relu(z) - w relu(-z) = w z
         "log_sigma": [np.log(SIGMA)],
         "scale": [1],
@@ -78,7 +78,7 @@ def elbo_is_a_bound(formula: Formula = lambda reconstruction, kl: reconstruction
     bound = linear().bound(np.full((100_000, 1), X, np.float32), np.random.default_rng(0))
     each = -bound["negative_elbo"].astype(float)
     yield "ELBO of our VAE, Monte Carlo", each.mean(), stats.sem(each)
-    yield "ELBO, closed form", formula(_reconstruction(Q_MU, Q_SIGMA), _kl(Q_MU, Q_SIGMA))
+    yield "ELBO, closed form", formula(expected_log_p(Q_MU, Q_SIGMA), divergence(Q_MU, Q_SIGMA))
     joint = lambda z: stats.norm.pdf(z) * stats.norm.pdf(X, W * z, SIGMA)  # noqa: E731
     yield "log p(x), quadrature", np.log(integrate.quad(joint, -12, 12)[0])
     yield "log p(x), closed form", LOG_P
@@ -91,16 +91,16 @@ def elbo_is_a_bound(formula: Formula = lambda reconstruction, kl: reconstruction
     tolerance=1e-9,
     because="sums of a few terms; the quadrature of a Gaussian over 12 sigma is exact to 1e-12",
     mistakes={
-        "the KL to the prior": lambda elbo, m, s: elbo + _kl(Q_MU, Q_SIGMA),
-        "q and the posterior exchanged": lambda elbo, m, s: elbo + _kl(m, s, Q_MU, Q_SIGMA),
-        "the wrong sign": lambda elbo, m, s: elbo - _kl(Q_MU, Q_SIGMA, m, s),
+        "the KL to the prior": lambda elbo, m, s: elbo + divergence(Q_MU, Q_SIGMA),
+        "q and the posterior exchanged": lambda elbo, m, s: elbo + divergence(m, s, Q_MU, Q_SIGMA),
+        "the wrong sign": lambda elbo, m, s: elbo - divergence(Q_MU, Q_SIGMA, m, s),
         "a posterior without the precision of the prior": lambda elbo, m, s: (
-            elbo + _kl(Q_MU, Q_SIGMA, X / W, SIGMA / W)
+            elbo + divergence(Q_MU, Q_SIGMA, X / W, SIGMA / W)
         ),
     },
 )
 def gap_of_the_elbo(
-    formula: Formula = lambda elbo, m, s: elbo + _kl(Q_MU, Q_SIGMA, m, s),
+    formula: Formula = lambda elbo, m, s: elbo + divergence(Q_MU, Q_SIGMA, m, s),
 ) -> Routes:
     """The gap between log p(x) and the ELBO is the KL from q to the posterior."""
     yield "log p(x), closed form", LOG_P
@@ -141,7 +141,7 @@ def beta_lowers_the_bound(
     each = -(reconstruction + 4 * kl).data.astype(float)
     yield "beta = 4, our VAE by Monte Carlo", each.mean(), stats.sem(each)
     for beta in (4, 2, 1):
-        value = formula(_reconstruction(Q_MU, Q_SIGMA), _kl(Q_MU, Q_SIGMA), beta)
+        value = formula(expected_log_p(Q_MU, Q_SIGMA), divergence(Q_MU, Q_SIGMA), beta)
         yield f"beta = {beta}, closed form", value
     yield "log p(x)", LOG_P
 
