@@ -17,7 +17,7 @@ from autograd import Array, Rng, Tensor, Values, namespace, nn, no_grad, optim
 from kernels import normal
 from models.data import Dataset, Labels, Points, Shape, channels_of
 from models.errors import UsageError
-from models.settings import CommonSettings
+from models.settings import CommonSettings, declarations
 
 Loss = tuple[Tensor, dict[str, float]]
 """A loss, and its parts by name."""
@@ -54,9 +54,10 @@ class Model(nn.Module):
         if isinstance(data, Points) and not cls.takes_points:
             raise UsageError(f"{cls.name} is for images, and {data.name} has points of the plane")
         if data.levels == 2 and settings.pixels not in ("fixed", "levels"):  # which are the same
+            able = "fixed" in declarations(cls.settings_type)["pixels"].choices
             raise UsageError(
-                f"pixels={settings.pixels}: {data.name} is binary already, so its pixels are fixed "
-                "(--set pixels=fixed)"
+                f"pixels={settings.pixels}: {data.name} is binary already, so its pixels are fixed"
+                + (" (--set pixels=fixed)" if able else f", and a {cls.name} is for levels")
             )
         conditional = getattr(settings, "conditional", False)
         if conditional and not data.classes:
