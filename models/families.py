@@ -35,6 +35,8 @@ from models.densities.realnvp_report import RealNVPReport
 from models.diffusion.ddpm import DDPM
 from models.diffusion.ddpm_page import DDPMPage
 from models.diffusion.ddpm_report import DDPMReport
+from models.diffusion.ldm import LDM
+from models.diffusion.ldm_report import LDMReport
 from models.explore import Page
 from models.model import Model
 from models.report import Report
@@ -67,4 +69,5 @@ FAMILIES = {
     "gmm": Family(GMM, GMMReport),
     "mgan": Family(MGAN, MGANReport),
     "gman": Family(GMAN, GMANReport),
+    "ldm": Family(LDM, LDMReport),
 }

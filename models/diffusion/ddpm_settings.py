@@ -55,6 +55,11 @@ class Settings(CommonSettings):
             )
         if self.network == "unet" and self.width % GROUPS:
             raise UsageError(f"width={self.width}: GroupNorm needs a multiple of {GROUPS}")
+        if self.network == "mlp" and self.width % 2:
+            raise UsageError(
+                f"width={self.width}: the embedding of t has as many sines as cosines, so it must "
+                "be even"
+            )
 
 
 # In 256 levels further inputs would be nothing but noise: it hides the levels at every t.

@@ -99,6 +99,12 @@ TEXTS = {
         "Before they are summed, each is multiplied by the weight of its discriminator, a softmax "
         "of the values of their games. In the sweeps before, each discriminator is trained alone."
     ),
+    "ldm": (
+        "This is a step of the first stage: a VAE, whose KL has a small weight. Follow the KL: its "
+        "cotangent is that weight, and the reconstruction's is 1. The diffusion is not in the "
+        "graph, since its stage comes later. Then the encoder is frozen: codes are constants, and "
+        "the sweep ends at the network that denoises them."
+    ),
 }
 """What to look for in each."""
 

@@ -34,6 +34,7 @@ SMALL = {
     "hvae": ["hidden=8", "latent=3", "batch=50", "upper_hidden=4", "upper_latent=2"],
     "mgan": ["hidden=8,8", "latent=3", "batch=50", "generators=3"],
     "gman": ["hidden=8,8", "latent=3", "batch=50", "discriminators=2"],
+    "ldm": ["hidden=8", "latent=3", "width=8", "T=20", "sampling_steps=0", "batch=50"],
 }
 N = 20  # images of 16 pixels
 

@@ -34,6 +34,7 @@ SMALL = {
     "hvae": {"hidden": (4,), "latent": 2, "upper_hidden": (3,), "upper_latent": 2},
     "mgan": {"network": "mlp", "hidden": (4,), "latent": 2, "generators": 3},
     "gman": {"network": "mlp", "hidden": (4,), "latent": 2, "discriminators": 2},
+    "ldm": {"hidden": (4,), "latent": 2, "width": 4, "depth": 1, "T": 4, "sampling_steps": 0},
 }
 
 

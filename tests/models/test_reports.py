@@ -72,6 +72,7 @@ SMALL = {
     },
     "mgan": {"hidden": (8,), "latent": 2, "network": "mlp", "generators": 3},
     "gman": {"hidden": (8,), "latent": 2, "network": "mlp", "discriminators": 2},
+    "ldm": {"hidden": (8,), "latent": 2, "width": 8, "depth": 1, "T": 20, "pixels": "fixed"},
 }
 
 
@@ -116,6 +117,7 @@ CASES = [
     ("mgan", noise(0, 4), {}),
     ("mgan", ring(train=50, test=40), {}),
     ("gman", noise(0, 4), {}),
+    ("ldm", noise(), {}),
 ]
 
 

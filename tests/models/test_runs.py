@@ -214,6 +214,7 @@ SMALL = {
     "hvae": [*TINY, "upper_hidden=4", "upper_latent=2"],
     "mgan": ["hidden=8", "latent=3", "batch=100", "generators=3"],
     "gman": ["hidden=8", "latent=3", "batch=100", "discriminators=2"],
+    "ldm": [*TINY, "width=8", "T=20", "sampling_steps=0", "autoencoder_epochs=2"],
 }
 
 
@@ -274,7 +275,7 @@ OTHER_SETTINGS = {
     "iwae": {"network": "conv", "hidden": (4, 4)},
     "cvae": {"network": "conv", "hidden": (4, 4)},
 }
-SAMPLED = [(name, FEW_STEPS if name == "ddpm" else {}) for name in FAMILIES]
+SAMPLED = [(name, FEW_STEPS if name in ("ddpm", "ldm") else {}) for name in FAMILIES]
 
 
 @pytest.mark.parametrize(("name", "changes"), [*SAMPLED, *OTHER_SETTINGS.items()])
