@@ -24,6 +24,8 @@ from models.autoencoders.iwae_report import IWAEReport
 from models.autoencoders.vae import VAE
 from models.autoencoders.vae_page import VAEPage
 from models.autoencoders.vae_report import VAEReport
+from models.autoencoders.vqvae import VQVAE
+from models.autoencoders.vqvae_report import VQVAEReport
 from models.autoregressive.pixelcnn import PixelCNN
 from models.autoregressive.pixelcnn_page import PixelCNNPage
 from models.autoregressive.pixelcnn_report import PixelCNNReport
@@ -63,6 +65,7 @@ FAMILIES = {
     "iwae": Family(IWAE, IWAEReport),
     "cvae": Family(CVAE, CVAEReport),
     "hvae": Family(HVAE, HVAEReport),
+    "vqvae": Family(VQVAE, VQVAEReport),
     "aae": Family(AAE, AAEReport),
     "bigan": Family(BiGAN, EncoderReport),
     "realnvp": Family(RealNVP, RealNVPReport),

@@ -30,33 +30,43 @@ def downwards(
     shape: Shape, hidden: Sequence[int], activation: str, rng: Rng
 ) -> tuple[nn.Sequential, int]:
     """Flat images of `shape` to features (N, F), and F: each convolution halves both sides."""
+    steps = halving(shape, hidden, activation, rng)
+    return nn.Sequential(*steps, flatten), hidden[-1] * math.prod(sizes(shape, hidden)[-1])
+
+
+def halving(shape: Shape, hidden: Sequence[int], activation: str, rng: Rng) -> list[Callable]:
+    """The steps from flat images to (N, hidden[-1], *the last sides)."""
     steps: list[Callable] = [lambda x: planes(x, shape)]
     for inputs, outputs in itertools.pairwise((channels_of(shape), *hidden)):
         conv = nn.Conv2d(inputs, outputs, 4, rng, stride=2, padding=1)
         steps += [conv, ACTIVATIONS[activation]]
-    smallest = _sizes(shape, hidden)[-1]
-    return nn.Sequential(*steps, flatten), hidden[-1] * math.prod(smallest)
+    return steps
 
 
 def upwards(
     latent: int, hidden: Sequence[int], shape: Shape, activation: str, rng: Rng
 ) -> tuple[nn.Sequential, nn.ConvTranspose2d]:
     """Their mirror image, from z (N, latent), and its last step, to (N, channels, *sides)."""
-    *sizes, smallest = _sizes(shape, hidden)
-    start = (-1, hidden[-1], *smallest)
-    steps: list[Callable] = [
-        nn.Linear(latent, math.prod(start[1:]), rng),
-        lambda h: h.reshape(start),
-    ]
+    start = (-1, hidden[-1], *sizes(shape, hidden)[-1])
+    first = nn.Linear(latent, math.prod(start[1:]), rng)
+    steps, conv = doubling(hidden, shape, activation, rng)
+    return nn.Sequential(first, lambda h: h.reshape(start), *steps), conv
+
+
+def doubling(
+    hidden: Sequence[int], shape: Shape, activation: str, rng: Rng
+) -> tuple[list[Callable], nn.ConvTranspose2d]:
+    """The steps from (N, hidden[-1], *the last sides) back to the image, and the last step."""
+    steps: list[Callable] = []
     widths = (*reversed(hidden), channels_of(shape))
-    for inputs, outputs, size in zip(widths, widths[1:], reversed(sizes)):
+    for inputs, outputs, size in zip(widths, widths[1:], reversed(sizes(shape, hidden)[:-1])):
         odd = (size[0] % 2, size[1] % 2)  # the row and the column that halving left out
         conv = nn.ConvTranspose2d(inputs, outputs, 4, rng, 2, 1, output_padding=odd)
         steps += [ACTIVATIONS[activation], conv]
-    return nn.Sequential(*steps[:-1]), conv
+    return steps[:-1], conv
 
 
-def _sizes(shape: Shape, hidden: Sequence[int]) -> list[tuple[int, int]]:
+def sizes(shape: Shape, hidden: Sequence[int]) -> list[tuple[int, int]]:
     """The sides of the image, and those after each halving."""
     if min(shape[:2]) < 2 ** len(hidden):
         raise UsageError(

@@ -41,7 +41,18 @@ class VAE(Model):
 
     def __init__(self, settings: Any, shape: Shape, levels: int, rng: Rng, classes: int = 0):
         super().__init__(settings, shape, levels, rng, classes)
-        s, pixels = settings, math.prod(shape)
+        self.build_networks(rng)
+        if settings.decoder != "bernoulli":
+            # The network describes each pixel in units of its own deviation. Without that, pixels
+            # that hardly vary outweigh the others, and the decoder learns to ignore z.
+            pixels = math.prod(shape)
+            self.center = Tensor(np.zeros(pixels, dtype=np.float32))
+            self.scale = Tensor(np.ones(pixels, dtype=np.float32))
+            self.log_sigma = nn.parameter(np.zeros(pixels))
+
+    def build_networks(self, rng: Rng) -> None:
+        """Make the encoder and the decoder."""
+        s, shape, pixels = self.settings, self.shape, math.prod(self.shape)
         self.encoder: nn.Module
         self.decoder: nn.Module
         self.output: nn.Linear | nn.ConvTranspose2d
@@ -50,7 +61,7 @@ class VAE(Model):
         else:
             self.encoder = perceptron((pixels, *s.hidden), s.activation, rng)
             features = s.hidden[-1]
-        features, inputs = features + classes, s.latent + classes  # with a label beside (CVAE)
+        features, inputs = features + self.classes, s.latent + self.classes  # with a label (CVAE)
         self.mu = nn.Linear(features, s.latent, rng)
         self.logvar = nn.Linear(features, s.latent, rng)
         if s.network == "conv":
@@ -58,12 +69,6 @@ class VAE(Model):
         else:
             self.decoder = perceptron((inputs, *reversed(s.hidden)), s.activation, rng)
             self.output = nn.Linear(s.hidden[0], pixels, rng)
-        if s.decoder != "bernoulli":
-            # The network describes each pixel in units of its own deviation. Without that, pixels
-            # that hardly vary outweigh the others, and the decoder learns to ignore z.
-            self.center = Tensor(np.zeros(pixels, dtype=np.float32))
-            self.scale = Tensor(np.ones(pixels, dtype=np.float32))
-            self.log_sigma = nn.parameter(np.zeros(pixels))
 
     @classmethod
     def for_data(cls, settings: Any, data: Dataset, rng: Rng) -> Self:
@@ -154,9 +159,7 @@ class VAE(Model):
         return {"negative_elbo": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
 
     def evaluate(self, x: Any, rng: Rng, labels: Labels = None, thorough: bool = False) -> Numbers:
-        """The bound; if `thorough` over 10 samples of z an image, beside a closer one, "nll", and
-        the KL of each dimension of z, (N, latent).
-        """
+        """The bound; if `thorough` of 10 samples, with a closer one, "nll", and KLs (N, latent)."""
         if not thorough:
             return self.bound(x, rng)
         bound = self.bound(x, rng, samples=10)
@@ -190,10 +193,7 @@ class VAE(Model):
         return self.log_weight(x, mu + exp(logvar / 2) * eps, eps, logvar)
 
     def log_weight(self, x: Any, z: Any, eps: Any, logvar: Any) -> Tensor:
-        """log p(x|z) p(z) / q(z|x), (..., N), of z = mu + sigma eps.
-
-        The constants of p(z) and q cancel.
-        """
+        """log p(x|z) p(z) / q(z|x), (..., N), of z = mu + sigma eps; the constants cancel."""
         return 0.5 * (eps * eps + logvar - z * z).sum(axis=-1) - self.reconstruction(x, z)
 
     @no_grad()

@@ -13,6 +13,16 @@ DECODERS = {  # and the forms of the pixels that each describes
 }
 
 
+def check_decoder(decoder: str, pixels: str) -> None:
+    """Raises UsageError for a p(x|z) that does not describe this form of the pixels."""
+    if pixels not in DECODERS[decoder]:
+        raise UsageError(
+            f"decoder={decoder} with pixels={pixels}: a bernoulli describes binary "
+            "pixels (fixed or dynamic), a logistic levels, and a gaussian, which is a density, "
+            "dequantised ones"
+        )
+
+
 @dataclass(frozen=True)
 class LatentVariableSettings(CommonSettings):
     """The networks of q(z|x) and p(x|z); the defaults are those for MNIST (PyTorch's example)."""
@@ -31,12 +41,7 @@ class LatentVariableSettings(CommonSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.pixels not in DECODERS[self.decoder]:
-            raise UsageError(
-                f"decoder={self.decoder} with pixels={self.pixels}: a bernoulli describes binary "
-                "pixels (fixed or dynamic), a logistic levels, and a gaussian, which is a density, "
-                "dequantised ones"
-            )
+        check_decoder(self.decoder, self.pixels)
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,12 @@ TEXTS = {
         "for the sample, for q and for p. The sigmoid is the share of the prior's precision in "
         "the posterior of z1."
     ),
+    "vqvae": (
+        "A step of the first stage. The vectors of the codebook are constants in the sum z_e + "
+        "(z_q - z_e), so the cotangent that the decoder sends back to z_q goes on to z_e as it is. "
+        "A second one comes from the commitment, twice beta times what lies between z_e and its "
+        "vector. The codebook itself has no gradient: it moves as an average, after the step."
+    ),
     "mgan": (
         "Every generator has a first layer of its own, and a one-hot number chooses one for each "
         "sample: the others get a gradient of 0 from it. The layers after that are shared. In the "

@@ -32,6 +32,7 @@ SMALL = {
     "realnvp": {"layers": 2, "hidden": (4,)},
     "gmm": {"components": 2},
     "hvae": {"hidden": (4,), "latent": 2, "upper_hidden": (3,), "upper_latent": 2},
+    "vqvae": {"hidden": (4,), "latent": 2, "codes": 5, "prior_channels": 4, "prior_blocks": 1},
     "mgan": {"network": "mlp", "hidden": (4,), "latent": 2, "generators": 3},
     "gman": {"network": "mlp", "hidden": (4,), "latent": 2, "discriminators": 2},
     "ldm": {"hidden": (4,), "latent": 2, "width": 4, "depth": 1, "T": 4, "sampling_steps": 0},
