@@ -150,7 +150,7 @@ class Health:
                 step = self.steps[~np.isfinite(history)][0]
                 found.append(f"gradient of {layer}: not finite at step {step:,}")
             elif gradient == 0:
-                found.append(f"gradient of {layer}: exactly 0, so it does not learn")
+                found.append(f"gradient of {layer}: exactly 0, so no gradient trains it")
             elif share < 1 / MAX_RATIO:
                 found.append(f"gradient of {layer}: {share:.1g} of the median layer's: it vanishes")
             elif share > MAX_RATIO:
