@@ -13,6 +13,8 @@ from models.adversarial.gman import GMAN
 from models.adversarial.gman_report import GMANReport
 from models.adversarial.mgan import MGAN
 from models.adversarial.mgan_report import MGANReport
+from models.adversarial.vaegan import VAEGAN
+from models.adversarial.vaegan_report import VAEGANReport
 from models.autoencoders.autoencoder import Autoencoder
 from models.autoencoders.autoencoder_report import AutoencoderReport
 from models.autoencoders.cvae import CVAE
@@ -66,11 +68,12 @@ FAMILIES = {
     "cvae": Family(CVAE, CVAEReport),
     "hvae": Family(HVAE, HVAEReport),
     "vqvae": Family(VQVAE, VQVAEReport),
+    "vaegan": Family(VAEGAN, VAEGANReport),
     "aae": Family(AAE, AAEReport),
     "bigan": Family(BiGAN, EncoderReport),
-    "realnvp": Family(RealNVP, RealNVPReport),
-    "gmm": Family(GMM, GMMReport),
     "mgan": Family(MGAN, MGANReport),
     "gman": Family(GMAN, GMANReport),
     "ldm": Family(LDM, LDMReport),
+    "realnvp": Family(RealNVP, RealNVPReport),
+    "gmm": Family(GMM, GMMReport),
 }

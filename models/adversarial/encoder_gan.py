@@ -1,6 +1,6 @@
 """A GAN that has an encoder too: what is common to `bigan`, `aae` and `vaegan`."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,12 +15,13 @@ class EncoderGAN(GAN):
     """An encoder E from images to codes, and a generator G back. What D judges, a family says."""
 
     takes_points = False
+    encoder_type: ClassVar[Any] = Encoder
     numbers_of_code = 1  # that E gives, for each dimension of z
 
     def __init__(self, settings: Any, shape: Shape, levels: int, rng: Rng, classes: int = 0):
         super().__init__(settings, shape, levels, rng, classes)
         outputs = self.numbers_of_code * settings.latent
-        self.encoder = Encoder(settings, shape, outputs, rng)
+        self.encoder = self.encoder_type(settings, shape, outputs, rng)
 
     def encode(self, x: Any) -> Tensor:
         """Images (N, pixels) in [-1, 1] to codes (N, latent)."""

@@ -45,6 +45,13 @@ TEXTS = {
         "gets no gradient. The last sweep passes by the weights of the discriminator and ends "
         "in those of the generator."
     ),
+    "vaegan": (
+        "The first sweep is the encoder's: the KL, and the distance of an image from its "
+        "reconstruction in the features of the discriminator, through which it goes on into the "
+        "generator and the code. Then the discriminator is trained as a GAN's. In the last sweep "
+        "the generator has both, the distance times gamma and the discriminator's judgement; the "
+        "encoder gets nothing of it."
+    ),
     "aae": (
         "Three sweeps. In the autoencoder's, encoder and decoder learn to restore the images. In "
         "the discriminator's, samples of the prior and codes are both constants. The last is the "

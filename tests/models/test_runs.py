@@ -207,6 +207,7 @@ SMALL = {
     "autoencoder": TINY,
     "iwae": TINY,
     "cvae": TINY,
+    "vaegan": ["hidden=8", "latent=3", "batch=100"],
     "aae": ["hidden=8", "batch=100"],
     "bigan": ["hidden=8", "latent=3", "batch=100"],
     "realnvp": ["layers=2", "hidden=8", "batch=500"],
