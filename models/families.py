@@ -23,6 +23,8 @@ from models.autoencoders.hvae import HVAE
 from models.autoencoders.hvae_report import HVAEReport
 from models.autoencoders.iwae import IWAE
 from models.autoencoders.iwae_report import IWAEReport
+from models.autoencoders.m2 import M2
+from models.autoencoders.m2_report import M2Report
 from models.autoencoders.vae import VAE
 from models.autoencoders.vae_page import VAEPage
 from models.autoencoders.vae_report import VAEReport
@@ -66,6 +68,7 @@ FAMILIES = {
     "autoencoder": Family(Autoencoder, AutoencoderReport),
     "iwae": Family(IWAE, IWAEReport),
     "cvae": Family(CVAE, CVAEReport),
+    "m2": Family(M2, M2Report),
     "hvae": Family(HVAE, HVAEReport),
     "vqvae": Family(VQVAE, VQVAEReport),
     "vaegan": Family(VAEGAN, VAEGANReport),

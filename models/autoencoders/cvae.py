@@ -14,7 +14,7 @@ With p(y), the share of each class, Bayes' rule makes p(x|y) a classifier (`chai
 
 import copy
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,7 +29,8 @@ from models.model import Loss, Numbers
 class CVAE(VAE):
     """A VAE for each of `classes` classes, with the same networks."""
 
-    settings_type, defaults = Settings, DEFAULTS
+    settings_type: ClassVar[type] = Settings
+    defaults: ClassVar[Any] = DEFAULTS
     y: Array | None = None  # (N, classes), 1 in the place of each image's class: see `given`
 
     def given(self, n: int, labels: Labels) -> "CVAE":
@@ -87,8 +88,12 @@ class CVAE(VAE):
 
 
 def beside(h: Any, y: Any) -> Tensor:
-    """h (..., N, F) and y (N, classes), one beside the other: (..., N, F + classes)."""
-    return concatenate([h, broadcast_to(y, (*h.shape[:-1], y.shape[-1]))], axis=-1)
+    """h (..., F) and y (..., classes), one beside the other: (..., F + classes).
+
+    Where one has an axis of 1, or none, and the other has one, it is repeated.
+    """
+    shape = np.broadcast_shapes(h.shape[:-1], y.shape[:-1])
+    return concatenate([broadcast_to(a, (*shape, a.shape[-1])) for a in (h, y)], axis=-1)
 
 
 def read_linearly(z: np.ndarray, y: Array) -> np.ndarray:

@@ -26,6 +26,14 @@ def perceptron(widths: Sequence[int], activation: str, rng: Rng) -> nn.Sequentia
     return nn.Sequential(*steps)
 
 
+def encoder(settings: Any, shape: Shape, rng: Rng) -> tuple[nn.Sequential, int]:
+    """Flat images of `shape` to features (N, F), and F: the network that the settings describe."""
+    if settings.network == "conv":
+        return downwards(shape, settings.hidden, settings.activation, rng)
+    widths = (math.prod(shape), *settings.hidden)
+    return perceptron(widths, settings.activation, rng), widths[-1]
+
+
 def downwards(
     shape: Shape, hidden: Sequence[int], activation: str, rng: Rng
 ) -> tuple[nn.Sequential, int]:

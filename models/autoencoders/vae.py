@@ -22,7 +22,7 @@ from autograd import Array, Rng, Tensor, nn, no_grad
 from autograd.ops import bce_with_logits, exp, log, logsumexp, reparameterize, sigmoid
 from models import logistic
 from models.autoencoders.completion import complete
-from models.autoencoders.networks import downwards, perceptron, upwards
+from models.autoencoders.networks import encoder, perceptron, upwards
 from models.autoencoders.vae_settings import DEFAULTS, Settings
 from models.data import Dataset, Labels, Shape, flat, planes
 from models.model import Loss, Model, Numbers, random_seed
@@ -56,11 +56,7 @@ class VAE(Model):
         self.encoder: nn.Module
         self.decoder: nn.Module
         self.output: nn.Linear | nn.ConvTranspose2d
-        if s.network == "conv":
-            self.encoder, features = downwards(shape, s.hidden, s.activation, rng)
-        else:
-            self.encoder = perceptron((pixels, *s.hidden), s.activation, rng)
-            features = s.hidden[-1]
+        self.encoder, features = encoder(s, shape, rng)
         features, inputs = features + self.classes, s.latent + self.classes  # with a label (CVAE)
         self.mu = nn.Linear(features, s.latent, rng)
         self.logvar = nn.Linear(features, s.latent, rng)

@@ -38,6 +38,13 @@ TEXTS = {
         "features and beside z. It is a constant, so nothing flows back to it. The weights that it "
         "meets get a gradient in the columns of the batch's classes only. The rest is the VAE."
     ),
+    "m2": (
+        "Two batches come in. Labelled images are told their class, and what they do is the CVAE's "
+        "step, with the cross-entropy of q(y|x) beside it. The others are told each of the ten "
+        "classes at once: one z_and_kl makes ten samples of z for each image. The ten bounds meet "
+        "the shares of q(y|x) in one product, and there the gradient parts: a class with a small "
+        "share hardly teaches the decoder, and a class with a good bound gets a larger share."
+    ),
     "gan": (
         "The discriminator is trained twice, then the generator: a sweep for each, with those "
         "of the gradient penalty between, which are recorded. While the discriminator is "

@@ -27,6 +27,7 @@ SMALL = {
     "autoencoder": ["hidden=8", "latent=3", "batch=50"],
     "iwae": ["hidden=8", "latent=3", "batch=50"],
     "cvae": ["hidden=8", "latent=3", "batch=50"],
+    "m2": ["hidden=8", "latent=3", "batch=50"],
     "vaegan": ["hidden=8,8", "latent=3", "batch=50"],
     "aae": ["hidden=8,8", "batch=50"],
     "bigan": ["hidden=8,8", "latent=3", "batch=50"],

@@ -27,6 +27,7 @@ SMALL = {
     "autoencoder": {"hidden": (4,), "latent": 2},
     "iwae": {"hidden": (4,), "latent": 2},
     "cvae": {"hidden": (4,), "latent": 2},
+    "m2": {"hidden": (4,), "latent": 2, "labelled": 3},
     "vaegan": {"network": "mlp", "hidden": (4,), "latent": 2},
     "aae": {"network": "mlp", "hidden": (4,), "latent": 2},
     "bigan": {"network": "mlp", "hidden": (4,), "latent": 2},

@@ -207,6 +207,7 @@ SMALL = {
     "autoencoder": TINY,
     "iwae": TINY,
     "cvae": TINY,
+    "m2": TINY,
     "vaegan": ["hidden=8", "latent=3", "batch=100"],
     "aae": ["hidden=8", "batch=100"],
     "bigan": ["hidden=8", "latent=3", "batch=100"],
@@ -283,6 +284,7 @@ OTHER_SETTINGS = {
     "autoencoder": {"pixels": "grey"},
     "iwae": {"network": "conv", "hidden": (4, 4)},
     "cvae": {"network": "conv", "hidden": (4, 4)},
+    "m2": {"network": "conv", "hidden": (4, 4)},
 }
 SAMPLED = [(name, FEW_STEPS if name in ("ddpm", "ldm") else {}) for name in FAMILIES]
 

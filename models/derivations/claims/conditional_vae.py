@@ -4,6 +4,8 @@ The model is the linear one of `claims.vae`, with a shift for each of two classe
 x|z, y ~ N(w (z + u_y), sigma^2), so x|y ~ N(w u_y, w^2 + sigma^2).
 """
 
+from typing import Any
+
 import numpy as np
 from scipy import integrate, special, stats
 
@@ -26,9 +28,9 @@ SHARE = np.array([0.8, 0.2])  # p(y)
 DEVIATION = np.hypot(W, SIGMA)  # of x|y
 
 
-def _linear_cvae() -> CVAE:
-    """Our CVAE as this model, with q(z|x, y) = N(Q_MU, Q_SIGMA^2) for every x and y."""
-    cvae = linear(CVAE, classes=2)
+def linear_cvae(model: type[CVAE] = CVAE) -> Any:
+    """Our CVAE as this model, or an M2: q(z|x, y) = N(Q_MU, Q_SIGMA^2) for every x and y."""
+    cvae = linear(model, classes=2)
     weight = [[1, *SHIFT], [-1, *-SHIFT]]  # w relu(z + u) - w relu(-z - u) = w (z + u)
     cvae.decoder.steps[0].weight.data[...] = weight
     return cvae
@@ -58,7 +60,7 @@ def conditional_elbo_is_a_bound(
 ) -> Routes:
     """Told the class, the ELBO bounds log p(x|y): the class costs nothing."""
     n, y = 100_000, 1
-    found = _linear_cvae().given(n, np.full(n, y)).bound(_images(n), np.random.default_rng(0))
+    found = linear_cvae().given(n, np.full(n, y)).bound(_images(n), np.random.default_rng(0))
     each = -found["negative_elbo"].astype(float)
     yield "ELBO of our CVAE, Monte Carlo", each.mean(), stats.sem(each)
     shifted = expected_log_p(Q_MU + SHIFT[y], Q_SIGMA)
@@ -93,7 +95,7 @@ def class_by_bayes(
 
     both = np.array([joint(0), joint(1)])
     yield "quadrature", both / both.sum()
-    cvae, ours = _linear_cvae(), []
+    cvae, ours = linear_cvae(), []
     for y in range(2):
         told = cvae.given(20, np.full(20, y))
         ours.append(told.log_prob(_images(20), np.random.default_rng(0), 20_000).mean())
