@@ -302,8 +302,10 @@ def test_each_command_makes_a_picture_by_default(runs, tmp_path, capsys):
         for command in map(str.split, commands):
             assert main([command[0], str(runs / name), *command[1:]]) == 0
             path = runs / name / f"{command[0]}.png"
-            assert capsys.readouterr().out == f"{path}\n"
-            assert path.read_bytes().startswith(b"\x89PNG")
+            first, *others = capsys.readouterr().out.splitlines()
+            assert first == str(path) and path.read_bytes().startswith(b"\x89PNG")
+            assert len(others) == (command[0] == "reconstruct")
+            assert all("reconstructions: squared error" in line for line in others)
 
 
 def test_a_second_set_is_told_apart_and_simple_images_are_warned_of(runs, tmp_path, capsys):
