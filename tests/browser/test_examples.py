@@ -27,7 +27,7 @@ def test_every_example(name, tmp_path, opened, accessible):
             page.keyboard.press("ArrowRight")
             texts.append(page.inner_text("#step"))
         assert len(texts) == steps(page)[1]
-        assert sum("backward" in text for text in texts) > 2
+        assert sum("backward" in text for text in texts) >= 2  # an E step has no more
         page.locator("#graph .edge.passed .hit").last.dispatch_event("click")
         assert page.locator("#panel section").count() > 2
         page.keyboard.press("End")
