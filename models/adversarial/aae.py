@@ -59,13 +59,10 @@ class AAE(EncoderGAN):
     def optimizers(self, steps: int) -> dict[str, optim.Optimizer]:
         """Of the two players for the codes, and of the autoencoder."""
         s = self.settings
-        both = {
-            name: p
-            for name, p in self.parameters().items()
-            if not name.startswith("discriminator.")
-        }
         schedule = optim.cosine_schedule(s.learning_rate, s.final_learning_rate, steps)
-        return super().optimizers(steps) | {"autoencoder": optim.Adam(both, schedule)}
+        return super().optimizers(steps) | {
+            "autoencoder": optim.Adam(self.autoencoder_parameters(), schedule)
+        }
 
     def update(
         self, x: Any, rng: Rng, epoch: float, labels: Labels, optimizers: Optimizers

@@ -53,8 +53,4 @@ class BiGAN(EncoderGAN):
 
     def generator_parameters(self) -> dict[str, Tensor]:
         """Those of G and of E: one step for both."""
-        return {
-            name: p
-            for name, p in self.parameters().items()
-            if not name.startswith("discriminator.")
-        }
+        return self.autoencoder_parameters()

@@ -27,6 +27,11 @@ class EncoderGAN(GAN):
         """Images (N, pixels) in [-1, 1] to codes (N, latent)."""
         return self.encoder(x)
 
+    def autoencoder_parameters(self) -> dict[str, Tensor]:
+        """Those of E and of G."""
+        own = self.parameters().items()
+        return {name: p for name, p in own if not name.startswith("discriminator.")}
+
     def squared_error(self, x: Any, z: Any, classes: Any) -> Tensor:
         """|x - G(z)|^2, summed over pixels in units of [0, 1]: (N,). `x` is in those of G."""
         error = (x - self.generator(z, classes)) / 2

@@ -49,7 +49,7 @@ class M2(CVAE):
         known = with_labels(data, settings.labelled, rng)  # first: the same for other networks
         model = super().for_data(settings, data, rng)
         model.known = known
-        model.share = len(model.known.train) / len(data.train)
+        model.share = len(known.train) / len(data.train)
         return model
 
     def told_each(self) -> "M2":

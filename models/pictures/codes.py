@@ -55,9 +55,9 @@ def latent_plane(
     left.set_title(f"{name} of test images", fontsize=11, loc="left")
     right.set_title("decoded from the same plane", fontsize=11, loc="left")
     for panel, color in ((left, GREY), (right, COLORS[1])):
-        circle = Circle(tuple(-origin @ axes.T), RADIUS, fill=False, color=color, linestyle="--")
         if below is None:
-            panel.add_patch(circle)
+            where = tuple(-origin @ axes.T)
+            panel.add_patch(Circle(where, RADIUS, fill=False, color=color, linestyle="--"))
         panel.set(xlim=(-edge, edge), ylim=(-edge, edge), xlabel=names[0], ylabel=names[1])
         panel.locator_params(nbins=5)
         panel.set_aspect("equal")
@@ -66,9 +66,7 @@ def latent_plane(
     return figure
 
 
-def _plane_of(
-    codes: np.ndarray, symbol: str = "$\\mu$"
-) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
+def _plane_of(codes: np.ndarray, symbol: str) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
     """Where the plane goes through, two axes of length 1, and their names."""
     latent = codes.shape[1]
     if latent <= 2:

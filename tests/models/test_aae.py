@@ -1,5 +1,7 @@
 """The adversarial autoencoder: its two phases, its priors, and codes that match one or do not."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -11,21 +13,9 @@ from models.data import load
 from models.errors import UsageError
 from models.metrics import energy_distance
 from models.training import Config
+from tests.models.encoder_gans import images, made
 
-SHAPE = (4, 3)
-
-
-def make(shape=SHAPE, classes=0, dtype=np.float64, **settings):
-    chosen = Settings(**{"network": "mlp", "hidden": (6, 5), "latent": 2} | settings)
-    model = AAE(chosen, shape, 5, np.random.default_rng(0), classes)
-    for tensor in model.tensors().values():
-        tensor.data = tensor.data.astype(dtype)
-    model.array = lambda values: np.asarray(values, dtype)
-    return model
-
-
-def images(n=7, shape=SHAPE):
-    return np.random.default_rng(1).random((n, np.prod(shape)))
+make = partial(made, AAE)
 
 
 def torch_network(torch, leaves, player):

@@ -1,28 +1,17 @@
 """BiGAN: pairs, whose gradient goes where, and reconstructions with and without their term."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from autograd import grad
 from models.adversarial.bigan import BiGAN
-from models.adversarial.bigan_settings import Settings
 from models.data import load
 from models.training import Config
+from tests.models.encoder_gans import images, made
 
-SHAPE = (4, 3)
-
-
-def make(shape=SHAPE, classes=0, dtype=np.float64, **settings):
-    chosen = Settings(**{"network": "mlp", "hidden": (6, 5), "latent": 2} | settings)
-    model = BiGAN(chosen, shape, 5, np.random.default_rng(0), classes)
-    for tensor in model.tensors().values():
-        tensor.data = tensor.data.astype(dtype)
-    model.array = lambda values: np.asarray(values, dtype)
-    return model
-
-
-def images(n=7, shape=SHAPE):
-    return np.random.default_rng(1).random((n, np.prod(shape)))
+make = partial(made, BiGAN)
 
 
 def torch_twin(model, x, z):

@@ -1,31 +1,20 @@
 """VAE-GAN: whose gradient goes where, and the sharpness of what a VAE blurs."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from autograd import grad
 from kernels import normal
 from models.adversarial.vaegan import VAEGAN
-from models.adversarial.vaegan_settings import Settings
 from models.data import load
 from models.metrics import faithfulness
 from models.model import random_seed
 from models.training import Config
+from tests.models.encoder_gans import images, made
 
-SHAPE = (4, 3)
-
-
-def make(shape=SHAPE, classes=0, dtype=np.float64, **settings):
-    chosen = Settings(**{"network": "mlp", "hidden": (6, 5), "latent": 2} | settings)
-    model = VAEGAN(chosen, shape, 5, np.random.default_rng(0), classes)
-    for tensor in model.tensors().values():
-        tensor.data = tensor.data.astype(dtype)
-    model.array = lambda values: np.asarray(values, dtype)
-    return model
-
-
-def images(n=6, shape=SHAPE):
-    return np.random.default_rng(1).random((n, np.prod(shape)))
+make = partial(made, VAEGAN)
 
 
 def torch_losses(torch, model, x, eps, z_p, half):
@@ -64,7 +53,7 @@ def torch_losses(torch, model, x, eps, z_p, half):
 
 def test_the_three_losses_and_their_gradients_are_those_of_pytorch():
     torch = pytest.importorskip("torch")
-    model, x = make(gamma=0.3, loss="non-saturating"), images()
+    model, x = make(gamma=0.3, loss="non-saturating"), images(6)
     rng = np.random.default_rng(2)
     eps = {"half": normal((3, 2), random_seed(rng), dtype=np.float64)}
     z_p = model.sample_codes(3, rng).astype(float)
@@ -86,7 +75,7 @@ def test_the_three_losses_and_their_gradients_are_those_of_pytorch():
 
 
 def test_half_of_the_samples_are_reconstructions():
-    model, x = make(), images()
+    model, x = make(), images(6)
     for weight in model.encoder.parameters().values():
         weight.data[...] = 0
     model.encoder.output.bias.data[...] = [3.0, -2.0, -60.0, -60.0]  # of every image: no noise
@@ -110,7 +99,7 @@ def test_images_of_any_size_and_colour_with_classes_too(network, shape, loss):
 
 
 def test_a_step_changes_every_network():
-    model, x = make(dtype=np.float32), images().astype(np.float32)
+    model, x = make(dtype=np.float32), images(6).astype(np.float32)
     before = {name: p.data.copy() for name, p in model.parameters().items()}
     model.update(x, np.random.default_rng(0), 0, None, model.optimizers(1))
     for player in ("encoder", "generator", "discriminator"):
@@ -134,7 +123,7 @@ def test_without_gamma_no_network_asks_the_generator_for_the_image():
     """The feature error is left to the encoder: of the generator's loss only the game remains."""
     slopes = {}
     for gamma in (0.0, 0.5):
-        model, x = make(gamma=gamma, loss="non-saturating"), images()
+        model, x = make(gamma=gamma, loss="non-saturating"), images(6)
         own = list(model.generator.parameters().values())
         real, fake = model.rivals(x, None, np.random.default_rng(2))
         whole = grad(model.generator_loss(fake, real, None, np.random.default_rng(4)), own)
