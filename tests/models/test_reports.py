@@ -218,7 +218,7 @@ def test_a_vae_with_few_test_images_has_its_pictures(count):
 
 def test_the_axes_of_the_plane_are_those_of_the_greatest_variance():
     mu = np.random.default_rng(0).standard_normal((50, 3)) * [0.1, 3, 1]
-    origin, axes, _ = _plane_of(mu)
+    origin, axes, _ = _plane_of(mu, "z")
     np.testing.assert_allclose(np.abs(axes), [[0, 1, 0], [0, 0, 1]], atol=0.1)
     np.testing.assert_allclose(origin, mu.mean(0))
 
