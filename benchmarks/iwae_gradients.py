@@ -2,7 +2,7 @@
 
 One model, trained for a few epochs on the digits, and the gradient of one batch again and again:
 only the samples of z differ. The ratio of the mean gradient's length to its noise falls for the
-encoder as k^-1/2 and rises for the decoder as k^1/2 (Rainforth et al. 2018, theorem 1). That of the
+encoder as k^-1/2 and rises for the decoder as k^1/2 (Rainforth et al. 2018). That of the
 doubly reparameterised gradient of the encoder rises too (Tucker et al. 2019). The powers are those
 of large k and of weights that have a variance, so q is made wider than it has learnt to be.
 """

@@ -43,7 +43,7 @@ class IWAE(VAE):
         # The encoder's parameters are in log w twice: through z, and as those of the density
         # q(z|x). The second part is a score function, E w~ dlog q(z|x) / dphi, which has much of
         # the noise. Reparameterised again, it is E (w~ - w~^2) dlog w/dz dz/dphi, and both together
-        #     E sum_i w~_i^2 dlog w_i/dz_i dz_i/dphi                     (Tucker et al., section 3).
+        #     E sum_i w~_i^2 dlog w_i/dz_i dz_i/dphi                          (Tucker et al. 2019).
         # So q's parameters are constants in log w. The logarithm of the mean gives one factor w~_i;
         # z' has the value of z, and lets the gradient through with another.
         with no_grad():

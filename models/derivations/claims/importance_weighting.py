@@ -113,7 +113,7 @@ def gradient_is_weighted(
 @claim(
     r"\nabla_\phi \mathcal{L}_k = \mathbb{E} \sum_i \tilde{w}_i^2 \, "
     r"\frac{\partial \log w_i}{\partial z_i} \frac{\partial z_i}{\partial \phi}",
-    source="Tucker et al. 2019, section 3",
+    source="Tucker et al. 2019, Doubly Reparameterized Gradient Estimators",
     given="k = 2, and the gradient for mu of q; dz/dmu = 1",
     tolerance=1e-6,
     because="the quadrature has 100 x 100 nodes; the last two routes are Monte Carlo",
@@ -162,7 +162,7 @@ def _gradients(gradient: str, k: int, n: int, times: int) -> dict[str, np.ndarra
 @claim(
     r"\mathrm{SNR} = \frac{|\mathbb{E} g|}{\sigma(g)}: \quad k^{-1/2} \ (\phi), \quad "
     r"k^{1/2} \ (\theta), \quad k^{1/2} \ (\phi, \ \mathrm{doubly})",
-    source="Rainforth et al. 2018, theorem 1; Tucker et al. 2019, section 3",
+    source="Rainforth et al. 2018, for phi and theta; Tucker et al. 2019, for the third",
     given="the powers of k between k = 8 and k = 128, for the mean of q and for the decoder",
     tolerance=0.06,
     because="the powers are limits: at k = 8 a tenth of the ratio is still to come",
