@@ -110,7 +110,7 @@ def lower_term_of_bottom_up(
     r"\mathcal{N}(z; \mu', \sigma'^2) \, \mathcal{N}(z; \mu_p, \sigma_p^2) \propto "
     r"\mathcal{N}(z; \mu_q, \sigma_q^2), \ \sigma_q^{-2} = \sigma'^{-2} + \sigma_p^{-2}, \ "
     r"\mu_q = \sigma_q^2 (\mu' \sigma'^{-2} + \mu_p \sigma_p^{-2})",
-    source="Sønderby et al. 2016, section 2: the ladder's precision-weighted combination",
+    source="Sønderby et al. 2016: the ladder's precision-weighted combination",
     given="mu' = 1, sigma' = .5, mu_p = -.4, sigma_p = 1.2",
     tolerance=1e-9,
     because="quadrature of smooth functions",

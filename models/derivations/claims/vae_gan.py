@@ -31,7 +31,7 @@ def _vaegan(**settings: Any) -> VAEGAN:
 @claim(
     r"\frac{\sum_i (\bar{x}_{i+1} - \bar{x}_i)^2}{\sum_i (x_{i+1} - x_i)^2} = \frac{1}{k}, \quad "
     r"\bar{x} = \arg\min_m \mathbb{E} \|x - m\|^2",
-    source="Bishop 2006, section 1.5.5, for the mean; Larsen et al. 2016, section 1, for the blur",
+    source="Bishop 2006, section 1.5.5, for the mean; Larsen et al. 2016, for errors of pixels",
     given="an edge at one of k equally likely places, k = 1, 2, 5, 20",
     tolerance=1e-9,
     because="the loss is quadratic: one step of Newton's method is exact",
