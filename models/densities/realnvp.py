@@ -86,7 +86,8 @@ class RealNVP(Model):
     def logit(self, x: Any) -> tuple[Any, Any]:
         """Pixels in [0, 1] as any real numbers, and log |det|, (N,); points stay as they are.
 
-        y = logit(alpha + (1 - 2 alpha) x), so that no pixel comes out of its bounds (section 4.1).
+        y = logit(alpha + (1 - 2 alpha) x), so that no pixel comes out of its bounds. The paper has
+        1 - alpha (section 4.1), with which x = 1 would be at infinity.
         """
         self.check_pixels(x)
         if not self.levels:

@@ -8,7 +8,8 @@ a diffusion of codes, which are few numbers, so that its steps are cheap:
     L = E |eps - eps_theta(z_t, t)|^2                                                      (eq. 2)
 
 A sample is a code of the diffusion, decoded once. The codes are brought to mean 0 and variance 1,
-for a diffusion ends at N(0, I), whatever its data are (section 4.3.2 and appendix D.1).
+for a diffusion ends at N(0, I), whatever its data are. (The paper divides by the deviation alone:
+section 4.3.2 and appendix D.1.)
 
 The diffusion takes the place of the prior N(0, I) of the VAE, so the bounds add up (nats an image):
 
