@@ -80,7 +80,7 @@ LIKELIHOOD = np.array([0.42, 0.03, 0.11])  # p(x|z) of one image; the encoder ch
 
 @claim(
     r"-\log p(x) = -\log \sum_z p(z) p(x | z) \leq -\log p(z(x)) - \log p(x | z(x))",
-    source="van den Oord et al. 2017, section 3.3; MacKay 2003, chapter 28, on codes of two parts",
+    source="van den Oord et al. 2017, section 3.2; MacKay 2003, chapter 28, on codes of two parts",
     given="three codes of p(z) = .5, .3, .2 and an image of p(x|z) = .42, .03, .11",
     tolerance=1e-12,
     because="sums of three numbers",
@@ -105,7 +105,7 @@ SHARES = np.array([0.5, 0.25, 0.125, 0.125])
 
 @claim(
     r"\mathrm{perplexity} = \exp(-\sum_k p_k \log p_k)",
-    source="Jurafsky & Martin 2009, section 4.4; Cover & Thomas 2006, section 5.2, for the lengths",
+    source="Jurafsky & Martin 2009, section 4.4; Cover & Thomas 2006, section 5.3, for the lengths",
     given="shares of 1/2, 1/4, 1/8, 1/8: 1.75 bits, 2^1.75 = 3.364 codes",
     tolerance=1e-12,
     because="logarithms of four numbers",
