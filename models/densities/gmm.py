@@ -1,6 +1,6 @@
 """A mixture of Gaussians, by EM (Dempster, Laird & Rubin 1977) or by gradient descent.
 
-    p(x) = sum_k pi_k N(x | mu_k, Sigma_k)                         (Bishop 2006, section 9.2.2)
+    p(x) = sum_k pi_k N(x | mu_k, Sigma_k)                           (Bishop 2006, section 9.2)
 
 Which component an image came from is not seen: it is a latent z with K values. A step of EM finds
 the posterior of z, the responsibilities, and then the parameters that are best for these:
