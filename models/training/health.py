@@ -29,12 +29,8 @@ from models.pictures import LayersPanel
 from models.training.log import HEALTH, read_lines
 
 RECENT_STEPS = 10  # recorded steps, over whose median a layer is judged: a single step is noisy
-MAX_RATIO = (
-    1000.0  # from the median layer: one of the two makes in a step what the other does in 1,000
-)
-HALF_SPACING = (
-    2.0**-24
-)  # of the weights: half the spacing of float32, so that a sum with it is rounded off
+MAX_RATIO = 1000.0  # from the median layer: what one does in a step takes the other 1,000
+HALF_SPACING = 2.0**-24  # of the weights, half that of float32: a sum with it is rounded off
 USUAL_UPDATE = 1e-3  # of the weights: the rule of thumb for updates (Karpathy, cs231n, notes 3)
 MAX_DEAD = 0.4  # of the units dead: a learning rate that is too high (the same, notes 1)
 
@@ -138,17 +134,23 @@ class Health:
             raise Failure(f"{directory / HEALTH} does not fit the model: no {error}") from error
 
     def remarks(self) -> list[str]:
-        """A line for each layer that is not well, by the last recorded steps; or one for all."""
+        """A line for each layer that is not well, by the last recorded steps; or one for all.
+
+        Layers that are no longer updated are named apart: of two stages, one is over.
+        """
         found = []
-        recent = (
-            np.median(a[:, -RECENT_STEPS:], axis=1) for a in (self.gradient, self.update, self.dead)
-        )
-        middle = np.median(self.gradient[:, -RECENT_STEPS:])
-        for layer, history, gradient, update, dead in zip(self.layers, self.gradient, *recent):
+        recent = [a[:, -RECENT_STEPS:] for a in (self.gradient, self.update, self.dead)]
+        rests = (recent[1] == 0).all(axis=1) & (self.update > 0).any(axis=1)
+        middle = np.median(recent[0][~rests]) if not rests.all() else 0.0
+        medians = zip(self.layers, *(np.median(a, axis=1) for a in recent))
+        for i, (layer, gradient, update, dead) in enumerate(medians):
+            finite = np.isfinite(self.gradient[i])
             share = gradient / middle if middle else 1.0
-            if not np.isfinite(history).all():
-                step = self.steps[~np.isfinite(history)][0]
+            if not finite.all():
+                step = self.steps[~finite][0]
                 found.append(f"gradient of {layer}: not finite at step {step:,}")
+            elif rests[i]:
+                continue
             elif gradient == 0:
                 found.append(f"gradient of {layer}: exactly 0, so no gradient trains it")
             elif share < 1 / MAX_RATIO:
@@ -167,7 +169,12 @@ class Health:
                 found.append(
                     f"units after {layer}: {dead:.0%} are 0 for the whole batch: they are dead"
                 )
-        return found or ["gradients, updates and units: no layer is far from the others"]
+        found = found or ["gradients, updates and units: no layer is far from the others"]
+        if rests.any():
+            last = self.steps[(self.update[rests] > 0).any(axis=0)][-1]
+            names = ", ".join(layer for layer, rest in zip(self.layers, rests) if rest)
+            found.append(f"no longer updated after step {last:,}, so not judged: {names}")
+        return found
 
     def picture(self, steps_per_epoch: int, title: str) -> Figure:
         """The three numbers of each layer, over the epochs."""

@@ -14,7 +14,7 @@ from models.errors import Failure
 from models.families import FAMILIES
 from models.pictures import LayersPanel
 from models.training import run as training
-from models.training.health import Health, examined
+from models.training.health import RECENT_STEPS, Health, examined
 from models.training.log import HEALTH
 from models.training.run import Run
 
@@ -164,6 +164,16 @@ def test_a_layer_is_judged_by_the_median_of_the_last_steps():
         len(Health(lines, model).remarks()[0]) for lines in ([spoiled] * 9 + [line] * 6, [line] * 6)
     ]
     assert said[0] == said[1]
+
+
+def test_a_layer_of_a_stage_that_is_over_is_named_but_not_judged():
+    model, steps = Chain(2), 2 * RECENT_STEPS
+    lines = recorded(model, steps=steps)
+    over = {key: 0.0 for key in lines[0] if re.match(r"(gradient|update)\.layers\.0", key)}
+    lines[RECENT_STEPS:] = [line | over for line in lines[RECENT_STEPS:]]
+    well, rests = Health(lines, model).remarks()
+    assert well.endswith("no layer is far from the others")
+    assert rests == f"no longer updated after step {RECENT_STEPS}, so not judged: layers.0"
 
 
 def test_the_picture_has_a_row_for_each_layer_and_the_names_of_blocks():
