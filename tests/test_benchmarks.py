@@ -1,13 +1,14 @@
 """The command line of the benchmarks, at a size that takes no time."""
 
 import json
+import math
 import subprocess
 import sys
 
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.families import save_picture, table
+from benchmarks.families import limits, save_picture, table
 
 OWN = """
 from kernels.conv2d.reference import conv2d as definition
@@ -54,7 +55,8 @@ def test_the_closing_table_has_the_spread_over_seeds_and_what_failed(tmp_path):
     def of(fid, **more):
         rest = dict.fromkeys(("train_seconds", "sample_seconds", "precision", "recall", "floor"), 1)
         form = {"pixel_form": "levels", "density": "none", "classes": 9}
-        return {"fid": fid, **rest, **form, **more}
+        baseline = {"ceiling": 70, "pixels": 4, "factorised_nll": 4 * math.log(2)}
+        return {"fid": fid, **rest, **form, **baseline, **more}
 
     exact = [of(fid, density="exact", bits_per_dim=0.5) for fid in (8, 12, 9)]
     families = {"flow": [*exact, None], "gan": [of(3.04), of(3)], "lost": [None, None]}
@@ -62,5 +64,9 @@ def test_the_closing_table_has_the_spread_over_seeds_and_what_failed(tmp_path):
     assert flow.split(" | ")[2:4] == ["exact", "0.500"] and "| 9.0 (8.0 to 12.0) |" in flow
     assert flow.endswith("| 1 of 4 |") and gan.endswith("| 0 of 2 |") and "| 3.0 |" in gan
     assert gan.split(" | ")[2:4] == ["none", ""] and lost.endswith("| 2 of 2 |")
+    (line,) = limits(families)
+    assert line.endswith(
+        "images 1.0, of independent pixels 70.0; bits/dim of independent pixels 1.000"
+    )
     save_picture(families, tmp_path / "F.png")
     assert (tmp_path / "F.png").exists()
