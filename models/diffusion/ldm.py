@@ -25,7 +25,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from autograd import Rng, no_grad, optim
+from autograd import Rng, no_grad, optim, to_device
 from autograd.ops import reparameterize
 from models.autoencoders.vae import VAE
 from models.data import Dataset, Labels, Shape
@@ -110,7 +110,7 @@ class LDM(Model):
         reconstruction = self.autoencoder.reconstruction(x, z).numpy()
         entropy = 0.5 * (logvar + math.log(2 * math.pi * math.e)).sum(axis=1).numpy()
         prior = self.diffusion.evaluate(z.data, rng, thorough=thorough)["nll"]
-        error = self.autoencoder.images(mu.data).reshape(len(x), -1) - self.array(x)
+        error = self.autoencoder.images(mu.data).reshape(len(x), -1) - to_device(x, "cpu")
         return {
             "nll": reconstruction + prior - entropy,
             "reconstruction": reconstruction,
@@ -121,6 +121,7 @@ class LDM(Model):
 
     def sample_codes(self, n: int, rng: Rng) -> np.ndarray:
         """Codes (n, latent) of the diffusion."""
+        self.diffusion.settings = self.settings.of_diffusion  # those of sampling may be others now
         return self.diffusion.sample(n, rng)
 
     def sample(self, n: int, rng: Rng, labels: Labels = None) -> np.ndarray:

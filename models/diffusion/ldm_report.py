@@ -55,9 +55,9 @@ class LDMReport(Report):
 
     def stages(self, images: Array, rng: Rng) -> Figure:
         """Test images, their reconstructions, codes of N(0, I), and DDIM of few steps."""
-        model, diffusion = self.model, self.model.diffusion
+        model, settings = self.model, self.model.settings
         some = images[rng.permutation(len(images))[:IMAGES_PER_ROW]]
-        seed, settings = rng.integers(2**32), diffusion.settings
+        seed = rng.integers(2**32)
         normal = rng.standard_normal((IMAGES_PER_ROW, model.latent), dtype=np.float32)
         rows = {
             "test image": to_device(some, "cpu").reshape(-1, *model.shape),
@@ -67,10 +67,10 @@ class LDMReport(Report):
         try:
             for steps in (n for n in FEW_STEPS if n <= settings.T):
                 few = {"sampler": "ddim", "eta": 0.0, "sampling_steps": steps}
-                diffusion.settings = replace(settings, **few)
+                model.settings = replace(settings, **few)
                 made = model.sample(IMAGES_PER_ROW, np.random.default_rng(seed))
                 rows[f"{steps} step{'s' * (steps > 1)}"] = made
         finally:
-            diffusion.settings = settings
+            model.settings = settings
         title = f"{self.title}\nwhat the code keeps, and samples by DDIM with so many steps"
         return pictures.rows(list(rows.values()), title, list(rows), ink=self.data.ink)

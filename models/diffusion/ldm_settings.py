@@ -15,7 +15,7 @@ from models.settings import setting
 class Settings(vae_settings.Settings):
     """Those of the VAE, and of the DDPM of its codes."""
 
-    beta: float = setting(0.1, "weight of the KL term of the VAE")
+    beta: float = setting(0.1, "weight of the KL term of the VAE", least=0)
     autoencoder_epochs: int = setting(5, "of all epochs, the first, which train the VAE", least=1)
     standardise: bool = setting(True, "bring the codes to mean 0 and variance 1")
     T: int = setting(400, "steps from code to noise", least=1, most=100_000)
@@ -39,6 +39,11 @@ class Settings(vae_settings.Settings):
             raise UsageError(
                 f"autoencoder_epochs={self.autoencoder_epochs}, epochs={self.epochs}: the epochs "
                 "after those of the autoencoder train the diffusion, so there must be more"
+            )
+        if self.standardise and self.batch == 1:
+            raise UsageError(
+                "standardise=yes with batch=1: the codes of one image have no deviation; take more "
+                "images, such as --set batch=2"
             )
         _ = self.of_diffusion  # raises, as the DDPM does
 

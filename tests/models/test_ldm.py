@@ -1,5 +1,7 @@
 """Latent diffusion: its two stages, the bound that adds them up, and codes of any scale."""
 
+import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -16,9 +18,11 @@ from tests.models.test_gan import batch
 TINY = {"hidden": (6,), "latent": 2, "width": 6, "depth": 1, "T": 10, "batch": 8, "epochs": 10}
 
 
+SMALL = TINY | {"decoder": "logistic", "pixels": "levels"}
+
+
 def make(shape=(4, 4), dtype=np.float32, **settings) -> LDM:
-    settings = TINY | {"decoder": "logistic", "pixels": "levels"} | settings
-    model = LDM(Settings(**settings), shape, 17, np.random.default_rng(0))
+    model = LDM(Settings(**SMALL | settings), shape, 17, np.random.default_rng(0))
     for tensor in model.tensors().values():  # the node too, since it has a dtype
         cast = Tensor(tensor.data.astype(dtype), requires_grad=tensor.requires_grad)
         tensor.data, tensor.node = cast.data, cast.node
@@ -108,7 +112,7 @@ def test_a_bound_is_above_an_estimate_of_the_likelihood():
     """With the same decoder, N(0, I) as the prior, and importance samples."""
     data = load("digits")
     model = LDM.for_data(
-        Settings(**TINY | {"decoder": "logistic", "pixels": "levels", "T": 50}),
+        Settings(**SMALL | {"T": 50}),
         data,
         np.random.default_rng(0),
     )
@@ -141,12 +145,25 @@ def test_images_of_odd_sides_and_in_colour(network, shape):
         ({"sampling_steps": 11}, "sampling_steps=11: there are T=10 steps"),
         ({"pixels": "fixed"}, "decoder=logistic with pixels=fixed"),
         ({"width": 0}, "width=0"),
+        ({"beta": -1.0}, "beta=-1.0: must be 0"),
+        ({"batch": 1}, "standardise=yes with batch=1: the codes of one image have no deviation"),
         ({"width": 5}, "width=5: the embedding of t has as many sines as cosines"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(settings, message):
     with pytest.raises(UsageError, match=message):
         make(**settings)
+
+
+def test_settings_of_sampling_reach_the_diffusion():
+    """As `chainrule sample --set` gives them to a model."""
+    model = make()
+    model.diffusion.network.output.weight.data += 0.3  # it starts at 0
+    found = [model.sample_codes(3, np.random.default_rng(0))]
+    for changes in ({"sampling_steps": 2}, {"sampler": "ddim"}, {"variance": "small"}):
+        model.settings = dataclasses.replace(Settings(**SMALL), **changes)
+        found.append(model.sample_codes(3, np.random.default_rng(0)))
+    assert all(np.abs(a - b).max() > 1e-3 for a, b in itertools.combinations(found, 2))
 
 
 @pytest.mark.parametrize("stop", [1, 2, 3])
