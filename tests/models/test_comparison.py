@@ -140,15 +140,19 @@ def test_what_cannot_be_compared_is_refused(runs, tmp_path, monkeypatch, capsys)
     monkeypatch.setitem(DATASETS, "mnist", lambda folder: Dataset("mnist", 17, images, images))
     train(tmp_path / "oblong", "vae", "--data", "mnist", "--set", "pixels=fixed")
     train(tmp_path / "points", "gan", "--data", "ring")
+    np.save(tmp_path / "mine.npy", images)
+    for size in ("6", "8"):
+        train(tmp_path / size, "vae", "--data", str(tmp_path / "mine.npy"), "--size", size)
     (tmp_path / "empty").mkdir()
     page = tmp_path / "page.html"
-    for other, message in (
-        ("oblong", "images of unequal size cannot be compared: digits 8 x 8, mnist 4 x 6"),
-        ("points", "images of unequal size cannot be compared: digits 8 x 8, ring 2"),
-        ("empty", "empty is not a run: it has no config.json"),
+    for one, other, message in (
+        (runs / "vae", "oblong", "unequal size cannot be compared: digits 8 x 8, mnist 4 x 6"),
+        (runs / "vae", "points", "unequal size cannot be compared: digits 8 x 8, ring 2"),
+        (runs / "vae", "empty", "empty is not a run: it has no config.json"),
+        (tmp_path / "6", "8", "size cannot be compared: mine.npy 6 x 6, mine.npy 8 x 8"),
     ):
         capsys.readouterr()
-        status = main(["compare", str(runs / "vae"), str(tmp_path / other), "--out", str(page)])
+        status = main(["compare", str(one), str(tmp_path / other), "--out", str(page)])
         assert status == 2
         error = capsys.readouterr().err
         assert message in error

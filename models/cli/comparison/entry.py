@@ -33,9 +33,9 @@ class Entry:
 
 def examine_all(runs: Sequence[Run], n: int, seed: int, given: Given) -> list[Entry]:
     """Raises UsageError for images of unequal size, or points beside images."""
-    shapes = {run.data.name: run.data.image_shape for run in runs}
-    if len(set(shapes.values())) > 1:
-        sizes = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in shapes.items())
+    shapes = dict.fromkeys((run.data.name, run.data.image_shape) for run in runs)
+    if len({shape for _, shape in shapes}) > 1:
+        sizes = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in shapes)
         raise UsageError(f"images of unequal size cannot be compared: {sizes}")
     if given and isinstance(runs[0].data, Points):
         raise UsageError(f"--features are of images, and {runs[0].data.name} has points")

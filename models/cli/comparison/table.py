@@ -67,7 +67,7 @@ def _with_interval(numbers: dict[str, Any], key: str) -> str:
 
 
 def notes_of(entries: Sequence[Entry]) -> list[str]:
-    """What the numbers mean; each form of the pixels has its own floor and ceiling."""
+    """What the numbers mean; each form of the pixels of each data has its floor and ceiling."""
     if isinstance(entries[0].run.data, Points):
         return [
             "Nats: mean over the test points, of a density, so they may be below 0; ≤ marks a "
@@ -78,12 +78,14 @@ def notes_of(entries: Sequence[Entry]) -> list[str]:
         "Nats: mean over the test images, with the 95% interval of that mean; ≤ marks a bound. "
         "They can be compared only between models with the same form of pixels."
     ]
-    for form, numbers in {e.numbers["pixel_form"]: e.numbers for e in entries}.items():
+    forms = {(e.numbers["data"], e.numbers["pixel_form"]): e.numbers for e in entries}
+    for (data, form), numbers in forms.items():
         note = (
-            f"{numbers['data']}, {form}: FID of training against test images (the floor) "
+            f"{data}, {form}: FID of training against test images (the floor) "
             f"{numbers['floor']:.2f}, of independent pixels (the ceiling) {numbers['ceiling']:.2f}"
         )
-        if any("nll" in e.numbers for e in entries if e.numbers["pixel_form"] == form):
+        of_form = [e.numbers for e in entries if e.run.data.name == data]
+        if any("nll" in own for own in of_form if own["pixel_form"] == form):
             note += f"; factorised model {numbers['factorised_nll']:.2f} nats"
         notes.append(f"{note}.")
     for (source, fingerprint), numbers in {
