@@ -83,7 +83,10 @@ class MGAN(GAN):
 
     def turns(self, n: int) -> np.ndarray:
         """The generators of n samples, each in turn: (n,)."""
-        return np.arange(n) % self.settings.generators
+        i, k = np.arange(n), self.settings.generators
+        if self.classes:  # they may come in turn too: each is to meet every generator
+            i += i // math.lcm(k, self.classes)
+        return i % k
 
     def cross_entropy(self, fake: Any, classes: Any) -> Tensor:
         """-log C_k(x) of samples (N, pixels) that each generator made in turn, nats: (N,)."""

@@ -163,6 +163,14 @@ def test_a_code_names_the_generator_and_samples_take_turns():
     assert min(np.abs(images[i] - images[j]).max() for i, j in ((0, 1), (0, 2), (1, 2))) > 0.01
 
 
+@pytest.mark.parametrize(("generators", "classes"), [(2, 2), (3, 2), (4, 6), (6, 4)])
+def test_classes_in_turn_meet_each_generator_as_often(generators, classes):
+    model = make(MGAN, generators=generators, classes=classes)
+    n = generators * classes
+    k = model.sample_codes(n, np.random.default_rng(0))[:, -generators:].argmax(1)
+    assert len({*zip(k.tolist(), model.classes_of(n, None).tolist())}) == n
+
+
 @pytest.mark.parametrize("network", ["mlp", "dcgan"])
 @pytest.mark.parametrize("model_type", SETTINGS)
 @pytest.mark.parametrize("shape", [(9, 6), (5, 8, 3)], ids=str)
