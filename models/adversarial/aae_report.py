@@ -47,7 +47,7 @@ class AAEReport(EncoderReport):
         if self.model.settings.prior == "swiss-roll":
             rows, columns = ALONG
             z = roll((np.arange(rows * columns) + 0.5) / (rows * columns))
-            made = np.split(self.model.decode_codes(z, rng), rows)
-            title = f"{self.title}\ndecoded along the roll, from its centre outwards"
+            made = np.split(self.decoded(z), rows)
+            title = f"{self.title}{self.of_class}\ndecoded along the roll, from its centre outwards"
             found["along_the_roll"] = pictures.rows(made, title, ink=self.data.ink)
         return found

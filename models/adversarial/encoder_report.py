@@ -54,14 +54,21 @@ class EncoderReport(GANReport):
 
     def latent_plane(self, codes: np.ndarray, rng: Rng) -> Figure:
         """Where the codes (N, latent) of the test images lie, and what is decoded there."""
-
-        def decode(z: np.ndarray) -> np.ndarray:
-            return self.model.decode_codes(z, rng)
-
-        names = "codes E(x)", "E(x)"
+        title, names = self.title + self.of_class, ("codes E(x)", "E(x)")
         return pictures.latent_plane(
-            self.data, codes, decode, self.title, *names, self.prior_samples(rng)
+            self.data, codes, self.decoded, title, *names, self.prior_samples(rng)
         )
+
+    def decoded(self, z: np.ndarray) -> np.ndarray:
+        """G(z) of codes (n, latent); if G is conditional, all of one class."""
+        labels = np.zeros(len(z), int) if self.model.classes else None
+        return self.model.decode_codes(z, np.random.default_rng(0), labels)
+
+    @property
+    def of_class(self) -> str:
+        """That class, in a title."""
+        name = pictures.escape(self.data.class_name(0))
+        return f", decoded as class {name}" * bool(self.model.classes)
 
     def prior_samples(self, rng: Rng) -> np.ndarray | None:
         """Samples of a prior that is not N(0, I), to be plotted."""
