@@ -101,10 +101,12 @@ def read_linearly(z: np.ndarray, y: Array) -> np.ndarray:
 
     Each is found from the other N - 1. With the hat matrix H = A (A'A)^-1 A', what they predict is
     (H y - h_ii y_i) / (1 - h_ii)   (Hastie, Tibshirani & Friedman 2009, section 7.10).
+    Where h_ii = 1, as of N = latent + 1 codes or fewer, the others say nothing: that is 0.
     """
     y = to_device(y, "cpu").astype(float)
     a = np.column_stack([z, np.ones(len(z))])
     hat = a @ np.linalg.pinv(a)
-    own = np.minimum(hat.diagonal(), 1 - 1e-9)[:, None]
-    others = (hat @ y - own * y) / (1 - own)
-    return (others.argmax(1) == y.argmax(1)).astype(float)
+    own = hat.diagonal()[:, None]
+    told = own < 1 - 1e-9
+    others = (hat @ y - own * y) / np.where(told, 1 - own, 1)
+    return (told[:, 0] & (others.argmax(1) == y.argmax(1))).astype(float)

@@ -111,6 +111,7 @@ def test_classes_are_read_from_codes_without_the_image_itself():
     y = np.eye(3)[rng.integers(3, size=300)]
     assert read_linearly(4 * y @ rng.standard_normal((3, 5)), y).mean() == 1
     assert abs(read_linearly(rng.standard_normal((300, 200)), y).mean() - 1 / 3) < 0.12
+    assert read_linearly(rng.standard_normal((6, 5)), y[:6]).sum() == 0  # the others say nothing
 
 
 def test_data_without_classes_are_refused_and_so_is_a_class_that_is_not_there():
