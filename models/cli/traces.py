@@ -29,12 +29,12 @@ def named(name: str) -> Example:
 
 def of_run(run: Run) -> Example:
     """The next training step of a run. Its text holds for any settings, unlike an example's."""
-    c = run.config
+    c, epoch = run.config, run.step / run.steps_per_epoch
     return Example(
         f"A training step: {c.model} on {c.data}, after {run.step:,} steps",
         f"The next step of {run.directory.name}, on a batch of {BATCH} images x. Nothing of it is "
         "kept: the run stays as it is.",
-        lambda: traced_step(run.model, run.data, c.seed),
+        lambda: traced_step(run.model, run.data, c.seed, 0, epoch, run.optimizers),
     )
 
 

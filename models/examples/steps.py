@@ -9,7 +9,7 @@ from autograd import Array, tracing
 from models.data import Dataset, load
 from models.examples.example import EXAMPLES, Example, Traces
 from models.families import FAMILIES
-from models.model import Model
+from models.model import Model, Optimizers
 
 BATCH = 8  # images of a step, for a small page
 STEPS_BEFORE = 20  # so that layers that start at 0 have left it
@@ -129,14 +129,23 @@ TEXTS = {
 """What to look for in each."""
 
 
-def traced_step(model: Model, data: Dataset, seed: int = 0, after: int = 0) -> Traces:
+def traced_step(
+    model: Model,
+    data: Dataset,
+    seed: int = 0,
+    after: int = 0,
+    epoch: float = 0.0,
+    optimizers: Optimizers | None = None,
+) -> Traces:
     """A training step on `BATCH` images with all its sweeps, `after` others. It changes the model.
 
-    Images, noise and the order depend on `seed` only.
+    Images, noise and the order depend on `seed` only. `epoch` and `optimizers` are those that a
+    training has come to, if they are not those of its start.
     """
-    model.settings = dataclasses.replace(model.settings, batch=BATCH)
+    least = getattr(model.settings, "generators", 0)  # of an MGAN: each makes a sample
+    model.settings = dataclasses.replace(model.settings, batch=max(BATCH, least))
     rng = np.random.default_rng(seed)
-    optimizers = model.optimizers(after + 1)
+    optimizers = optimizers or model.optimizers(after + 1)
 
     def images() -> tuple[Array, np.ndarray | None]:
         chosen = rng.permutation(len(data.train))[: model.images_per_step]
@@ -146,10 +155,10 @@ def traced_step(model: Model, data: Dataset, seed: int = 0, after: int = 0) -> T
 
     for _ in range(after):
         x, labels = images()
-        model.update(x, rng, 0.0, labels, optimizers)
+        model.update(x, rng, epoch, labels, optimizers)
     x, labels = images()
     with tracing({"": model, "x": x}) as trace:
-        model.update(x, rng, 0.0, labels, optimizers)
+        model.update(x, rng, epoch, labels, optimizers)
     return {"a training step": trace}
 
 

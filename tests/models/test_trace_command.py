@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,6 +63,23 @@ def test_of_a_run_it_traces_the_next_step_and_leaves_the_run_as_it_was(run, caps
     assert EXAMPLES["vae"].text not in page  # it counts what the example has
     (run / "trace.html").unlink()
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+
+
+SECOND = {"autoencoder_epochs": 1, "epochs": 2, "limit": 40, "batch": 20, "hidden": (8,)}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "layer"),
+    [
+        ("ldm", {"width": 8, "depth": 1, "T": 20, "sampling_steps": 0}, "diffusion.network.input"),
+        ("vqvae", {"codes": 4, "prior_channels": 4, "prior_blocks": 1}, "prior.network"),
+    ],
+)
+def test_of_a_run_in_its_second_stage_the_step_is_of_that_one(name, settings, layer, capsys):
+    Run.create(Config.of(name, **SECOND | settings), "two").train(pictures="no")
+    assert main(["trace", "two"]) == 0
+    page = Path("two/trace.html").read_text()
+    assert layer in page and "encoder.steps.0.weight" not in page
 
 
 @pytest.mark.parametrize(
