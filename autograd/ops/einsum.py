@@ -35,8 +35,9 @@ def _names_of_axes(subscripts: str, operands: Sequence[Values]) -> tuple[list[Na
     if terms.count(",") + 1 != len(operands):
         raise ValueError(f"{wrong}it is of {terms.count(',') + 1} operands, not {len(operands)}")
     for x, term in zip(operands, terms.split(",")):
-        more = x.ndim - len(term.replace("...", ""))
-        if more < 0 or (more and "..." not in term):
+        letters = term.replace("...", "", 1)
+        more = x.ndim - len(letters)
+        if more < 0 or (more and "..." not in term) or "." in letters:
             raise ValueError(f"{wrong}{term!r} does not name the axes of {x.shape}")
         inputs.append(_names(term, more))
         most = max(most, more)

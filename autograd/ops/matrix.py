@@ -103,6 +103,8 @@ def solve_triangular(a: Values, b: Values, lower: bool = True) -> Any:
 
 
 def _solution(solver, a, b, **options):
+    if b.ndim == 0:
+        raise ValueError("A X = B with a number B: B has as many rows as A")
     if b.ndim == 1:
         return _solution(solver, a, b.reshape((-1, 1)), **options)[..., 0]
     _expect_square(a)
@@ -166,7 +168,7 @@ def cholesky(a):
         smallest = np.linalg.eigvalsh(a).min().item()
         raise LinAlgError(
             f"a matrix of {a.shape} is not positive definite: its smallest eigenvalue is "
-            f"{smallest:.3g}; a larger number than that, added to the diagonal, makes it so"
+            f"{smallest:.3g}; more than {max(0.0, -smallest):.3g} added to the diagonal makes it so"
         ) from None
 
 

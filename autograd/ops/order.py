@@ -38,5 +38,7 @@ def topk(x: Values, k: int, axis: int = -1) -> tuple[Any, Array]:
     """
     if not 0 <= k <= length(x, axis):
         raise ValueError(f"the {k} largest of {length(x, axis)} along axis {axis} of {x.shape}")
-    indices = between(argsort(-array_of(x), axis), axis, 0, k)
+    values = array_of(x)
+    turned = -values if values.dtype.kind == "f" else ~values  # -1 - x: unsigned ones have no -x
+    indices = between(argsort(turned, axis), axis, 0, k)
     return gather(x, indices, axis), indices
