@@ -7,8 +7,8 @@ from the mixture, and a classifier C tells which generator made a sample. All pl
     min_{G, C} max_D  E[log D(x)] + E_model[log(1 - D(x))]                the game of a GAN
                       - beta 1/K sum_k E_Gk[log C_k(x)]                   the classifier's
 
-so each generator makes what D takes for data, and what C knows to be its own: they part the modes
-among them. At the best D and C this is, but for constants,
+so each generator makes what D takes for data, and what C knows to be its own: they divide the
+modes among them. At the best D and C this is, but for constants,
 
     2 JSD(p_data, p_model) - beta JSD(p_G1, ..., p_GK)
 

@@ -11,7 +11,7 @@ class Settings(vae_settings.Settings):
     """A VAE's, and those of its upper layer; the defaults are for MNIST (Burda et al. 2016)."""
 
     inference: str = setting(
-        "ladder", "q(z1, z2|x) from z1 to z2, or back again", choices=("bottom-up", "ladder")
+        "ladder", "bottom-up infers z1 first, a ladder z2", choices=("bottom-up", "ladder")
     )
     hidden: tuple[int, ...] = setting((200, 200), "widths between x and z1, both ways", least=1)
     latent: int = setting(100, "dimensions of z1", least=1)

@@ -21,7 +21,7 @@ output of the batch, drawn at random (Dhariwal et al. 2020, "Jukebox": random re
 
 In a second stage, after `autoencoder_epochs`, the codes stay what they are, and a PixelCNN learns
 p(z), with the numbers of the codes as its levels. An image may have come from any codes, and of the
-sum over them the encoder's are one term. So both stages make a code for images, in nats:
+sum over them the encoder's are one term. So the two stages together are a bound, in nats:
 
     -log p(x) <= -log p(z(x)) - log p(x|z_q(x))
 """

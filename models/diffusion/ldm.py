@@ -89,6 +89,7 @@ class LDM(Model):
         self, x: Any, rng: Rng, epoch: float, labels: Labels, optimizers: Optimizers
     ) -> dict[str, float]:
         """A step of the VAE in the first `autoencoder_epochs`, and then of the diffusion."""
+        self.zero_grad()  # of both: the stage that rests has none
         if epoch < self.settings.autoencoder_epochs:
             own = {"adam": optimizers["autoencoder"]}
             return self.autoencoder.update(x, rng, epoch, None, own)

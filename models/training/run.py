@@ -127,7 +127,10 @@ class Run:
         return run
 
     def begin(self) -> None:
-        """Make the directory this run's, and this process's until it is trained."""
+        """Make the directory this run's, and this process's until it is trained.
+
+        Warns if the training ends in the first of two stages.
+        """
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -135,6 +138,14 @@ class Run:
         claim(self.lock)
         refuse_unless_free(self.directory)  # another process may have been as quick
         self.config.write(self.directory)
+        first = getattr(self.settings, "autoencoder_epochs", 0) * self.steps_per_epoch
+        if self.total_steps <= first:
+            warnings.warn(
+                f"{self.total_steps:,} steps end in the first stage, which has {first:,}: the "
+                "second stays untrained; take more, or a smaller --set autoencoder_epochs",
+                Caution,
+                stacklevel=2,
+            )
 
     @classmethod
     def open(cls, directory: Path | str, **changes: Any) -> "Run":

@@ -19,11 +19,13 @@ from autograd import Tensor, nn, optim, to_device
 from autograd.primitive import Primitive
 from autograd.tensor import array_of
 from kernels import dispatch
-from models.adversarial import gan
-from models.autoencoders import autoencoder, vae
+from models.adversarial import aae, bigan, gan, gman, mgan, vaegan
+from models.autoencoders import autoencoder, cvae, hvae, iwae, m2, vae, vqvae
 from models.autoregressive import pixelcnn
 from models.cli import main
-from models.diffusion import ddpm
+from models.data import Dataset
+from models.densities import gmm, realnvp
+from models.diffusion import ddpm, ldm
 from models.model import Model
 from tests.autograd import device
 from tests.autograd.test_nn import LAYERS, OPTIMISERS
@@ -282,6 +284,22 @@ def with_training_images(*arguments: Any) -> Model:
     return model
 
 
+def with_labelled_images(*arguments: Any) -> Model:
+    model = m2.M2(*arguments)
+    images, labels = rng().integers(0, 3, (6, 4, 4)).astype(np.uint8), np.arange(6) % 3
+    model.known, model.share = Dataset("six", 3, images, images, labels, labels), 0.5
+    return model
+
+
+def started(*arguments: Any) -> Model:
+    model = gmm.GMM(*arguments)
+    model.start(np.eye(16, dtype=np.float32), rng())
+    return model
+
+
+PERCEPTRONS = {"network": "mlp", "hidden": (6,), "latent": 2}
+BINARY = {"hidden": (6,), "latent": 2, "pixels": "fixed"}
+UPPER = {"upper_hidden": (5,), "upper_latent": 2}
 MODELS: dict[str, tuple[Callable[..., Model], Any, int]] = {
     "vae, bernoulli": (vae.VAE, VAE, 0),
     "vae, gaussian": (vae.VAE, replace(VAE, decoder="gaussian", pixels="dequantised"), 0),
@@ -310,6 +328,49 @@ MODELS: dict[str, tuple[Callable[..., Model], Any, int]] = {
         autoencoder.Settings(kind="contractive", hidden=(6,), latent=2),
         0,
     ),
+    "iwae": (iwae.IWAE, iwae.Settings(**BINARY, k=3), 0),
+    "iwae, doubly reparameterised": (
+        iwae.IWAE,
+        iwae.Settings(**BINARY, k=3, gradient="doubly-reparameterised"),
+        0,
+    ),
+    "cvae": (cvae.CVAE, cvae.Settings(**BINARY), 3),
+    "m2": (with_labelled_images, m2.Settings(**BINARY, batch=6), 3),
+    "hvae, ladder": (hvae.HVAE, hvae.Settings(**BINARY, **UPPER, free_bits=1.0), 0),
+    "hvae, bottom-up": (hvae.HVAE, hvae.Settings(**BINARY, **UPPER, inference="bottom-up"), 0),
+    **{
+        f"vqvae, {codebook}": (
+            vqvae.VQVAE,
+            vqvae.Settings(
+                **BINARY,
+                codes=5,
+                codebook=codebook,
+                prior_channels=4,
+                prior_blocks=1,
+                autoencoder_epochs=2,
+            ),
+            0,
+        )
+        for codebook in ("ema", "loss")
+    },
+    "vaegan": (vaegan.VAEGAN, vaegan.Settings(**PERCEPTRONS), 0),
+    "aae": (aae.AAE, aae.Settings(**PERCEPTRONS), 0),
+    "aae, conditional, of a roll": (
+        aae.AAE,
+        aae.Settings(**PERCEPTRONS, prior="swiss-roll", conditional=True),
+        3,
+    ),
+    "bigan": (bigan.BiGAN, bigan.Settings(**PERCEPTRONS, reconstruction=1.0), 0),
+    "mgan": (mgan.MGAN, mgan.Settings(**PERCEPTRONS, generators=2), 0),
+    "gman": (gman.GMAN, gman.Settings(**PERCEPTRONS, discriminators=2), 0),
+    "ldm": (
+        ldm.LDM,
+        ldm.Settings(**BINARY, width=4, depth=1, T=4, autoencoder_epochs=2),
+        0,
+    ),
+    "realnvp": (realnvp.RealNVP, realnvp.Settings(layers=2, hidden=(6,)), 0),
+    "gmm, em": (started, gmm.Settings(components=2, floor=0.1), 0),
+    "gmm, gradient": (started, gmm.Settings(components=2, method="gradient"), 0),
 }
 """The families, in most of what they can be; small, for images (4, 4) of 3 levels."""
 

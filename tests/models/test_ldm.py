@@ -190,6 +190,14 @@ def test_too_few_epochs_are_one_line(capsys):
     assert "so there must be more" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("steps", "warned"), [(30, True), (31, False)])
+def test_a_training_that_ends_in_the_first_stage_says_so(steps, warned, tmp_path, capsys):
+    command = ["train", "ldm", "--steps", str(steps), "--set", "autoencoder_epochs=2"]
+    assert main([*command, "--pictures", "no", "--out", str(tmp_path / "run")]) == 0
+    message = "30 steps end in the first stage, which has 30: the second stays untrained"
+    assert (message in capsys.readouterr().err) == warned
+
+
 def test_latents_of_a_large_scale_need_to_be_standardised():
     """Codes of two values, +-30: from N(0, I) a diffusion gets there only if it knows the scale."""
     shares = {}
