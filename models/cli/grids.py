@@ -1,4 +1,7 @@
-"""The pictures of the commands that give back images: rows of them under a title."""
+"""The pictures of the commands that give back images: rows of them under a title.
+
+Points of the plane have no rows: they are plotted where they are.
+"""
 
 from collections.abc import Mapping
 
@@ -6,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from models import pictures
+from models.data import Points
 from models.training.run import Run
 
 COLUMNS = 12
@@ -15,6 +19,8 @@ MISSING = 0.5  # the grey of a missing pixel: neither black nor white
 
 def stacked(run: Run, rows: Mapping[str, np.ndarray], title: str) -> Figure:
     """Rows of images (n, *shape) under each other by name; as often again as a row is full."""
+    if isinstance(run.data, Points):
+        return pictures.scatter(run.data, rows, f"{run.report.title}\n{title}")
     n = len(next(iter(rows.values())))
     columns = COLUMNS if len(rows) > 1 else pictures.across(n)
     blocks = range(0, n, columns)
@@ -26,6 +32,9 @@ def stacked(run: Run, rows: Mapping[str, np.ndarray], title: str) -> Figure:
 
 def ways(run: Run, between: np.ndarray, ends: np.ndarray | None, title: str) -> Figure:
     """Ways (n, steps, *shape), a row each, between the images `ends` (2, n, *shape) if given."""
+    if isinstance(run.data, Points):
+        points = between.reshape(-1, 2)
+        return pictures.scatter(run.data, {"": points}, f"{run.report.title}\n{title}")
     rows = list(between)
     if ends is not None:
         paper = np.full((1, *run.model.shape), 0.0 if run.data.ink else 1.0)

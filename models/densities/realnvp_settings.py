@@ -9,7 +9,7 @@ from models.settings import CommonSettings, setting
 class Settings(CommonSettings):
     """What a flow is and how it learns; the defaults are those for MNIST."""
 
-    layers: int = setting(8, "affine couplings", least=1)
+    layers: int = setting(8, "affine couplings", least=1, most=1000)
     hidden: tuple[int, ...] = setting((256, 256), "widths of each coupling's perceptron", least=1)
     alternate: bool = setting(True, "the masks; if not, half of the numbers are never changed")
     alpha: float = setting(0.05, "of the logit (section 4.1)", least=1e-6, most=0.49)

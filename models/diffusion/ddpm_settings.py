@@ -21,7 +21,7 @@ class Settings(CommonSettings):
     network: str = setting("unet", "mlp is for points and few pixels", choices=("unet", "mlp"))
     width: int = setting(16, "channels of the unet at full resolution; units of the mlp", least=1)
     resolutions: int = setting(3, "of the unet, each half of the one before", least=1, most=10)
-    depth: int = setting(3, "residual layers of the mlp", least=1)
+    depth: int = setting(3, "residual layers of the mlp", least=1, most=1000)
     fourier: bool = setting(False, "further inputs: where a pixel lies between two grey levels")
     ema: float = setting(0.999, "decay of the weights' average, which samples", least=0, most=1)
     conditional: bool = setting(False, "learn from the labels too")

@@ -22,7 +22,7 @@ class Settings(vae_settings.Settings):
     schedule: str = setting("cosine", "of the noise", choices=SCHEDULES)
     objective: str = setting("v", "what the network predicts from z_t", choices=OBJECTIVES)
     width: int = setting(128, "units of the diffusion's perceptron", least=1)
-    depth: int = setting(3, "its residual layers", least=1)
+    depth: int = setting(3, "its residual layers", least=1, most=1000)
     ema: float = setting(0.995, "decay of its weights' average, which samples", least=0, most=1)
     sampler: str = setting("ddpm", "ddpm is ancestral", choices=("ddpm", "ddim"), sampling=True)
     sampling_steps: int = setting(0, "spread over T; 0: all", least=0, sampling=True)

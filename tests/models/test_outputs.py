@@ -308,6 +308,17 @@ def test_each_command_makes_a_picture_by_default(runs, tmp_path, capsys):
             assert all("reconstructions: squared error" in line for line in others)
 
 
+def test_points_are_plotted_where_they_are(tmp_path):
+    run, codes_file = tmp_path / "run", tmp_path / "codes.npz"
+    settings = ["--set", "layers=2", "--set", "hidden=8", "--data", "ring", "--pictures", "no"]
+    assert main(["train", "realnvp", "--steps", "2", *settings, "--out", str(run)]) == 0
+    assert main(["encode", str(run), "-n", "3", "--out", str(codes_file)]) == 0
+    for command, *others in (["decode", codes_file], ["reconstruct"], ["interpolate", 3, 8]):
+        assert main([command, str(run), *map(str, others)]) == 0
+        with Image.open(run / f"{command}.png") as picture:
+            assert min(picture.size) > 200
+
+
 def test_a_second_set_is_told_apart_and_simple_images_are_warned_of(runs, tmp_path, capsys):
     black = tmp_path / "black.npy"
     np.save(black, np.zeros((5, 4, 6, 3), np.uint8))

@@ -159,7 +159,7 @@ def test_a_checkerboard_has_no_equal_neighbours_and_a_pixel_one_value():
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("layers=0", "layers=0: must be 1 to 1e+09"),
+        ("layers=0", "layers=0: must be 1 to 1000"),
         ("hidden=0", "hidden=0: must be 1 to 1e+09"),
         ("alpha=0.5", "alpha=0.5: must be 1e-06 to 0.49"),
         ("pixels=levels", "pixels=levels: choose one of dequantised"),
