@@ -12,7 +12,7 @@ one with create_graph=True, or through a graph that such a sweep has recorded, o
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from autograd.array import Array, namespace
+from autograd.array import Array, as_array, namespace
 from autograd.modes import switched
 from autograd.sweep import grad
 from autograd.tensor import Tensor, Values, array_of
@@ -79,7 +79,7 @@ def _as_given(x: Point, found: Sequence) -> Any:
 
 
 def _dot(gradients: Sequence[Tensor], v: Point) -> Tensor:
-    vs = [array_of(value) for value in (v if isinstance(v, tuple) else (v,))]
+    vs = [as_array(array_of(value)) for value in (v if isinstance(v, tuple) else (v,))]
     shapes, expected = [value.shape for value in vs], [g.shape for g in gradients]
     if shapes != expected:
         raise ValueError(f"v has the shapes {shapes}, x has {expected}: they are the same")

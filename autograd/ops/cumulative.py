@@ -13,6 +13,7 @@ from autograd.tensor import Values
 @primitive
 def cumsum(x, *, axis=-1):
     """The sums of the first elements, in the shape of x; computed in float64."""
+    length(x, axis)  # raises for what NumPy would flatten
     if x.dtype.kind != "f":
         return x.cumsum(axis=axis)
     return x.cumsum(axis=axis, dtype=np.promote_types(x.dtype, np.float64)).astype(x.dtype)

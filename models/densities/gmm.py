@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from autograd import Array, Rng, Tensor, grad, nn, no_grad, optim
+from autograd import Array, Rng, Tensor, grad, namespace, nn, no_grad, optim
 from autograd.ops import (
     cholesky,
     clip,
@@ -55,7 +55,7 @@ class Gaussian(nn.Module):
     @property
     def factor(self) -> Tensor:
         """L, (dimensions, dimensions)."""
-        identity = np.eye(self.mean.size, dtype=self.mean.dtype, like=self.mean.data)
+        identity = namespace(self.mean.data).eye(self.mean.size, dtype=self.mean.dtype)
         return tril(self.below, -1) + exp(self.log_deviations) * identity
 
     def forward(self, x: Any) -> Tensor:
@@ -78,9 +78,9 @@ class Gaussian(nn.Module):
         mean = (share * x).sum(axis=0) / share.sum()
         deviation = x - mean
         covariance = (share * deviation).T @ deviation / share.sum()
-        factor = cholesky(covariance + floor * np.eye(len(mean), like=covariance))
+        factor = cholesky(covariance + floor * namespace(x).eye(len(mean)))
         self.mean.data[...], self.below.data[...] = mean, factor
-        self.log_diagonal.data[...] = np.log(np.diagonal(factor))
+        self.log_diagonal.data[...] = np.log(factor.diagonal())
 
     @no_grad()
     def sample(self, epsilon: Any) -> Tensor:

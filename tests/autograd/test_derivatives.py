@@ -47,6 +47,7 @@ def close(found, expected):
         (lambda: hvp(lambda x: x.sum(), X, V), np.zeros(4), 2),
         (lambda: jacobian(lambda x: x, X), np.eye(4), 4),
         (lambda: jvp(lambda x: x, X, V), V, 2),
+        (lambda: jvp(lambda x: x, X, V.tolist()), V, 2),
         (lambda: jacobian(ag.sin, np.float64(0.3)), np.cos(0.3), 1),
         (lambda: jacobian(lambda x: x[:0], X), np.empty((0, 4)), 0),
         (lambda: jacobian(ag.exp, X.reshape(2, 2))[0, 1, 0, 1], np.exp(X[1]), 4),

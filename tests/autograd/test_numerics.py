@@ -342,7 +342,13 @@ MATRIX = Tensor(np.arange(6.0).reshape(3, 2))
         (lambda: ag.split(MATRIX, 2), ValueError, r"axis 0 of \(3, 2\) does not split into 2"),
         *(
             (lambda f=f: f(MATRIX, 1, 2), ValueError, "axis 2 is out of bounds")
-            for f in (ag.split, ag.roll, ag.topk, lambda x, _, axis: ag.logcumsumexp(x, axis))
+            for f in (
+                ag.split,
+                ag.roll,
+                ag.topk,
+                lambda x, _, axis: ag.logcumsumexp(x, axis),
+                lambda x, _, axis: ag.cumsum(x, axis=axis),
+            )
         ),
         (lambda: ag.tril(MATRIX[0]), ValueError, r"\(2,\) is no matrices"),
         (lambda: ag.topk(MATRIX, 3), ValueError, "the 3 largest of 2 along axis -1"),
