@@ -4,6 +4,7 @@ import html
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from models.cli import comparison, demo, main
 from models.cli.comparison import table
 from models.data import DATASETS, Dataset
+from models.errors import UsageError
 from models.metrics import encoder
 from models.training import Run
 
@@ -140,24 +142,38 @@ def test_what_cannot_be_compared_is_refused(runs, tmp_path, monkeypatch, capsys)
     monkeypatch.setitem(DATASETS, "mnist", lambda folder: Dataset("mnist", 17, images, images))
     train(tmp_path / "oblong", "vae", "--data", "mnist", "--set", "pixels=fixed")
     train(tmp_path / "points", "gan", "--data", "ring")
-    np.save(tmp_path / "mine.npy", images)
-    for size in ("6", "8"):
-        train(tmp_path / size, "vae", "--data", str(tmp_path / "mine.npy"), "--size", size)
     (tmp_path / "empty").mkdir()
     page = tmp_path / "page.html"
-    for one, other, message in (
-        (runs / "vae", "oblong", "unequal size cannot be compared: digits 8 x 8, mnist 4 x 6"),
-        (runs / "vae", "points", "unequal size cannot be compared: digits 8 x 8, ring 2"),
-        (runs / "vae", "empty", "empty is not a run: it has no config.json"),
-        (tmp_path / "6", "8", "size cannot be compared: mine.npy 6 x 6, mine.npy 8 x 8"),
+    for other, message in (
+        ("oblong", "images of unequal size cannot be compared: digits 8 x 8, mnist 4 x 6"),
+        ("points", "images of unequal size cannot be compared: digits 8 x 8, ring 2"),
+        ("empty", "empty is not a run: it has no config.json"),
     ):
         capsys.readouterr()
-        status = main(["compare", str(one), str(tmp_path / other), "--out", str(page)])
+        status = main(["compare", str(runs / "vae"), str(tmp_path / other), "--out", str(page)])
         assert status == 2
         error = capsys.readouterr().err
         assert message in error
         assert error.count("\n") == 1
     assert not page.exists()
+
+
+def test_one_folder_at_two_sizes_is_not_compared():
+    runs = [SimpleNamespace(data=SimpleNamespace(name="a", image_shape=(n, 6))) for n in (4, 6)]
+    with pytest.raises(UsageError, match="unequal size cannot be compared: a 4 x 6, a 6 x 6"):
+        comparison.entry.examine_all(runs, 100, 0, None)
+
+
+def test_each_data_set_has_its_floor_though_the_form_of_pixels_is_the_same():
+    shared = {"pixel_form": "binary", "ceiling": 9, "features": "f", "fingerprint": "0"}
+    numbers = [
+        shared | {"data": "a", "floor": 1, "images": 5},
+        shared | {"data": "b", "floor": 2, "images": 5, "nll": 3.0, "factorised_nll": 4.0},
+    ]
+    entries = [SimpleNamespace(numbers=n, run=SimpleNamespace(data=n["data"])) for n in numbers]
+    first, second = table.notes_of(entries)[1:3]
+    assert first.startswith("a, binary: ") and "(the floor) 1.00" in first and "nats" not in first
+    assert second.startswith("b, binary: ") and second.endswith("factorised model 4.00 nats.")
 
 
 def test_a_run_of_the_first_images_is_measured_with_the_classifier_of_all(runs, tmp_path):

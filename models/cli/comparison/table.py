@@ -84,8 +84,8 @@ def notes_of(entries: Sequence[Entry]) -> list[str]:
             f"{data}, {form}: FID of training against test images (the floor) "
             f"{numbers['floor']:.2f}, of independent pixels (the ceiling) {numbers['ceiling']:.2f}"
         )
-        of_form = [e.numbers for e in entries if e.run.data.name == data]
-        if any("nll" in own for own in of_form if own["pixel_form"] == form):
+        same = [e.numbers for e in entries if e.numbers["data"] == data]
+        if any("nll" in own for own in same if own["pixel_form"] == form):
             note += f"; factorised model {numbers['factorised_nll']:.2f} nats"
         notes.append(f"{note}.")
     for (source, fingerprint), numbers in {
