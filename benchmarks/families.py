@@ -38,6 +38,8 @@ TIMES = 5  # that the samples are made, for the median of the seconds
 KEPT = ("fid", "precision", "recall", "floor", "ceiling", "factorised_nll", "pixels", "pixel_form")
 
 Numbers = dict[str, Any]
+Families = dict[str, list[Numbers | None]]
+"""What each of the seeds gave, by the names of the families; None where a training failed."""
 
 
 def measured(name: str, seed: int) -> Numbers | None:
@@ -74,13 +76,13 @@ def seconds_of_samples(model: Model) -> float:
 
 
 def run(rounds: int, plot: Path | None = None) -> Numbers:
-    """With `rounds` seeds, at most SEEDS; `plot` is a picture of the trade-offs."""
+    """With `rounds` seeds, at most SEEDS; `plot` is a picture of the numbers."""
     seeds = range(min(rounds, SEEDS))
     jobs = [(name, seed) for seed in seeds for name in FAMILIES]
     with ProcessPoolExecutor(MAX_CORES, mp_context=get_context("spawn")) as pool:
         made = dict(zip(jobs, pool.map(measured, *zip(*jobs))))
     families = {name: [made[name, seed] for seed in seeds] for name in FAMILIES}
-    print(table(families), *limits(families), sep="\n\n")
+    print(tables(families))
     if plot:
         save_picture(families, plot)
     return {"families": families}
@@ -97,29 +99,39 @@ COLUMNS = {
 }
 
 
-def table(families: dict[str, list[Numbers | None]]) -> str:
+def tables(families: Families) -> str:
+    """One for each form of the pixels, since numbers of two forms cannot be compared."""
+    forms: dict[str, Families] = {}
+    for name, found in families.items():
+        form = next((n["pixel_form"] for n in found if n), "every training failed")
+        forms.setdefault(form, {})[name] = found
+    return "\n\n".join(f"{form}{limits(own)}\n\n{table(own)}" for form, own in forms.items())
+
+
+def limits(families: Families) -> str:
+    """What the numbers of models with the same form of the pixels lie between."""
+    n = next((n for found in families.values() for n in found if n), None)
+    if not n:
+        return ""
+    independent = metrics.bits_per_dim(n["factorised_nll"], n["pixels"])
+    return (
+        f": FID of training images {n['floor']:.1f}, of independent pixels {n['ceiling']:.1f}; "
+        f"bits/dim of independent pixels {independent:.3f}"
+    )
+
+
+def table(families: Families) -> str:
     """In Markdown, a row for each family: median over the seeds, least and greatest."""
-    titles = ("", "pixels", "density", *COLUMNS, "failed")
+    titles = ("", "density", *COLUMNS, "failed")
     lines = [titles, ["---"] * len(titles)]
     for name, found in families.items():
         whole = [numbers for numbers in found if numbers]
-        form, density = (whole[0]["pixel_form"], whole[0]["density"]) if whole else ("", "")
+        density = whole[0]["density"] if whole else ""
         cells = [
             spread([n[key] for n in whole if key in n], form) for key, form in COLUMNS.values()
         ]
-        lines.append([name, form, density, *cells, f"{len(found) - len(whole)} of {len(found)}"])
+        lines.append([name, density, *cells, f"{len(found) - len(whole)} of {len(found)}"])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def limits(families: dict[str, list[Numbers | None]]) -> list[str]:
-    """What the numbers lie between, in each form of the pixels."""
-    forms = {n["pixel_form"]: n for found in families.values() for n in found if n}
-    return [
-        f"{form}: FID of training images {n['floor']:.1f}, of independent pixels "
-        f"{n['ceiling']:.1f}; bits/dim of independent pixels "
-        f"{metrics.bits_per_dim(n['factorised_nll'], n['pixels']):.3f}"
-        for form, n in forms.items()
-    ]
 
 
 def spread(values: Sequence[float], form: str) -> str:
@@ -132,37 +144,44 @@ def spread(values: Sequence[float], form: str) -> str:
     return f"{middle:{form}} ({low:{form}} to {high:{form}})"
 
 
-def save_picture(families: dict[str, list[Numbers | None]], path: Path) -> None:
-    """Quality against speed, and against coverage: a point for each seed.
+PANELS = {
+    "FID / FID of training images": lambda n: n["fid"] / n["floor"],
+    "precision": lambda n: n["precision"],
+    "recall": lambda n: n["recall"],
+    "1,000 samples, CPU s": lambda n: n["sample_seconds"],
+    "training, CPU s": lambda n: n["train_seconds"],
+}
+SHARES = "precision", "recall"  # from 0 to 1; the others are on a scale of logarithms
 
-    FID is divided by its floor, that of training images in the same form of the pixels.
-    """
-    figure = pictures.Picture(figsize=(pictures.WIDTH * 1.25, 5.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for i, (name, found) in enumerate(families.items()):
-        whole = [numbers for numbers in found if numbers]
-        style: dict[str, Any] = {
-            "color": pictures.COLORS[i % len(pictures.COLORS)],
-            "marker": "os^"[i // len(pictures.COLORS)],
-            "label": name,
-            "s": 24,
-        }
-        distances = [n["fid"] / n["floor"] for n in whole]
-        left.scatter([n["sample_seconds"] for n in whole], distances, **style)
-        right.scatter([n["recall"] for n in whole], [n["precision"] for n in whole], **style)
-    left.axhline(1, color=pictures.GREY, linestyle="--", linewidth=1)
-    left.set(xscale="log", yscale="log", xlabel="seconds for 1,000 samples")
-    left.set_ylabel("FID / FID of training images")
-    left.xaxis.set_major_formatter("{x:g}")
-    left.yaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
-    left.yaxis.set_major_formatter("{x:g}")
-    for axis in (left.xaxis, left.yaxis):
-        axis.set_minor_formatter(NullFormatter())
-    left.set_title("quality against speed", fontsize=11, loc="left")
-    right.set(xlabel="recall: the share of test images reached", ylabel="precision")
-    right.set_title("quality against coverage", fontsize=11, loc="left")
-    for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
-    handles = left.get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=6, frameon=False, fontsize=10)
+
+def save_picture(families: Families, path: Path) -> None:
+    """A row for each family, a panel for each number, a point for each seed."""
+    figure = pictures.Picture(figsize=(pictures.WIDTH * 1.4, 5.6), layout="constrained")
+    panels = figure.subplots(1, len(PANELS), sharey=True)
+    forms = list(dict.fromkeys(n["pixel_form"] for own in families.values() for n in own if n))
+    for (title, number), axes in zip(PANELS.items(), panels):
+        for row, found in enumerate(families.values()):
+            for n in filter(None, found):
+                color = pictures.COLORS[forms.index(n["pixel_form"])]
+                axes.scatter(number(n), row, s=26, color=color, alpha=0.6, linewidths=0)
+        if title in SHARES:
+            axes.set(xlim=(0, 1), xticks=(0, 0.5, 1))
+            axes.xaxis.set_major_formatter("{x:g}")
+        else:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_major_locator(LogLocator(10, numticks=8))
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_title(title, fontsize=11)
+        axes.grid(axis="y", color="0.9")
+        axes.set_axisbelow(True)
+        axes.tick_params(axis="y", length=0)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+    panels[0].axvline(1, color=pictures.GREY, linestyle="--", linewidth=1)
+    panels[0].xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
+    panels[0].set_yticks(range(len(families)), list(families))
+    panels[0].invert_yaxis()
+    for form, color in zip(forms, pictures.COLORS):
+        panels[0].scatter([], [], s=26, color=color, label=form)
+    figure.legend(loc="outside lower center", ncols=len(forms), frameon=False, fontsize=10)
     pictures.save(figure, path)

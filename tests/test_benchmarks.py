@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.families import limits, save_picture, table
+from benchmarks.families import save_picture, tables
 
 OWN = """
 from kernels.conv2d.reference import conv2d as definition
@@ -60,13 +60,13 @@ def test_the_closing_table_has_the_spread_over_seeds_and_what_failed(tmp_path):
 
     exact = [of(fid, density="exact", bits_per_dim=0.5) for fid in (8, 12, 9)]
     families = {"flow": [*exact, None], "gan": [of(3.04), of(3)], "lost": [None, None]}
-    _, _, flow, gan, lost = table(families).splitlines()
-    assert flow.split(" | ")[2:4] == ["exact", "0.500"] and "| 9.0 (8.0 to 12.0) |" in flow
-    assert flow.endswith("| 1 of 4 |") and gan.endswith("| 0 of 2 |") and "| 3.0 |" in gan
-    assert gan.split(" | ")[2:4] == ["none", ""] and lost.endswith("| 2 of 2 |")
-    (line,) = limits(families)
-    assert line.endswith(
-        "images 1.0, of independent pixels 70.0; bits/dim of independent pixels 1.000"
+    title, _, _, _, flow, gan, _, lost_title, _, _, _, lost = tables(families).splitlines()
+    limits = (
+        "FID of training images 1.0, of independent pixels 70.0; bits/dim of independent pixels"
     )
+    assert title == f"levels: {limits} 1.000" and lost_title == "every training failed"
+    assert flow.split(" | ")[1:3] == ["exact", "0.500"] and "| 9.0 (8.0 to 12.0) |" in flow
+    assert flow.endswith("| 1 of 4 |") and gan.endswith("| 0 of 2 |") and "| 3.0 |" in gan
+    assert gan.split(" | ")[1:3] == ["none", ""] and lost.endswith("| 2 of 2 |")
     save_picture(families, tmp_path / "F.png")
     assert (tmp_path / "F.png").exists()
