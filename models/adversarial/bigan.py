@@ -12,7 +12,7 @@ reconstruction may be another image of the same kind. Li et al. 2017 ("ALICE") a
 
     + reconstruction |x - G(E(x))|^2,    the weight `reconstruction` is 0 in a BiGAN
 
-Donahue, Krahenbuhl & Darrell 2017, "Adversarial Feature Learning"; Dumoulin et al. 2017,
+Donahue, Krähenbühl & Darrell 2017, "Adversarial Feature Learning"; Dumoulin et al. 2017,
 "Adversarially Learned Inference", where q(z|x) and p(x|z) may be noisy. The losses, the cures and
 the steps of the players are those of `gan`.
 """

@@ -32,7 +32,7 @@ DEFAULTS = {
     ),
     "ring": Settings(
         loss="minimax", network="mlp", latent=4, hidden=(64, 64, 64), batch=128, epochs=25,
-        learning_rate=1e-3, final_learning_rate=1e-5, 
+        learning_rate=1e-3, final_learning_rate=1e-5,
     ),
     "binarized-mnist": Settings(pixels="fixed"),
     "pictures": Settings(hidden=(32, 64, 128), batch=25, epochs=100),

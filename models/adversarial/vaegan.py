@@ -14,7 +14,7 @@ Each network descends what is its own (their algorithm 1):
     generator:      gamma L_llike - L_GAN
     discriminator:  L_GAN, without L_llike: it would make its features small
 
-Larsen, Sonderby, Larochelle & Winther 2016, "Autoencoding beyond pixels using a learned similarity
+Larsen, Sønderby, Larochelle & Winther 2016, "Autoencoding beyond pixels using a learned similarity
 metric". Here the two kinds of samples share a batch: half are reconstructions, half are of p(z).
 """
 

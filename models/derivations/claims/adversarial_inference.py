@@ -41,7 +41,7 @@ def _value_of_best_discriminator(p: np.ndarray, q: np.ndarray) -> float:
 
 @claim(
     r"\max_D V(D, E, G) = 2 \, \mathrm{JS}(q(x, z) \| p(x, z)) - \log 4",
-    source="Donahue, Krahenbuhl & Darrell 2017, Adversarial Feature Learning",
+    source="Donahue, Krähenbühl & Darrell 2017, Adversarial Feature Learning",
     given="two images and three codes, with equal marginals: V = -1.156544",
     tolerance=1e-8,
     because="a quasi-Newton search ends where the slope is 1e-10",
@@ -97,7 +97,7 @@ def a_discriminator_of_pairs_sees_more(
 
 @claim(
     r"\max_D V(D, E, G) = -\log 4 \cdot P[G(E(x)) = x]",
-    source="Donahue, Krahenbuhl & Darrell 2017: a BiGAN is an autoencoder with an l0 loss",
+    source="Donahue, Krähenbühl & Darrell 2017: a BiGAN is an autoencoder with an l0 loss",
     given="four images, four codes, G one-to-one, and each of the 256 functions E",
     tolerance=1e-9,
     because="sums of sixteen numbers",
