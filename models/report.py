@@ -72,10 +72,14 @@ class Report:
         return [Row(name, numbers[key], self.bits_per_dim(numbers[key]) if key == "nll" else "")]
 
     def bits_per_dim(self, nats: float) -> str:
-        """Of an image; a point has no levels to be coded."""
+        """Of an image; a point has no levels to be coded, and "nats" is all there is to say."""
         if isinstance(self.data, Points):
-            return ""
+            return "nats"
         return f"{nats / math.log(2) / math.prod(self.model.shape):.3f} bits/dim"
+
+    @property
+    def loss_curve(self) -> Panel:
+        return Panel("loss", "", {"loss": "train"})
 
     def panels(self) -> list[Panel]:
         """The training curves."""
@@ -83,9 +87,10 @@ class Report:
         if key == "loss":
             return [Panel("loss", "", {"loss": "train"}, {"loss": "test"})]
         unit = f"nats per {'point' if isinstance(self.data, Points) else 'image'}"
+        line = self.baseline_line
         return [
-            Panel("loss", "", {"loss": "train"}),
-            Panel(name, unit, {}, {key: "test"}, self.baseline_line),
+            self.loss_curve,
+            Panel(name.replace("-log p(x)", "$-\\log p(x)$"), unit, {}, {key: "test"}, line),
         ]
 
     @property

@@ -11,8 +11,9 @@ from matplotlib.patches import Ellipse
 from autograd import Array, Rng, log_softmax, to_device
 from models import pictures
 from models.data import Points
+from models.densities.density_report import DensityReport
 from models.densities.gmm import GMM, Gaussian
-from models.report import IMAGES_PER_ROW, Report, Row
+from models.report import IMAGES_PER_ROW, Row
 
 IN_USE = 0.001  # the least weight
 COMPONENTS_SHOWN = 12  # of images, the heaviest
@@ -20,14 +21,14 @@ POINTS_SHOWN = 1500
 REACHES = (1, 2, 3)  # standard deviations from the mean to an ellipse
 
 
-class GMMReport(Report):
+class GMMReport(DensityReport):
     model: GMM
 
     @property
     def model_name(self) -> str:
         s = self.model.settings
         method = "EM" if s.method == "em" else "gradient descent"
-        return f"{s.components} Gaussians by {method}"
+        return f"GMM ({s.components} components, {method})"
 
     def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
         used = int((self.weights > IN_USE).sum())
@@ -68,7 +69,7 @@ class GMMReport(Report):
         figure.set_layout_engine("compressed")
         axes = figure.subplots()
         mixed = (shares @ np.array([to_rgb(color) for color in colors])).clip(0, 1)
-        axes.scatter(x[:, 0], x[:, 1], s=9, c=mixed, linewidths=0)
+        axes.scatter(x[:, 0], x[:, 1], s=5, c=mixed, alpha=0.5, linewidths=0)
         for component, color in zip(self.model.components, colors):
             for reach in REACHES:
                 axes.add_patch(ellipse(component, reach, color))

@@ -7,9 +7,10 @@ from matplotlib.figure import Figure
 from autograd import Array, Rng, no_grad, to_device
 from models import pictures
 from models.data import Points
+from models.densities.density_report import DensityReport
 from models.densities.realnvp import RealNVP
 from models.outputs.interpolation import slerp
-from models.report import IMAGES_PER_ROW, Report
+from models.report import IMAGES_PER_ROW
 
 LINES, PER_LINE = 15, 200  # of a grid, in each direction, and the points of a line
 PIXELS = 160  # of the picture of a density, in each direction
@@ -18,7 +19,7 @@ NATS = 8.0  # below the greatest log p(x), where the colours end
 PAIRS = 4  # of images, to interpolate between
 
 
-class RealNVPReport(Report):
+class RealNVPReport(DensityReport):
     model: RealNVP
 
     @property
@@ -56,13 +57,18 @@ class RealNVPReport(Report):
         across = np.linspace(-reach, reach, PIXELS)
         places = np.stack(np.meshgrid(across, across), axis=-1).reshape(-1, 2)
         log_p = model.log_density(model.array(places)).numpy().reshape(PIXELS, PIXELS)
-        density.imshow(
+        shown = density.imshow(
             log_p, origin="lower", extent=(-reach, reach) * 2, cmap="viridis",
             vmin=log_p.max() - NATS, vmax=log_p.max(),
         )  # fmt: skip
-        titles = "a grid of z, in x", "a grid of x, in z", r"$\log p(x)$"
-        for axes, limit, title in zip((bent, codes, density), (reach, REACH + 1, reach), titles):
+        figure.colorbar(shown, ax=density, shrink=0.8, extend="min")
+        for axes, limit, letter, title in (
+            (bent, reach, "x", "a grid of z, mapped to x"),
+            (codes, REACH + 1, "z", "a grid of x, mapped to z"),
+            (density, reach, "x", r"$\log p(x)$, nats"),
+        ):
             axes.set(xlim=(-limit, limit), ylim=(-limit, limit))
+            axes.set(xlabel=f"${letter}_1$", ylabel=f"${letter}_2$")
             axes.set_title(title, fontsize=11, loc="left")
             axes.set_aspect("equal")
         figure.suptitle(f"{self.title}\ngrey: test points", fontsize=11)

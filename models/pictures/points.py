@@ -14,7 +14,11 @@ REACH = 1.6
 
 
 def scatter(data: Points, sets: Mapping[str, np.ndarray], title: str) -> Figure:
-    """Sets of points (N, 2) side by side, each under its name unless there is only one."""
+    """Sets of points (N, 2) side by side, each under its name unless there is only one.
+
+    Below the title stands what the circles and the colours are.
+    """
+    title += f"\nblue: good, within {GOOD_RADIUS:g} sigma of a mode (the circles)"
     columns = min(len(sets), 3)
     rows = -(-len(sets) // columns)
     height = 3.1 * rows + 0.25 * (title.count("\n") + 1)

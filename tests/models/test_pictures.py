@@ -123,6 +123,7 @@ def test_points_are_counted_below_their_frame():
     one_mode = np.repeat(data.modes[2:3], 100, axis=0)
     figure = pictures.scatter(data, {"data": data.test, "one mode": one_mode}, "a title")
     assert [axes.get_title() for axes in figure.axes] == ["data", "one mode"]
+    assert figure.get_suptitle().endswith("good, within 3 sigma of a mode (the circles)")
     assert figure.axes[1].get_xlabel() == "modes 1 of 8, 100% good"
     (alone,) = pictures.scatter(data, {"samples": 9 * one_mode}, "samples").axes
     assert alone.get_title() == ""  # it is in the figure's title
