@@ -19,6 +19,7 @@ SAMPLES = 1000  # of which the classes are read
 
 class CVAEReport(VAEReport):
     model: CVAE
+    sampler = "means of p(x|z, y)"
 
     @property
     def model_name(self) -> str:
@@ -27,7 +28,7 @@ class CVAEReport(VAEReport):
     def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
         share = numbers["class_read_from_z"]
         remark = f"of the images, by a linear classifier; chance is {1 / self.model.classes:.2f}"
-        given = [("p(x)", "p(x|y)"), ("q(z|x)", "q(z|x,y)")]
+        given = [("-ELBO", "-ELBO of p(x|y)"), ("log p(x)", "log p(x|y)"), ("q(z|x)", "q(z|x,y)")]
         rows = super().rows(numbers)
         for old, new in given:
             rows = [row._replace(name=row.name.replace(old, new)) for row in rows]
@@ -36,7 +37,7 @@ class CVAEReport(VAEReport):
     def pictures(self, images: Array, rng: Rng) -> dict[str, Figure]:
         """Samples of each class, one style in every class, and the style of a test image."""
         share = f"{self.share_read(rng):.1%}"
-        name = pictures.escape(f"means of p(x|z, y); {share} read as their class")
+        name = pictures.escape(f"{self.sampler}; {share} read as their class")
         return {
             "samples": self.samples(images, rng, name), "styles": self.styles(images, rng)
         }  # fmt: skip

@@ -82,7 +82,7 @@ class IWAEReport(VAEReport):
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_xlabel("$k$, importance samples")
         axes.set_ylabel("nats per image")
-        name = f"{self.title}\n$-L_k$ of test images, from $-$ELBO at $k$ = 1 towards $-\\log p(x)$"
+        name = f"{self.title}\n$-L_k$ of {len(images)} test images; at $k$ = 1 it is $-$ELBO"
         axes.set_title(name, fontsize=11, loc="left")
         axes.legend(frameon=False)
         return figure

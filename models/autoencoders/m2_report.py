@@ -16,7 +16,7 @@ class M2Report(CVAEReport):
     @property
     def model_name(self) -> str:
         alone = "" if self.model.settings.unlabelled else ", no other images"
-        return f"M2 with {len(self.model.known.train):,} labels{alone}"
+        return f"M2 ({len(self.model.known.train):,} labels{alone})"
 
     def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
         remark = f"of the images; {len(self.model.known.train):,} labels were known"

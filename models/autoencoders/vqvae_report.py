@@ -40,14 +40,17 @@ class VQVAEReport(Report):
         return [
             Panel("$-\\log p(x)$, at most", nats, {}, {"nll": "test"}, self.baseline_line),
             Panel(
-                "both stages", nats, {"reconstruction": "$-\\log p(x|z)$", "prior": "$-\\log p(z)$"}
+                "both stages",
+                nats,
+                {"reconstruction": "first, $-\\log p(x|z)$", "prior": "second, $-\\log p(z)$"},
             ),
             Panel("perplexity of the codes", "codes", {"perplexity": "train, of a batch"}),
         ]
 
     def pictures(self, images: Array, rng: Rng) -> dict[str, Figure]:
         """Samples, and the codebook: its histogram beside images with their codes."""
-        return {**super().pictures(images, rng), "codes": self.codes(images, rng)}
+        samples = self.samples(images, rng, f"samples: {self.sampler}, z by the PixelCNN")
+        return {"samples": samples, "codes": self.codes(images, rng)}
 
     @no_grad()
     def codes(self, images: Array, rng: Rng) -> Figure:
