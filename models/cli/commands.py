@@ -269,10 +269,12 @@ def _print_report(run: Run, numbers: dict[str, Any]) -> None:
     if "nll" in numbers and numbers["factorised_nll"] is not None:
         margin = numbers["factorised_nll"] - numbers["nll"]
         verdict = f"beaten by {margin:.2f}" if margin > 0 else "not beaten"
-        rows.append(Row("factorised model", numbers["factorised_nll"], f"the baseline, {verdict}"))
+        baseline = "the baseline" + ", not told the class" * bool(run.model.classes)
+        rows.append(Row("factorised model", numbers["factorised_nll"], f"{baseline}, {verdict}"))
+    width = max(24, *(len(row.name) for row in rows))
     for row in rows:
         digits = 0 if isinstance(row.value, int) else 2 if abs(row.value) >= 1 else 4
-        print(f"  {row.name:24}{row.value:10.{digits}f}   {row.remark}".rstrip())
+        print(f"  {row.name:{width}}{row.value:10.{digits}f}   {row.remark}".rstrip())
     if health := run.health:
         print("", *health.remarks(), sep="\n  ")
 

@@ -72,13 +72,15 @@ def reconstruct(options: argparse.Namespace) -> None:
     images, classes, labels, _ = given_images(options, run, path)
     with bar(f"{run.config.model}: reconstructing"):
         found = run.reconstruct(images, classes, options.seed or 0)
-    whole = as_floats(run.data, images)
-    rows = {"image": whole, "reconstruction": found}
+    whole, pixels = as_floats(run.data, images), run.model.pixels
+    rows = {"image": whole, "binarised": in_form(whole, pixels), "reconstruction": found}
+    if pixels != "fixed" or run.data.levels == 2:
+        del rows["binarised"]  # the model saw the image itself, or a sample of it
     _write(
         run, path, found, classes, lambda: grids.stacked(run, rows, "images and reconstructions")
     )
     if not isinstance(run.data, Points):
-        print(_faithfulness(run, in_form(whole, run.model.pixels), found, labels))
+        print(_faithfulness(run, in_form(whole, pixels), found, labels))
 
 
 def _faithfulness(run: Run, images: np.ndarray, found: np.ndarray, labels: Labels) -> str:

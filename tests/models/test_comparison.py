@@ -71,6 +71,16 @@ def test_the_page_has_every_model_with_its_numbers_and_pictures(runs, tmp_path, 
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_nats_say_where_the_class_is_given(runs, tmp_path, capsys):
+    train(tmp_path / "told", "pixelcnn", "--set", "conditional=yes")
+    assert "the baseline, not told the class, " in capsys.readouterr().out
+    page, both = tmp_path / "page.html", [str(runs / "pixelcnn"), str(tmp_path / "told")]
+    assert main(["compare", *both, "-n", "100", "--out", str(page)]) == 0
+    nats = re.findall(r'data-name="nats / image">(.*?)</td>', page.read_text())
+    assert ["given" in cell for cell in nats] == [False, True]
+    assert page.read_text().count("Given y: ") == 1
+
+
 def test_the_page_fits_a_telephone_and_a_screen():
     """Nothing is too wide: cells may wrap, and on a narrow screen rows are lists."""
     style = (Path(comparison.__file__).parent / "page.html").read_text()

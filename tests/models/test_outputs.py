@@ -7,11 +7,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 import models
 from autograd import nn
-from models.cli import main
+from models.cli import grids, main
 from models.data import DATASETS, Dataset, read_images
 from models.errors import UsageError
 from models.families import FAMILIES, Family
@@ -317,6 +318,23 @@ def test_points_are_plotted_where_they_are(tmp_path):
         assert main([command, str(run), *map(str, others)]) == 0
         with Image.open(run / f"{command}.png") as picture:
             assert min(picture.size) > 200
+
+
+def test_what_the_model_saw_stands_above_its_reconstruction(runs, tmp_path, monkeypatch):
+    monkeypatch.setitem(FAMILIES, "copy", Family(Copy))
+    monkeypatch.setitem(DATASETS, "grey", lambda folder: GREY)
+    binary, shown = tmp_path / "binary", {}
+    settings = ["--set", "pixels=fixed", "--set", "latent=24", "--set", "batch=5"]
+    few = ["--data", "grey", "--steps", "1", "--pictures", "no", *settings]
+    assert main(["train", "copy", *few, "--out", str(binary)]) == 0
+    monkeypatch.setattr(grids, "stacked", lambda run, rows, title: shown.update(rows) or Figure())
+    assert main(["reconstruct", str(runs / "grey")]) == 0
+    assert list(shown) == ["image", "reconstruction"]
+    shown.clear()
+    assert main(["reconstruct", str(binary)]) == 0
+    assert list(shown) == ["image", "binarised", "reconstruction"]
+    np.testing.assert_array_equal(shown["binarised"], shown["image"] > 0.5)
+    np.testing.assert_array_equal(shown["reconstruction"], shown["binarised"])  # by a Copy
 
 
 def test_a_second_set_is_told_apart_and_simple_images_are_warned_of(runs, tmp_path, capsys):

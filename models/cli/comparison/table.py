@@ -24,6 +24,7 @@ def row_of(entry: Entry) -> dict[str, str]:
     if "nll" in numbers:
         sign = "" if entry.run.model.nll_is_exact else f"≤{SPACE}"
         nats = f"{sign}{numbers['nll']:.2f} ±{SPACE}{numbers['intervals']['nll']:.2f}"
+        nats += f" given{SPACE}y" * bool(entry.run.model.classes)
         bits = f"{sign}{metrics.bits_per_dim(numbers['nll'], numbers['pixels']):.3f}"
     row = {
         "model": entry.name,
@@ -88,6 +89,11 @@ def notes_of(entries: Sequence[Entry]) -> list[str]:
         if any("nll" in own for own in same if own["pixel_form"] == form):
             note += f"; factorised model {numbers['factorised_nll']:.2f} nats"
         notes.append(f"{note}.")
+    if any("nll" in e.numbers and e.run.model.classes for e in entries):
+        notes.append(
+            "Given y: -log p(x|y), since the model is told the class y of each image. It may be "
+            "below -log p(x) by up to -log p(y), log K of K classes that are equally likely."
+        )
     for (source, fingerprint), numbers in {
         (e.numbers["features"], e.numbers["fingerprint"]): e.numbers for e in entries
     }.items():
