@@ -180,7 +180,9 @@ def test_each_data_set_has_its_floor_though_the_form_of_pixels_is_the_same():
         shared | {"data": "a", "floor": 1, "images": 5},
         shared | {"data": "b", "floor": 2, "images": 5, "nll": 3.0, "factorised_nll": 4.0},
     ]
-    entries = [SimpleNamespace(numbers=n, run=SimpleNamespace(data=n["data"])) for n in numbers]
+    model = SimpleNamespace(classes=0)
+    runs = [SimpleNamespace(data=n["data"], model=model) for n in numbers]
+    entries = [SimpleNamespace(numbers=n, run=run) for n, run in zip(numbers, runs)]
     first, second = table.notes_of(entries)[1:3]
     assert first.startswith("a, binary: ") and "(the floor) 1.00" in first and "nats" not in first
     assert second.startswith("b, binary: ") and second.endswith("factorised model 4.00 nats.")
