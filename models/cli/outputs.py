@@ -73,9 +73,10 @@ def reconstruct(options: argparse.Namespace) -> None:
     with bar(f"{run.config.model}: reconstructing"):
         found = run.reconstruct(images, classes, options.seed or 0)
     whole, pixels = as_floats(run.data, images), run.model.pixels
-    rows = {"image": whole, "binarised": in_form(whole, pixels), "reconstruction": found}
-    if pixels != "fixed" or run.data.levels == 2:
-        del rows["binarised"]  # the model saw the image itself, or a sample of it
+    rows = {"image": whole}
+    if pixels == "fixed" and run.data.levels > 2:  # what the model saw is another image
+        rows["binarised"] = in_form(whole, pixels)
+    rows["reconstruction"] = found
     _write(
         run, path, found, classes, lambda: grids.stacked(run, rows, "images and reconstructions")
     )
