@@ -17,7 +17,17 @@ from kernels.group_norm import (
     group_norm_weight_grad,
     sum_by_channel,
 )
-from kernels.pointwise import add, leaky_relu, leaky_relu_grad, sigmoid, silu, silu_grad
+from kernels.pointwise import (
+    add,
+    bce_with_logits,
+    bce_with_logits_grad,
+    leaky_relu,
+    leaky_relu_grad,
+    sigmoid,
+    silu,
+    silu_grad,
+    softplus,
+)
 from kernels.reparameterize import normal, reparameterize, reparameterize_logvar_grad
 from kernels.sums import total
 
@@ -26,6 +36,8 @@ __all__ = [
     "Mask",
     "Pair",
     "add",
+    "bce_with_logits",
+    "bce_with_logits_grad",
     "conv2d",
     "conv2d_input_grad",
     "conv2d_weight_grad",
@@ -43,6 +55,7 @@ __all__ = [
     "sigmoid",
     "silu",
     "silu_grad",
+    "softplus",
     "sum_by_channel",
     "total",
     "unfold",

@@ -14,13 +14,7 @@ from autograd.ops.reduce import mean, reduced_size, restore_axes, sum
 from autograd.primitive import primitive
 from autograd.tensor import Values, array_of
 
-
-@primitive
-def softplus(x):
-    """log(1 + e^x), as max(x, 0) + log(1 + e^-|x|)."""
-    return np.maximum(x, 0.0) + np.log1p(np.exp(0.0 - np.abs(x)))  # 0.0: integers may have no sign
-
-
+softplus = primitive(kernels.softplus)
 softplus.rule(x=lambda g, x: g * sigmoid(x))
 
 
@@ -35,12 +29,25 @@ def bce_with_logits(logits, targets):
     Equal to softplus(l) - l t, since log s(l) = l - softplus(l) and log(1 - s(l)) = -softplus(l).
     For targets of 0 and 1 it is the negative log-likelihood of a Bernoulli variable.
     """
-    return softplus(logits) - logits * targets
+    return kernels.bce_with_logits(logits, targets)
+
+
+bce_with_logits_grad = primitive(kernels.bce_with_logits_grad)
+
+
+def _bce_grad_logits(h, g, logits):
+    s = sigmoid(logits)
+    return h * g * s * (1 - s)
 
 
 bce_with_logits.rule(
-    logits=lambda g, logits, targets: g * (sigmoid(logits) - targets),
+    logits=lambda g, logits, targets: bce_with_logits_grad(g, logits, targets),
     targets=lambda g, logits: -g * logits,
+)
+bce_with_logits_grad.rule(
+    g=lambda h, logits, targets: bce_with_logits_grad(h, logits, targets),
+    logits=_bce_grad_logits,
+    targets=lambda h, g: -h * g,
 )
 
 
@@ -51,16 +58,10 @@ def logsumexp(x, *, axis=None, keepdims=False):
     Without any x it is -inf, the log of 0.
     """
 
-    def shifted(m):
-        return m + np.log(kernels.total(np.exp(x - m), axis, keepdims=True))
-
     m = x.max(axis=axis, keepdims=True) if x.size else x.sum(axis=axis, keepdims=True) - np.inf
-    finite = np.isfinite(m)
-    if finite.all():
-        ans = shifted(m)
-    else:
-        with np.errstate(divide="ignore"):  # log 0 = -inf is the answer where every x is -inf
-            ans = shifted(np.where(finite, m, np.zeros_like(m)))
+    m = np.where(np.isfinite(m), m, 0.0)
+    with np.errstate(divide="ignore"):  # log 0 = -inf is the answer where every x is -inf
+        ans = m + np.log(kernels.total(np.exp(x - m), axis, keepdims=True))
     return ans if keepdims else ans.squeeze(axis)
 
 

@@ -1,10 +1,132 @@
-"""On CUDA, CuPy's own functions."""
+"""Normalisation of groups on CUDA: a block for each group of each example, whose channels and
+positions are neighbours in memory.
 
-from kernels.group_norm.reference import (
-    group_norm,
-    group_norm_input_grad,
-    group_norm_weight_grad,
-    sum_by_channel,
-)
+A block goes over its group once for each mean that it needs: what the first pass has read is mostly
+still in the cache. Sums are trees, and no block depends on another, so that the same input gives
+the same bits.
+"""
+
+import math
+
+import numpy as np
+from numba import cuda, float32, uint32
+
+from kernels.cuda.intrinsics import divide
+from kernels.cuda.launch import launch
+from kernels.dispatch import namespace
+from kernels.group_norm.reference import sum_by_channel
 
 __all__ = ["group_norm", "group_norm_input_grad", "group_norm_weight_grad", "sum_by_channel"]
+
+MAX_THREADS = 512
+
+
+def group_norm(x, w, b, groups, eps):
+    y = namespace(x).empty(x.shape, np.float32)
+    _over_groups(_forward, x, groups, (x, w, b, y), eps)
+    return y
+
+
+def group_norm_input_grad(g, x, w, groups, eps):
+    d = namespace(x).empty(x.shape, np.float32)
+    _over_groups(_input_grad, x, groups, (g, x, w, d), eps)
+    return d
+
+
+def group_norm_weight_grad(g, x, groups, eps):
+    make = namespace(x).empty if x.size else namespace(x).zeros
+    d = make(x.shape[:2], np.float32)  # of each example
+    _over_groups(_weight_grad, x, groups, (g, x, d), eps)
+    return d.sum(axis=0)
+
+
+def _over_groups(kernel, x, groups, arrays, eps):
+    """Start `kernel` with a block for each group of the images x."""
+    n, channels = x.shape[:2]
+    positions = x[:1, :1].size
+    size = channels // groups * positions  # of a group
+    threads = min(MAX_THREADS, 1 << max(5, (size - 1).bit_length() - 2))
+    flat = [namespace(x).ascontiguousarray(array).reshape(-1) for array in arrays]
+    numbers = groups, channels // groups, positions
+    launch(kernel, n * groups if size else 0, threads, *flat, *numbers, np.float32(eps))
+
+
+@cuda.jit(device=True)
+def _sum(value, sums):
+    """The sum of `value` over the threads of the block, a power of two of them."""
+    lane = cuda.threadIdx.x
+    cuda.syncthreads()  # the last sum has been read by all
+    sums[lane] = value
+    half = cuda.blockDim.x >> 1
+    while half > 0:
+        cuda.syncthreads()
+        if lane < half:
+            sums[lane] += sums[lane + half]
+        half >>= 1
+    cuda.syncthreads()
+    return sums[0]
+
+
+@cuda.jit(device=True)
+def _moments(x, start, size, eps, sums):
+    """The mean of a group, and 1 / sqrt(var + eps)."""
+    total = float32(0)
+    for i in range(cuda.threadIdx.x, size, cuda.blockDim.x):
+        total += x[uint32(start + i)]
+    mean = _sum(total, sums) / float32(size)
+    total = float32(0)
+    for i in range(cuda.threadIdx.x, size, cuda.blockDim.x):
+        centred = x[uint32(start + i)] - mean
+        total += centred * centred
+    return mean, float32(1) / math.sqrt(_sum(total, sums) / float32(size) + eps)
+
+
+@cuda.jit
+def _forward(x, w, b, y, groups, channels, positions, eps):
+    """Of the group of this block, which has so many channels."""
+    sums = cuda.shared.array(MAX_THREADS, float32)
+    size = channels * positions
+    start = uint32(cuda.blockIdx.x * size)
+    mean, r = _moments(x, start, size, eps, sums)
+    first = uint32(uint32(cuda.blockIdx.x) % uint32(groups) * channels)
+    for i in range(cuda.threadIdx.x, size, cuda.blockDim.x):
+        at, channel = uint32(start + i), uint32(first + divide(uint32(i), uint32(positions)))
+        y[at] = (x[at] - mean) * r * w[channel] + b[channel]
+
+
+@cuda.jit
+def _input_grad(g, x, w, d, groups, channels, positions, eps):
+    """r (h - mean(h) - xhat mean(xhat h)), with h = g w."""
+    sums = cuda.shared.array(MAX_THREADS, float32)
+    size = channels * positions
+    start = uint32(cuda.blockIdx.x * size)
+    mean, r = _moments(x, start, size, eps, sums)
+    first = uint32(uint32(cuda.blockIdx.x) % uint32(groups) * channels)
+    of_h, of_both = float32(0), float32(0)
+    for i in range(cuda.threadIdx.x, size, cuda.blockDim.x):
+        at = uint32(start + i)
+        h = g[at] * w[uint32(first + divide(uint32(i), uint32(positions)))]
+        of_h += h
+        of_both += h * (x[at] - mean)
+    mean_h = _sum(of_h, sums) / float32(size)
+    slope = _sum(of_both, sums) / float32(size) * r * r
+    for i in range(cuda.threadIdx.x, size, cuda.blockDim.x):
+        at = uint32(start + i)
+        h = g[at] * w[uint32(first + divide(uint32(i), uint32(positions)))]
+        d[at] = r * (h - mean_h - (x[at] - mean) * slope)
+
+
+@cuda.jit
+def _weight_grad(g, x, d, groups, channels, positions, eps):
+    """The sum of g xhat over the positions, for each channel of the group: d is (N, C)."""
+    sums = cuda.shared.array(MAX_THREADS, float32)
+    start = uint32(cuda.blockIdx.x * channels * positions)
+    mean, r = _moments(x, start, channels * positions, eps, sums)
+    for channel in range(channels):
+        total = float32(0)
+        for i in range(cuda.threadIdx.x, positions, cuda.blockDim.x):
+            at = uint32(start + channel * positions + i)
+            total += g[at] * (x[at] - mean)
+        total = _sum(total, sums)
+        if cuda.threadIdx.x == 0:
+            d[uint32(cuda.blockIdx.x * channels + channel)] = total * r

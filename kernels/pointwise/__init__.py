@@ -53,9 +53,32 @@ def silu_grad(g: Array, x: Array) -> Array:
     return _chosen(g, x).silu_grad(g, x)
 
 
+def softplus(x: Array) -> Array:
+    """log(1 + e^x)."""
+    return _chosen(x).softplus(x)
+
+
+def bce_with_logits(logits: Array, targets: Any) -> Array:
+    """softplus(l) - l t; a kernel only where both have one shape."""
+    if _alike(logits, targets):
+        return _chosen(logits, targets).bce_with_logits(logits, targets)
+    return softplus(logits) - logits * targets
+
+
+def bce_with_logits_grad(g: Array, logits: Array, targets: Any) -> Array:
+    """g (sigmoid(l) - t); a kernel only where all have one shape."""
+    if _alike(g, logits) and _alike(logits, targets):
+        return _chosen(g, logits, targets).bce_with_logits_grad(g, logits, targets)
+    return g * (sigmoid(logits) - targets)
+
+
+def _alike(x: Any, y: Any) -> bool:
+    return type(x) is type(y) and (x.shape, x.dtype) == (y.shape, y.dtype)
+
+
 def _chosen(*arrays: Array) -> ModuleType:
-    """The definition for what no kernel takes: integers, float16 and long doubles."""
+    """The definition for what no kernel takes: integers, float16, long doubles, plain numbers."""
     for array in arrays:
-        if array.dtype not in FLOATS:
+        if getattr(array, "dtype", None) not in FLOATS:
             return reference
     return implementation("pointwise", *arrays)

@@ -10,6 +10,19 @@ from numba import float32
 from kernels.cpu.threads import MIN_SHARED_SIZE, run_if_large
 from kernels.cpu.vector_math import exp, njit_elementwise, njit_inlined
 from kernels.pointwise import reference
+from kernels.pointwise.reference import bce_with_logits, softplus
+
+__all__ = [
+    "add",
+    "bce_with_logits",
+    "bce_with_logits_grad",
+    "leaky_relu",
+    "leaky_relu_grad",
+    "sigmoid",
+    "silu",
+    "silu_grad",
+    "softplus",
+]
 
 
 def add(x, y):
@@ -32,6 +45,10 @@ def leaky_relu_grad(g, y, slope):
 
 def sigmoid(x):
     return _over(_sigmoid, x) if x.dtype == np.float32 else reference.sigmoid(x)
+
+
+def bce_with_logits_grad(g, logits, targets):
+    return g * (sigmoid(logits) - targets)
 
 
 def silu(x):

@@ -23,6 +23,19 @@ def sigmoid(x):
     return np.exp(np.minimum(x, 0.0)) / (1 + np.exp(0.0 - np.abs(x)))
 
 
+def softplus(x):
+    """As max(x, 0) + log(1 + e^-|x|)."""
+    return np.maximum(x, 0.0) + np.log1p(np.exp(0.0 - np.abs(x)))
+
+
+def bce_with_logits(logits, targets):
+    return softplus(logits) - logits * targets
+
+
+def bce_with_logits_grad(g, logits, targets):
+    return g * (sigmoid(logits) - targets)
+
+
 def silu(x):
     return x * sigmoid(x)
 

@@ -366,7 +366,7 @@ def sampled_backwards(z_and_kl_logvar_grad, s):
     return lambda g, logvar: z_and_kl_logvar_grad(g, logvar, **noise), [g, s.normal(shape)]
 
 
-@case("bce_with_logits")
+@case("bce_with_logits", "bce_with_logits_grad")
 def together(primitive, s):
     return primitive, [s.normal(shape) for shape in s.broadcastable(len(primitive.inputs))]
 

@@ -10,7 +10,7 @@ from tests.cuda import SIMULATED, needs_cuda, on_device, to_numpy
 needs_cuda()
 
 from kernels.conv2d import cuda, reference  # noqa: E402
-from kernels.conv2d.cuda import implicit_gemm, ladder  # noqa: E402
+from kernels.conv2d.cuda import direct, implicit_gemm, ladder  # noqa: E402
 from kernels.cuda.launch import launch  # noqa: E402
 
 SMALL = implicit_gemm.Tile(16, 16, 8, 3)
@@ -64,6 +64,7 @@ def check(x, w, g, options, taps=None):
 @pytest.fixture
 def small_tile(monkeypatch):
     monkeypatch.setattr(implicit_gemm, "TILES", (SMALL,))
+    monkeypatch.setattr(direct, "MAX_CHANNELS", 0)  # its own tests are in `test_direct`
 
 
 @pytest.mark.parametrize("rung", RUNGS)

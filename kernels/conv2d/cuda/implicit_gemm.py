@@ -82,24 +82,34 @@ PARTIAL_STEPS = 4
 
 
 def convolve_phases(
-    x: Array, weights: Array, size: Size, phases: tuple[Phase, ...], in_step: Size, out_step: Size
+    x: Array,
+    w: Array,
+    w_strides: Size,
+    y_shape: tuple[int, int, int],
+    phases: tuple[Phase, ...],
+    in_step: Size,
+    out_step: Size,
+    b: Array | None = None,
 ) -> Array:
-    """(N, C, H, W) and (KH KW, C, O) to (N, O, *size), phase by phase; together they are all of y.
+    """x (N, C, H, W) to (N, *y_shape), phase by phase; together they are all of y.
 
+    w_strides are those of w along the channels of y and of x; b (O,) is added to each channel.
     Neighbouring outputs of a phase lie `out_step` apart in y, and their windows `in_step` in x.
     """
     xp = namespace(x)
-    channels, produced = weights.shape[1:]
-    y = xp.empty((len(x), produced, *size), np.float32)
+    channels, produced = x.shape[1], y_shape[0]
+    y = xp.empty((len(x), *y_shape), np.float32)
     if y.size == 0:
         return y
     tile = min(TILES, key=lambda tile: round_up(produced, tile.channels))
     taps, shifts, numbers = (on_device_of(x, table) for table in tables(phases))
+    bias = xp.empty(0, np.float32) if b is None else xp.ascontiguousarray(b)
 
-    # Packed so that a step's weights are `depth` rows of neighbours, with zeros around.
     padded = (round_up(channels, tile.depth), round_up(produced, tile.channels))
-    packed = xp.zeros((len(taps), *padded), np.float32)
-    packed[:, :channels, :produced] = weights[taps]
+    packed = xp.empty(len(taps) * padded[0] * padded[1], np.float32)
+    flat = xp.ascontiguousarray(w).reshape(-1)
+    shape = channels, produced
+    launch(pack, -(-packed.size // 256), 256, flat, taps, packed, padded, shape, w_strides)
 
     channel_tiles = padded[1] // tile.channels
     pixel_tiles = [-(-len(x) * phase.rows * phase.columns // tile.pixels) for phase in phases]
@@ -111,7 +121,7 @@ def convolve_phases(
         implicit_gemm_kernel(tile),
         (channel_tiles * max(pixel_tiles), 1, len(phases) * splits),
         tile.threads,
-        *(xp.ascontiguousarray(x).reshape(-1), packed.reshape(-1), partial.reshape(-1)),
+        *(xp.ascontiguousarray(x).reshape(-1), packed, bias, partial.reshape(-1)),
         *(shifts, numbers, x.shape, y.shape, padded, in_step, out_step, splits),
     )
     if splits > 1:
@@ -164,8 +174,8 @@ def implicit_gemm_kernel(tile: Tile):
     """y, or its `splits` partial sums, for the tile of each block.
 
     The grid is (channel tiles x pixel tiles, 1, phases x splits), with the pixel tiles of the
-    largest phase. x and y are flat NCHW, weights are flat (taps, C, O) padded to whole steps and
-    tiles. Shifts and phases are the `tables`.
+    largest phase. x and y are flat NCHW, weights are flat (taps, C, O) as `pack` leaves them. bias
+    is (O,), or empty. Shifts and phases are the `tables`.
     """
     channels, pixels, depth, stages = tile
     threads = tile.threads
@@ -256,7 +266,7 @@ def implicit_gemm_kernel(tile: Tile):
 
     @jit_for(threads, THREADS_IN_FLIGHT // max(32, threads))  # a warp's registers, at least
     def implicit_gemm(
-        x, weights, y, shifts, phases, x_shape, y_shape, padded, in_step, out_step, splits
+        x, weights, bias, y, shifts, phases, x_shape, y_shape, padded, in_step, out_step, splits
     ):
         weight_tile = cuda.shared.array(weight_size, float32, ALIGNED)
         window_tile = cuda.shared.array(window_size, float32, ALIGNED)
@@ -358,6 +368,12 @@ def implicit_gemm_kernel(tile: Tile):
         my_channel = uint32(first_channel + my_channel)
         my_pixel = uint32(first_pixel + my_pixel)
         channels_left = int32(out_channels - int32(my_channel))
+        if split == 0:  # of the partial sums, one has the bias
+            for c in range(8):
+                channel = uint32(my_channel + c // 4 * half_channels + c % 4)
+                if channel < uint32(bias.size):
+                    for p in range(8):
+                        total[c, p] += bias[channel]
         if phase_plane == out_plane and out_plane % uint32(4) == uint32(0):
             store_fours(total, y, part, my_channel, my_pixel, out_channels, out_plane, phase_pixels)
         else:
@@ -375,6 +391,21 @@ def implicit_gemm_kernel(tile: Tile):
                         y[uint32(to + skip * out_plane)] = total[c, p]
 
     return implicit_gemm
+
+
+@cuda.jit
+def pack(w, taps, packed, padded, shape, w_strides):
+    """The weights of taps as (taps, *padded): the channels of x and of y, with zeros after those
+    that there are, `shape`. So the weights of a step are neighbours."""
+    i = uint32(cuda.grid(1))
+    if i < uint32(packed.size):
+        row = divide(i, uint32(padded[1]))
+        tap = divide(row, uint32(padded[0]))
+        of_x, of_y = uint32(row - tap * padded[0]), uint32(i - row * padded[1])
+        value = float32(0.0)
+        if of_x < uint32(shape[0]) and of_y < uint32(shape[1]):
+            value = w[uint32(of_y * w_strides[0] + of_x * w_strides[1] + taps[tap])]
+        packed[i] = value
 
 
 @cuda.jit

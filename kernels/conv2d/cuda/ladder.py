@@ -18,7 +18,7 @@ from functools import cache
 import numpy as np
 from numba import cuda, float32, int32, uint32
 
-from kernels.conv2d.cuda import conv2d
+from kernels.conv2d.cuda.phases import conv2d
 from kernels.conv2d.cuda.run import main
 from kernels.conv2d.reference import output_size
 from kernels.cuda.intrinsics import load4
@@ -308,7 +308,7 @@ def pipelined(x: Array, w: Array, stride: Size, padding: Size, dilation: Size) -
     What still costs: the other fifth; the pixels and channels that fill up the last tiles; and
     every multiply-add of the definition, of which Winograd's algorithm needs 4/9 at 3 x 3.
     """
-    return conv2d(x, w, stride, padding, dilation)
+    return conv2d(x, w, stride, padding, dilation, None, tuple(range(w.shape[2] * w.shape[3])))
 
 
 LADDER: dict[str, Callable[[Array, Array, Size, Size, Size], Array]] = {

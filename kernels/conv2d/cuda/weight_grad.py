@@ -75,7 +75,8 @@ def conv2d_weight_grad(
         partial.reshape(-1),
         *(x.shape, g.shape, kernel_size, stride, padding, dilation, steps_of_block),
     )
-    dw = xp.zeros((rows, x.shape[1], *kernel_size), np.float32)
+    make = xp.empty if live.size == kernel_size[0] * kernel_size[1] else xp.zeros
+    dw = make((rows, x.shape[1], *kernel_size), np.float32)
     launch(
         add_partial_sums_kernel(),
         (-(-columns // COLUMNS), rows),

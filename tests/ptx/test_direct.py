@@ -1,4 +1,4 @@
-"""What the compilers make of the kernels for images of few channels."""
+"""What the compilers make of the kernel for images of few channels."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,9 @@ from tests.ptx.compiling import ARCHITECTURES, compiled, launches
 
 # isort: split
 # After `compiling`, which skips this file where there are no compilers.
+from kernels.conv2d import cuda
+from kernels.conv2d.cuda import direct
 from kernels.conv2d.mask import live_taps
-from kernels.masked_conv2d import cuda
 
 TAPS = live_taps("A", (7, 7))
 OPTIONS = (1, 1), (3, 3), (1, 1)
@@ -55,7 +56,7 @@ def test_budgets_of_the_direct_kernel(name, cc):
     assert report.registers <= registers
     assert report.spill_bytes == report.stack_bytes == 0
     pitch = -(-block_channels // 4) * 4 + 4
-    assert report.shared_bytes == 4 * (2 * room + cuda.MAX_TAPS * (pitch + 1))
+    assert report.shared_bytes == 4 * (2 * room + direct.TAPS[0] * (pitch + 1))
     # For each tap the weights are loaded in fours; the compiler may write out several taps.
     wide, multiply_adds = report.wide_shared_loads, report.fused_multiply_adds
     assert wide > 0 and wide % -(-channels // 4) == 0
@@ -63,7 +64,10 @@ def test_budgets_of_the_direct_kernel(name, cc):
     assert report.count(r"\.f64") == 0
 
 
-def test_the_largest_block_fits_the_static_shared_memory():
-    (launch,) = forward(1, 64, 300)
-    report = compiled(launch.kernel, launch.signature, (9, 0))
-    assert 4 * 2 * max(cuda.ROOMS) < report.shared_bytes <= 48 * 1024
+def test_the_largest_blocks_fit_the_static_shared_memory():
+    x, w = zeros(2, 1, 28, 28), zeros(64, 1, 15, 15)
+    taps = live_taps("A", (15, 15))
+    many_taps = started(cuda.conv2d, x, w, (1, 1), (7, 7), (1, 1), None, taps)
+    for (launch,), least in ((forward(1, 64, 300), max(direct.ROOMS)), (many_taps, 1024 + 64 * 68)):
+        report = compiled(launch.kernel, launch.signature, (9, 0))
+        assert 4 * least < report.shared_bytes <= 48 * 1024

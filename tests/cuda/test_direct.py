@@ -1,4 +1,4 @@
-"""Masked convolution on CUDA, against convolution with dead taps of zero."""
+"""Convolution on CUDA from few channels, or to few, against convolution with dead taps of zero."""
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from tests.cuda import SIMULATED, needs_cuda, on_device, to_numpy
 
 needs_cuda()
 
+from kernels.conv2d.cuda import direct  # noqa: E402
 from kernels.conv2d.mask import live_taps  # noqa: E402
 from kernels.conv2d.reference import output_size  # noqa: E402
 from kernels.masked_conv2d import cuda, reference  # noqa: E402
@@ -25,6 +26,7 @@ FEW_CHANNELS = [
     ((3, 2, 6, 4), 5, (3, 5), (1, 1), (0, 3), (2, 1), "B"),
     ((1, 3, 6, 7), 6, (3, 3), (1, 1), (1, 1), (1, 1), CROSS),
     ((9, 4, 1, 1), 3, (1, 1), (1, 1), (0, 0), (1, 1), "B"),  # many images in a block
+    ((2, 5, 4, 6), 2, (3, 3), (1, 1), (1, 1), (1, 1), np.ones((3, 3))),  # to few, and all taps
     ((1, 1, 3, 11), 2, (3, 3), (1, 1), (2, 0), (1, 2), "A"),  # rows longer than a block
 ]
 STRIDED = [
@@ -60,22 +62,16 @@ def assert_close(got, expected):
     np.testing.assert_allclose(to_numpy(got), expected, rtol=1e-5, atol=1e-5 * abs(expected).max())
 
 
-@pytest.fixture
-def direct_only(monkeypatch):
-    """A test fails if it leaves the direct kernel."""
-    monkeypatch.setattr(cuda, "dense", None)
-
-
 @pytest.fixture(params=[0, 1, 132])
 def multiprocessors(request, monkeypatch):
     """How the channels are split among blocks: a block has all, several, or one of them."""
-    monkeypatch.setattr(cuda, "MULTIPROCESSORS", request.param)
+    monkeypatch.setattr(direct, "MULTIPROCESSORS", request.param)
 
 
 @pytest.mark.parametrize("case", FEW_CHANNELS + STRIDED, ids=str)
-def test_few_channels_forward(case, direct_only, multiprocessors):
+def test_few_channels_forward(case, multiprocessors):
     x, w, _, taps, options = problem(*case)
-    y = cuda.conv2d(on_device(x), on_device(w), *options, None, taps, BLOCK)
+    y = direct.conv2d(on_device(x), on_device(w), *options, None, taps, BLOCK)
     assert_close(y, reference.conv2d(x.astype(float), w.astype(float), *options, None, taps))
 
 
@@ -88,10 +84,10 @@ def test_a_bias(case):
 
 
 @pytest.mark.parametrize("case", FEW_CHANNELS, ids=str)
-def test_few_channels_input_grad(case, direct_only, multiprocessors):
+def test_few_channels_input_grad(case, multiprocessors):
     x, w, g, taps, options = problem(*case)
     size, block = x.shape[2:], (x.shape[1], 2, 8, 1)
-    dx = cuda.conv2d_input_grad(on_device(g), on_device(w), size, *options, taps, block)
+    dx = direct.conv2d_input_grad(on_device(g), on_device(w), size, *options, taps, block)
     g, w = g.astype(float), w.astype(float)
     assert_close(dx, reference.conv2d_input_grad(g, w, size, *options, taps))
 
@@ -117,44 +113,44 @@ LAYOUTS = [
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_any_layout_of_memory(layout, direct_only):
+def test_any_layout_of_memory(layout):
     x, w = layout(on_device(random(2, 2, 5, 5))), layout(on_device(random(2, 2, 5, 5)))
     taps = [0, 2]
     rest = (1, 1), (1, 1), (1, 1), None, taps, BLOCK
-    assert (cuda.conv2d(x, w, *rest) == cuda.conv2d(x.copy(), w.copy(), *rest)).all()
+    assert (direct.conv2d(x, w, *rest) == direct.conv2d(x.copy(), w.copy(), *rest)).all()
 
 
-def test_what_only_dead_taps_see_is_not_used(direct_only):
+def test_what_only_dead_taps_see_is_not_used():
     x, w, g, taps, options = problem((2, 2, 4, 5), 3, (3, 3), (1, 1), (1, 1), (1, 1), "A")
     w.reshape(3, 2, 9)[:, :, 4:] = np.nan
     x[:, :, -1, -1] = np.nan  # the live taps of a window are above its pixel, or to the left
     g[:, :, 0, 0] = np.nan  # so those of the first window are all outside
     w = on_device(w)
-    y = cuda.conv2d(on_device(x), w, *options, None, taps, BLOCK)
+    y = direct.conv2d(on_device(x), w, *options, None, taps, BLOCK)
     block = (2, 2, 8, 1)
-    dx = cuda.conv2d_input_grad(on_device(g), w, (4, 5), *options, taps, block)
+    dx = direct.conv2d_input_grad(on_device(g), w, (4, 5), *options, taps, block)
     assert np.isfinite(to_numpy(y)).all() and np.isfinite(to_numpy(dx)).all()
 
 
-def test_the_same_input_gives_the_same_bits(direct_only):
+def test_the_same_input_gives_the_same_bits():
     _, w, g, taps, options = problem((2, 1, 5, 6), 9, (3, 3), (1, 1), (1, 1), (1, 1), "B")
     arrays = on_device(g), on_device(w)
     first, second = (
-        cuda.conv2d_input_grad(*arrays, (5, 6), *options, taps, (1, 2, 8, 1)) for _ in range(2)
+        direct.conv2d_input_grad(*arrays, (5, 6), *options, taps, (1, 2, 8, 1)) for _ in range(2)
     )
     np.testing.assert_array_equal(to_numpy(first), to_numpy(second))
 
 
 @pytest.mark.parametrize(
     ("x_shape", "kernel_size"),
-    [((1, 1, 9, 9), (9, 9)), ((1, 1, 1, 4000), (1, 1)), ((0, 1, 3, 3), (1, 1))],
+    [((1, 1, 12, 12), (12, 12)), ((1, 1, 1, 4000), (1, 1)), ((0, 1, 3, 3), (1, 1))],
     ids=["too many taps", "too wide an image", "no image"],
 )
 def test_the_direct_kernel_declines_what_it_has_no_room_for(x_shape, kernel_size):
     x, w = on_device(random(*x_shape)), on_device(random(1, 1, *kernel_size))
     taps, one, zero = range(w.size), (1, 1), (0, 0)
     shape = (1, *output_size(x_shape[2:], kernel_size, one, zero, one))
-    assert cuda.direct(x, w, (1, 1), taps, shape, one, zero, one, BLOCK) is None
+    assert direct.direct(x, w, (1, 1), taps, shape, one, zero, one, BLOCK) is None
 
 
 @given(*[st.integers(1, 40)] * 2, *[st.integers(1, 7)] * 2, st.integers(1, 3), st.integers(0, 6))
@@ -167,4 +163,4 @@ def test_the_room_for_a_block_holds_its_rows_wherever_it_begins(
         return image * rows_of_image + pixel // out_width * stride
 
     rows = row(start + pixels - 1) + reach + 1 - row(start)
-    assert rows <= cuda.max_rows(pixels, out_height, out_width, stride, reach)
+    assert rows <= direct.max_rows(pixels, out_height, out_width, stride, reach)
