@@ -13,14 +13,15 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from autograd import Array, Rng, Tensor, Values, namespace, nn, no_grad, optim
+from autograd import Array, Rng, Tensor, Values, namespace, nn, no_grad, optim, to_device
+from autograd.tensor import array_of
 from kernels import normal
 from models.data import Dataset, Labels, Points, Shape, channels_of
 from models.errors import UsageError
 from models.settings import CommonSettings, declarations
 
-Loss = tuple[Tensor, dict[str, float]]
-"""A loss, and its parts by name."""
+Loss = tuple[Tensor, dict[str, Any]]
+"""A loss, and its parts by name: numbers, or arrays of one that `read` makes numbers of."""
 Numbers = dict[str, np.ndarray]
 """Numbers of each image, by name: (N,) each, or (N, dimensions)."""
 Optimizers = Mapping[str, optim.Optimizer]
@@ -106,7 +107,7 @@ class Model(nn.Module):
         loss.backward()
         for optimizer in optimizers.values():
             optimizer.step()
-        return {"loss": loss.item(), **parts}
+        return read({"loss": loss.data, **parts})
 
     def evaluate(self, x: Any, rng: Rng, labels: Labels = None, thorough: bool = False) -> Numbers:
         """Numbers of each of the images (N, pixels); by default the loss of the batch.
@@ -177,15 +178,18 @@ class Model(nn.Module):
     def check_pixels(self, x: Values) -> None:
         """Raises ValueError unless `x` is (N, pixels) in [0, 1], or finite if it has no levels.
 
-        Every family calls it where images come in: in training, tests and bounds alike.
+        Every family calls it where images come in: in training, tests and bounds alike. On a GPU
+        the values are not looked at, since the host would have to wait for them.
         """
-        values = x.data if isinstance(x, Tensor) else x
+        values = array_of(x)
         pixels = math.prod(self.shape)
         if values.ndim != 2 or values.shape[1] != pixels:
             raise ValueError(
                 f"images of {values.shape[1:]}: this {self.name} is for {self.shape}, "
                 f"flat ({pixels},)"
             )
+        if namespace(values) is not np:
+            return
         least, most = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
         if self.levels < 2:  # no levels: points, or any real numbers
             if not (math.isfinite(least) and math.isfinite(most)):
@@ -210,6 +214,15 @@ class Model(nn.Module):
     def _first_array(self) -> Array:
         _, tensor = next(self.named_tensors())
         return tensor.data
+
+
+def read(numbers: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers as floats: arrays of one on a GPU come together, so the host waits once."""
+    there = {name: x for name, x in numbers.items() if namespace(x) is not np}
+    if there:
+        together = namespace(next(iter(there.values()))).stack(list(there.values()))
+        numbers = {**numbers, **dict(zip(there, to_device(together, "cpu")))}
+    return {name: float(x) for name, x in numbers.items()}
 
 
 def random_seed(rng: Rng) -> int:

@@ -27,7 +27,7 @@ from models.adversarial.gan_settings import DEFAULTS, Settings
 from models.adversarial.losses import LOSSES
 from models.adversarial.networks import Discriminator, Generator, evaluating
 from models.data import Labels, Shape, batches
-from models.model import Loss, Model, Numbers, Optimizers
+from models.model import Loss, Model, Numbers, Optimizers, read
 
 
 class GAN(Model):
@@ -53,16 +53,16 @@ class GAN(Model):
         on_real, on_fake = self.discriminator(real, classes), self.discriminator(fake, classes)
         of_real, of_fake = pair.discriminator(on_real, on_fake, s.real_target, s.fake_target)
         loss = of_real.mean() + of_fake.mean()
-        parts = {"wasserstein": -loss.item()} if pair.has_critic else {}
+        parts = {"wasserstein": -loss.data} if pair.has_critic else {}
         if s.loss == "wgan-gp":
             mix = self.array(rng.random((len(real), 1), dtype=np.float32))
             between = Tensor(mix * real, requires_grad=True) + (1 - mix) * fake
             penalty = gradient_penalty(self.discriminator, between, classes)
-            parts["penalty"] = penalty.item()
+            parts["penalty"] = penalty.data
             loss = loss + s.penalty * penalty  # Gulrajani et al. 2017, eq. 3
         outputs = {"d_real": pair.output(on_real), "d_fake": pair.output(on_fake)}
-        parts |= {name: float(values.data.mean()) for name, values in outputs.items()}
-        return loss, {"discriminator_loss": loss.item(), **parts}
+        parts |= {name: values.data.mean() for name, values in outputs.items()}
+        return loss, {"discriminator_loss": loss.data, **parts}
 
     def generator_loss(self, fake: Any, real: Any, classes: Any, rng: Rng) -> Tensor:
         """What G minimises for its samples (N, pixels), where D may look ahead on `real`."""
@@ -117,7 +117,7 @@ class GAN(Model):
         real, fake = self.rivals(images, classes, rng)
         loss = self.generator_loss(fake, real, classes, rng)
         descend(loss, optimizers["generator"])
-        return {**numbers, "generator_loss": loss.item()}
+        return read({**numbers, "generator_loss": loss.data})
 
     @no_grad()
     def decode_codes(self, z: np.ndarray, rng: Rng, labels: Labels = None) -> np.ndarray:

@@ -97,7 +97,7 @@ class MGAN(GAN):
         """What D and C minimise; D's alone is the part `discriminator_loss`."""
         loss, parts = super().discriminator_loss(real, fake, classes, rng)
         own = self.cross_entropy(fake, classes).mean()
-        return loss + own, parts | {"cross_entropy": own.item()}
+        return loss + own, parts | {"cross_entropy": own.data}
 
     def value(self, fake: Any, real: Any, classes: Any) -> Tensor:
         own = self.cross_entropy(fake, classes).mean()

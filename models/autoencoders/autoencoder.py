@@ -117,13 +117,13 @@ class Autoencoder(Model):
         z = self.encode(given)
         error = self.decode(z) - x
         squared = (error * error * counts).sum(axis=-1).mean()
-        parts = {"squared_error": squared.item()}
+        parts = {"squared_error": squared.data}
         if self.settings.kind not in ("sparse", "contractive"):
             return squared, parts
         penalty = (
             abs(z).sum(axis=-1) if self.settings.kind == "sparse" else self.jacobian_penalty(x)
         ).mean()
-        return squared + self.settings.weight * penalty, {**parts, "penalty": penalty.item()}
+        return squared + self.settings.weight * penalty, {**parts, "penalty": penalty.data}
 
     def jacobian_penalty(self, x: Array) -> Tensor:
         """|dz/dx|_F^2 of each image (N, pixels), recorded to be differentiated in turn: (N,).

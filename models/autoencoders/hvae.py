@@ -133,9 +133,10 @@ class HVAE(VAE):
         """reconstruction + beta (KL_1 + KL_2), each no less than `free_bits`, and the parts."""
         reconstruction, *ratios = self.terms(x, rng)
         kl = [ratio.sum(axis=-1).mean() for ratio in ratios]
-        parts = {"reconstruction": reconstruction.mean().item()}
-        parts |= {"kl_1": kl[0].item(), "kl_2": kl[1].item(), "beta": self.beta_at(epoch)}
-        parts["negative_elbo"] = parts["reconstruction"] + parts["kl_1"] + parts["kl_2"]
+        parts = {"reconstruction": reconstruction.mean().data}
+        parts |= {"kl_1": kl[0].data, "kl_2": kl[1].data, "beta": self.beta_at(epoch)}
+        precise = parts["reconstruction"].astype(np.float64)
+        parts["negative_elbo"] = precise + parts["kl_1"] + parts["kl_2"]
         if self.settings.free_bits:
             kl = [maximum(layer, self.settings.free_bits) for layer in kl]
         return reconstruction.mean() + self.beta_at(epoch) * (kl[0] + kl[1]), parts

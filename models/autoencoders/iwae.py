@@ -56,7 +56,7 @@ class IWAE(VAE):
         """-L_k in nats per image, mean over the batch, with one set of k samples an image."""
         log_mean = logsumexp(self.log_weights(x, rng), axis=0) - math.log(self.settings.k)
         loss = -log_mean.mean()
-        return loss, {"negative_bound": loss.item()}
+        return loss, {"negative_bound": loss.data}
 
     def evaluate(self, x: Any, rng: Rng, labels: Labels = None, thorough: bool = False) -> Numbers:
         """As a VAE's, with -L_k; if `thorough` with what `active_units` needs, (N, latent) each."""

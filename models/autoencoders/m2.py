@@ -77,9 +77,9 @@ class M2(CVAE):
         if self.settings.unlabelled and self.share < 1:
             unlabelled = self.unlabelled_bound(x, rng, self.beta_at(epoch)).mean()
             loss = self.share * loss + (1 - self.share) * unlabelled  # J / N              (eq. 8)
-            parts["unlabelled"] = unlabelled.item()
+            parts["unlabelled"] = unlabelled.data
         classification = cross_entropy(self.classifier(known), y).mean()
-        parts["classification"] = classification.item()
+        parts["classification"] = classification.data
         return loss + self.settings.alpha * classification, parts  # J^alpha / N           (eq. 9)
 
     def batch_of_known(self, rng: Rng) -> tuple[Any, np.ndarray]:

@@ -143,8 +143,8 @@ class VAE(Model):
         """
         reconstruction, kl = (term.mean() for term in self.terms(x, rng))
         beta = self.beta_at(epoch)
-        parts = {"reconstruction": reconstruction.item(), "kl": kl.item(), "beta": beta}
-        parts["negative_elbo"] = parts["reconstruction"] + parts["kl"]
+        parts = {"reconstruction": reconstruction.data, "kl": kl.data, "beta": beta}
+        parts["negative_elbo"] = parts["reconstruction"].astype(np.float64) + parts["kl"]
         return reconstruction + beta * kl, parts
 
     @no_grad()

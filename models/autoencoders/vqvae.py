@@ -39,7 +39,7 @@ from models.autoencoders.vqvae_settings import DEFAULTS, Settings
 from models.autoregressive import pixelcnn_settings
 from models.autoregressive.pixelcnn import PixelCNN
 from models.data import Labels
-from models.model import Loss, Model, Numbers, Optimizers, random_seed
+from models.model import Loss, Model, Numbers, Optimizers, random_seed, read
 
 LEAST_USES = 1e-6  # a batch, of a vector that still moves
 
@@ -110,7 +110,7 @@ class VQVAE(VAE):
         with no_grad():
             _, k = self.quantise(x)
         loss, _ = self.prior.loss(self.as_image(k), rng)
-        return loss, {"prior": loss.item()}
+        return loss, {"prior": loss.data}
 
     def autoencoder_loss(self, x: Any, z_e: Tensor, k: Array) -> Loss:
         """Eq. 3 of images (N, pixels), of which `quantise` found z_e and k."""
@@ -122,7 +122,7 @@ class VQVAE(VAE):
         loss = reconstruction + s.beta * commitment
         if s.codebook == "loss":
             loss = loss + ((z_e.data - e) ** 2).sum() / n
-        parts = {"reconstruction": reconstruction.item(), "quantisation": commitment.item()}
+        parts = {"reconstruction": reconstruction.data, "quantisation": commitment.data}
         return loss, {**parts, "perplexity": perplexity(self.shares(k).mean(0))}
 
     def optimizers(self, steps: int) -> dict[str, optim.Optimizer]:
@@ -151,7 +151,7 @@ class VQVAE(VAE):
         optimizers["autoencoder" if first else "prior"].step()
         if first:
             self.move_codebook(z_e.data, k, rng)
-        return {"loss": loss.item(), **parts}
+        return read({"loss": loss.data, **parts})
 
     def move_codebook(self, z_e: Array, k: Array, rng: Rng) -> None:
         """The moving averages after a batch (appendix A.1), and dead vectors revived."""

@@ -36,7 +36,7 @@ from models.diffusion.gaussian_diffusion import (
 from models.diffusion.networks import FEATURES, MLP, UNet, with_angles
 from models.diffusion.sampler import Sampler
 from models.errors import UsageError
-from models.model import Loss, Model, Numbers, Optimizers
+from models.model import Loss, Model, Numbers, Optimizers, read
 
 SAMPLES_PER_BATCH = 500
 
@@ -115,8 +115,7 @@ class DDPM(Model):
         target = self.diffusion.target(self.settings.objective, x_0, eps, t)
         error = ((self.predict(x_t, t, labels) - target) ** 2).mean(axis=1)
         halves = {"little_noise": 2 * t <= self.settings.T, "much_noise": 2 * t > self.settings.T}
-        found = error.numpy()
-        parts = {name: float(found[half].mean()) for name, half in halves.items() if half.any()}
+        parts = {k: error.data[i.nonzero()[0]].mean() for k, i in halves.items() if i.any()}
         return error.mean(), parts
 
     def _times(self, n: int, rng: Rng) -> np.ndarray:
@@ -134,7 +133,7 @@ class DDPM(Model):
         optim.clip_gradients(optimizers["adam"].parameters, 1.0)
         optimizers["adam"].step()
         self.ema.update(optimizers["adam"].steps - 1)
-        return {"loss": loss.item(), **parts}
+        return read({"loss": loss.data, **parts})
 
     def denoise(self, x_t: Array, t: np.ndarray, labels: Labels, guidance: float = 0.0) -> Array:
         """The x_0 (N, pixels) that the network predicts; of images, within [-1, 1].
