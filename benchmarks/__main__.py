@@ -19,7 +19,7 @@ from models.pictures import suffix_of
 
 STEPS = ("operations", "vae_step", "gan_step", "pixelcnn_step", "ddpm_step", "conv_step")
 KERNELS = ("conv2d", "masked_conv2d", "reparameterize")
-MODELS = ("pixelcnn_sampling", "mode_collapse", "iwae_gradients", "families", "em")
+MODELS = ("pixelcnn_sampling", "mode_collapse", "iwae_gradients", "families", "em", "launches")
 
 
 def main() -> None:

@@ -7,8 +7,11 @@ import sys
 
 import pytest
 
+from benchmarks import launches
 from benchmarks.__main__ import main
 from benchmarks.families import save_picture, tables
+from models.families import FAMILIES
+from tests.imports import ROOT
 
 OWN = """
 from kernels.conv2d.reference import conv2d as definition
@@ -70,3 +73,22 @@ def test_the_closing_table_has_the_spread_over_seeds_and_what_failed(tmp_path):
     assert gan.split(" | ")[1:3] == ["none", ""] and lost.endswith("| 2 of 2 |")
     save_picture(families, tmp_path / "F.png")
     assert (tmp_path / "F.png").exists()
+
+
+COUNTED = json.loads((ROOT / "benchmarks/results/launches.json").read_text())["families"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_gpu_is_asked_no_more_than_the_table_says(family):
+    """Where more is meant: python -m benchmarks launches --json benchmarks/results/launches.json"""
+    for phase, found in launches.counted(family).items():
+        allowed = COUNTED[family][phase]
+        assert found["megabytes"] <= allowed["megabytes"], phase
+        for kind in launches.KINDS:
+            more = {
+                place: f"{n}, not {allowed[kind].get(place, 0)}"
+                for place, n in found[kind].items()
+                if n > allowed[kind].get(place, 0)
+            }
+            now, before = sum(found[kind].values()), sum(allowed[kind].values())
+            assert now <= before, f"{family}, {phase}: {now} {kind}, not {before}, by {more}"

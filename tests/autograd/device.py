@@ -11,11 +11,16 @@ leans on what CuPy lacks, fails in a test and not on a GPU. Imitated are these r
   `__array_function__`, and are missing where CuPy has none;
 - functions and methods take the keywords that CuPy's take.
 
+What CuPy would have the GPU do is told to `tell`, and that is how it is counted.
+
 Functions that nothing has needed are missing too: look in CuPy before adding one to `FUNCTIONS`.
-Not imitated are kernels and streams, rounding, the sums of duplicates in another order, indices
-out of range (CuPy wraps them around) and what anything costs.
+Not imitated are streams, rounding, the sums of duplicates in another order and indices out of range
+(CuPy wraps them around).
 """
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -48,8 +53,10 @@ METHODS = {
 
 FUNCTIONS = {
     "array2string": "separator",
+    "ascontiguousarray": "dtype",
     "clip": "out",
     "concatenate": "axis out dtype casting",
+    "diagonal": "offset axis1 axis2",
     "full_like": "dtype order shape",
     "ones_like": "dtype order shape",
     "pad": "mode constant_values",
@@ -70,9 +77,18 @@ CREATING = ("arange", "empty", "eye", "indices", "ones", "tri", "zeros")
 UFUNCS = """
     absolute add arctan bitwise_and bitwise_or cos divide equal exp expm1 greater greater_equal
     invert isfinite isnan less less_equal log log1p logaddexp matmul maximum minimum multiply
-    negative not_equal power sign sin sqrt subtract tanh
+    negative not_equal power rint sign sin sqrt subtract tanh
 """
 UFUNC_KEYWORDS = "out dtype casting where"
+
+
+def tell(kind: str, name: str, *arrays: Any) -> None:
+    """Called for what CuPy's function `name` does with the GPU and the memory of these arrays.
+
+    It is a "launch" of a kernel, which makes or changes an array; a "wait" of the host, to read a
+    number or an array; or a "send" of one from the host. This one does nothing: put a counter in
+    its place.
+    """
 
 
 class ndarray(NDArrayOperatorsMixin):
@@ -84,6 +100,9 @@ class ndarray(NDArrayOperatorsMixin):
     ndim = property(lambda self: self.memory.ndim)
     size = property(lambda self: self.memory.size)
     T = property(lambda self: ndarray(self.memory.T))
+    device = SimpleNamespace(id=0)
+    data = SimpleNamespace(ptr=0)
+    astype: Any  # as all of METHODS
 
     @property
     def flags(self) -> SimpleNamespace:
@@ -91,19 +110,20 @@ class ndarray(NDArrayOperatorsMixin):
         return SimpleNamespace(c_contiguous=flags.c_contiguous, f_contiguous=flags.f_contiguous)
 
     def get(self) -> np.ndarray:
+        tell("wait", "get", self.memory)
         return self.memory.copy()
 
     def item(self) -> Any:
-        return self.memory.item()
+        return self.get().item()
 
     def __float__(self) -> float:
-        return float(self.memory)
+        return float(self.get())
 
     def __int__(self) -> int:
-        return int(self.memory)
+        return int(self.get())
 
     def __bool__(self) -> bool:
-        return bool(self.memory)
+        return bool(self.get())
 
     def __len__(self) -> int:
         return len(self.memory)
@@ -112,9 +132,14 @@ class ndarray(NDArrayOperatorsMixin):
         return repr(self.memory)
 
     def __getitem__(self, index: Any) -> "ndarray":
-        return _on_device(self.memory[_index(index)])
+        _tell_of_index("getitem", index)
+        result = self.memory[_index(index)]
+        _tell_unless_view("getitem", result, self.memory)
+        return _on_device(result)
 
     def __setitem__(self, index: Any, value: Any) -> None:
+        _tell_of_index("setitem", index)
+        tell("launch", "setitem", _in_memory(value), self.memory[_index(index)])
         self.memory[_index(index)] = _in_memory(value)
 
     def __array__(self, *_args: Any, **_keywords: Any) -> np.ndarray:
@@ -129,7 +154,7 @@ class ndarray(NDArrayOperatorsMixin):
         return function(*inputs, **keywords)
 
     def __array_function__(self, function, types, arguments, keywords):
-        if function.__name__ not in (*FUNCTIONS, *LINALG):
+        if function.__name__ not in (*FUNCTIONS, *LINALG, "eye"):  # eye, by its `like`
             return NotImplemented
         return globals()[function.__name__](*arguments, **keywords)
 
@@ -164,6 +189,24 @@ def _index(index: Any) -> Any:
     return index.memory if isinstance(index, ndarray) else index
 
 
+def _tell_of_index(name: str, index: Any) -> None:
+    """NumPy's arrays are sent; of a mask the host has to know how many elements it selects."""
+    for part in index if isinstance(index, tuple) else (index,):
+        if isinstance(part, np.ndarray):
+            tell("send", name, part)
+        if isinstance(part, ndarray) and part.dtype == bool and name == "getitem":
+            tell("wait", name, part.memory)
+
+
+def _tell_unless_view(name: str, result: Any, *operands: Any) -> None:
+    """A kernel makes what is no view of an operand, and no dtype or text."""
+    arrays = [x for x in operands if isinstance(x, np.ndarray)]
+    if isinstance(result, np.ndarray | np.generic | tuple) and not any(
+        np.may_share_memory(result, x) for x in arrays
+    ):
+        tell("launch", name, *arrays, result)
+
+
 def _on_device(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(map(_on_device, value))
@@ -187,10 +230,19 @@ class _Function:
         out = keywords.get("out")
         inputs, keywords = _in_memory(arguments), {k: _in_memory(v) for k, v in keywords.items()}
         with np.errstate(all="ignore"):  # CuPy never warns
-            result = _on_device(self.function(*inputs, **keywords))
-        return result if out is None else out
+            result = self.function(*inputs, **keywords)
+        if name in ("concatenate", "stack"):  # copies up to eight parts one by one
+            for part in inputs[0] if len(inputs[0]) <= 8 else inputs[:1]:
+                tell("launch", name, part, part)
+        elif out is not None:
+            tell("launch", name, *inputs, result)
+        else:
+            _tell_unless_view(name, result, *inputs)
+        return _on_device(result) if out is None else out
 
     def at(self, array: ndarray, index: Any, values: Any) -> None:
+        _tell_of_index("at", index)
+        tell("launch", f"{self.function.__name__}.at", array.memory, _in_memory(values))
         self.function.at(array.memory, _index(index), _in_memory(values))
 
 
@@ -200,7 +252,13 @@ def _method(name: str, keywords: str) -> Any:
 
 
 def _creating(function: Any) -> Any:
-    return lambda *arguments, **keywords: ndarray(function(*arguments, **keywords))
+    def make(*arguments: Any, **keywords: Any) -> ndarray:
+        result = function(*arguments, **keywords)
+        if function is not np.empty:
+            tell("launch", function.__name__, result)
+        return ndarray(result)
+
+    return make
 
 
 for _name, _keywords in METHODS.items():
@@ -220,7 +278,9 @@ for _name in CREATING:
 def asarray(value: Any, dtype: Any = None) -> ndarray:
     if isinstance(value, ndarray):
         return value if dtype in (None, value.dtype) else value.astype(dtype)
-    return ndarray(np.array(value, dtype))
+    result = np.array(value, dtype)
+    tell("send", "asarray", result)
+    return ndarray(result)
 
 
 def may_share_memory(a: ndarray, b: ndarray) -> bool:
@@ -247,5 +307,24 @@ class CUDARuntimeError(RuntimeError):
 
 
 cuda = SimpleNamespace(
-    runtime=SimpleNamespace(getDevice=lambda: 0, CUDARuntimeError=CUDARuntimeError)
+    Device=lambda number: nullcontext(),
+    runtime=SimpleNamespace(getDevice=lambda: 0, CUDARuntimeError=CUDARuntimeError),
 )
+
+
+@contextmanager
+def pretended() -> Iterator[None]:
+    """In the `with` block this is what `import cupy` gives."""
+    modules: dict[str, Any] = {
+        "cupy": sys.modules[__name__],
+        "cupyx.scipy.linalg": scipy_linalg,
+        "cupyx.scipy.special": scipy_special,
+    }
+    before = {name: sys.modules[name] for name in modules if name in sys.modules}
+    sys.modules.update(modules)
+    try:
+        yield
+    finally:
+        for name in modules:
+            del sys.modules[name]
+        sys.modules.update(before)

@@ -35,10 +35,7 @@ from tests.autograd.test_primitives import derivatives, every_primitive, sampled
 @pytest.fixture(scope="module", autouse=True)
 def cupy():
     """The pretend CuPy in the place of the real one; its kernels are the reference's."""
-    with pytest.MonkeyPatch.context() as patch, dispatch.use("reference"):
-        patch.setitem(sys.modules, "cupy", device)
-        patch.setitem(sys.modules, "cupyx.scipy.linalg", device.scipy_linalg)
-        patch.setitem(sys.modules, "cupyx.scipy.special", device.scipy_special)
+    with device.pretended(), dispatch.use("reference"):
         yield device
 
 

@@ -1,0 +1,134 @@
+"""What a step of training, and a batch of samples, ask of a GPU: counted, and so without one.
+
+Each family has its settings for MNIST, on the pretended CuPy of `tests/autograd/device.py`. Our
+CUDA kernels are started by the code that starts them on a GPU, but do not run: they leave zeros.
+Counted are, by the function that asks for them,
+
+    CuPy's, ours    launches of kernels: of CuPy's functions, and of our own
+    waits           of the host for the GPU, to read a number or an array
+    sends           of an array from the host; one of a step's is the batch
+
+and the megabytes that the kernels read and write, each of their arrays once. Samples are 16 of
+8 x 8, since a PixelCNN asks anew for each pixel. A test holds the counts to
+`results/launches.json`: a count that rises has to be written there.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from autograd import to_device
+from kernels.cuda import launch
+from models.data import Dataset
+from models.families import FAMILIES
+from tests.autograd import device
+
+SIDE = 28  # of the images of a step
+SAMPLES, SAMPLED_SIDE = 16, 8
+TOP = 6  # functions that are printed
+KINDS = ("CuPy's", "ours", "waits", "sends")
+
+Numbers = dict[str, Any]
+
+
+class Counts:
+    """A Counter for each of KINDS, by the function that asked, and the bytes of the launches."""
+
+    def __init__(self) -> None:
+        self.of = {kind: Counter[str]() for kind in KINDS}
+        self.bytes = 0
+
+    def tell(self, kind: str, name: str, *arrays: Any) -> None:
+        """In the place of the pretended CuPy's."""
+        self.add({"launch": "CuPy's", "wait": "waits", "send": "sends"}[kind], arrays)
+
+    def start(self, kernel: Any, grid: Any, block: Any, *arguments: Any) -> None:
+        """In the place of `launch.start`."""
+        arrays = [x.memory for x in arguments if isinstance(x, device.ndarray)]
+        self.add("ours", arrays)
+
+    def add(self, kind: str, arrays: Any) -> None:
+        self.of[kind][_asking()] += 1
+        if kind in ("CuPy's", "ours"):
+            self.bytes += sum(getattr(x, "nbytes", 0) for x in arrays)
+
+    def numbers(self) -> Numbers:
+        places = {kind: dict(counter.most_common()) for kind, counter in self.of.items()}
+        return {**places, "megabytes": round(self.bytes / 1e6, 1)}
+
+
+def _asking() -> str:
+    """The function that asked: the nearest that is not of CuPy, NumPy or launching."""
+    frame: Any = sys._getframe(3)
+    while frame.f_globals["__name__"].startswith(("numpy", device.__name__, launch.__name__)):
+        frame = frame.f_back
+    return f"{frame.f_globals['__name__']}.{frame.f_code.co_qualname}"
+
+
+@contextmanager
+def counting() -> Iterator[Counts]:
+    """In the block, of what is done with arrays of the pretended device."""
+    counts = Counts()
+    patched = mock.patch.multiple(device, tell=counts.tell, empty=_zeros)
+    with patched, mock.patch.object(launch, "start", counts.start):
+        yield counts
+
+
+def _zeros(shape: Any, dtype: Any = np.float64) -> device.ndarray:
+    return device.ndarray(np.zeros(shape, dtype))  # what our kernels are to write to
+
+
+def counted(family: str) -> dict[str, Numbers]:
+    """The numbers of the second step of training, and of samples by an untrained model."""
+    with device.pretended():
+        launch._sent.cache_clear()  # arrays of the pretended device
+        model, data = _model(family, SIDE)
+        optimizers, rng = model.optimizers(1000), np.random.default_rng(0)
+        chosen = np.arange(model.images_per_step) % len(data.train)
+        batch = data.observe(data.train[chosen], model.pixels, rng)
+        labels = chosen % 10 if model.classes else None
+        for _ in range(2):  # the first sends tables, too
+            with counting() as of_step:
+                model.update(to_device(batch, "cuda"), rng, 0.0, labels, optimizers)
+        model, _ = _model(family, SAMPLED_SIDE)
+        with counting() as of_samples:
+            model.sample(SAMPLES, rng)
+        launch._sent.cache_clear()
+    return {"step": of_step.numbers(), "samples": of_samples.numbers()}
+
+
+def _model(family: str, side: int) -> tuple[Any, Dataset]:
+    """On the device, for random images of this side, with them."""
+    rng, labels = np.random.default_rng(0), np.arange(256) % 10
+    images = rng.integers(256, size=(256, side, side)).astype(np.uint8)
+    data = Dataset("noise", 256, images, images, labels, labels)
+    model = FAMILIES[family].model.for_data(FAMILIES[family].settings("mnist"), data, rng)
+    model.to("cuda")
+    return model, data
+
+
+def run(rounds: int) -> Numbers:
+    """A count needs no rounds."""
+    families = {name: counted(name) for name in FAMILIES}
+    print(table(families))
+    return {"families": families}
+
+
+def table(families: dict[str, dict[str, Numbers]]) -> str:
+    """In Markdown, and below it the functions that launch the most."""
+    titles = ("", "", "launches", "of these ours", *KINDS[2:], "MB")
+    rows, most = [titles, ("---",) * len(titles)], []
+    for family, phases in families.items():
+        for phase, numbers in phases.items():
+            cupy, ours, waits, sends = (sum(numbers[kind].values()) for kind in KINDS)
+            cells = [f"{n:,}" for n in (cupy + ours, ours, waits, sends)]
+            rows.append((family, phase, *cells, f"{numbers['megabytes']:,.0f}"))
+        of_step = sum((Counter(phases["step"][kind]) for kind in KINDS[:2]), Counter[str]())
+        top = ", ".join(f"{place} {n}" for place, n in of_step.most_common(TOP))
+        most.append(f"{family}: {top}")
+    return "\n".join([f"| {' | '.join(row)} |" for row in rows] + ["", *most])
