@@ -1,8 +1,8 @@
 """Optimisers: how a gradient changes a parameter.
 
-The parameters are updated in place, in blocks that fit a processor's cache. So a step reads memory
-once and allocates very little. The state has the dtype of its parameter. A learning rate is a
-number, or a schedule: a function from the step, counted from 0, to a number.
+The parameters are updated in place, each in one pass over memory (kernels/optimizer). The state has
+the dtype of its parameter. A learning rate is a number, or a schedule: a function from the step,
+counted from 0, to a number.
 """
 
 import math
@@ -15,11 +15,13 @@ import numpy as np
 from autograd.array import Array, namespace, to_device
 from autograd.memory import note_write
 from autograd.tensor import Tensor
+from kernels import optimizer
 
+Arrays = list[Array]
 Parameters = Mapping[str, Tensor]
 Schedule = Callable[[int], float]
 Rate = float | Schedule
-BLOCK = 32_768
+AHEAD = 1000  # steps
 
 
 class Optimizer:
@@ -33,6 +35,7 @@ class Optimizer:
         self.parameters = parameters
         self.schedule = learning_rate if callable(learning_rate) else lambda step: learning_rate
         self.steps = 0
+        self._numbers = _Numbers()
         self._state = {
             f"{slot}.{name}": namespace(parameter.data).zeros_like(parameter.data)
             for slot in self.slots
@@ -41,18 +44,23 @@ class Optimizer:
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
-        rate = self.schedule(self.steps)
         self.steps += 1
-        for name, parameter in self.parameters.items():
-            if parameter.grad is None:
-                continue
-            slots = [self._state[f"{slot}.{name}"] for slot in self.slots]
-            note_write(parameter.data, f"step {self.steps} of {type(self).__name__}")
-            for block in _blocks(parameter.data, parameter.grad.data, *slots):
-                self.update(rate, *block)
+        grads = {name: p.grad.data for name, p in self.parameters.items() if p.grad is not None}
+        if not grads:
+            return
+        arrays = [self.parameters[name].data for name in grads]
+        for array in arrays:
+            note_write(array, f"step {self.steps} of {type(self).__name__}")
+        slots = [[self._state[f"{slot}.{name}"] for name in grads] for slot in self.slots]
+        numbers = self._numbers.of(self.steps, self.numbers, arrays[0])
+        self.update(numbers, arrays, list(grads.values()), *slots)
 
-    def update(self, rate: float, p: Array, g: Array, *slots: Array) -> None:
-        """Change `p` and `slots` in place by the gradient `g`, which must not be written to."""
+    def numbers(self, step: int) -> tuple[float, ...]:
+        """What is new in a step, counted from 1: the learning rate, and what depends on it."""
+        return (self.schedule(step - 1),)
+
+    def update(self, numbers: Array, ps: Arrays, gs: Arrays, *slots: Any) -> None:
+        """Change the parameters and the slots in place by the gradients, which stay."""
         raise NotImplementedError
 
     def state(self) -> dict[str, np.ndarray]:
@@ -71,20 +79,30 @@ class Optimizer:
         self.steps = int(state["steps"])
 
 
-def _blocks(*arrays: Array) -> Iterator[list[Array]]:
-    """The arrays, flat, in blocks of the same elements; whole where flattening would copy.
+class _Numbers:
+    """The numbers of a step, in an array on the device of its parameters.
 
-    The gradient, the second array, may be copied, since it is only read. On a GPU the arrays stay
-    whole, since each block would cost kernel launches.
+    A GPU is sent those of many steps at once, and counts by itself which are next. So a step waits
+    for nothing from the host, and a CUDA graph of a step goes on from one to the next.
     """
-    written = (arrays[0], *arrays[2:])
-    on_gpu = namespace(arrays[0]) is not np
-    if on_gpu or not all(array.flags.c_contiguous for array in written):
-        yield list(arrays)
-        return
-    flat = [array.reshape(-1) for array in arrays]
-    for start in range(0, flat[0].size, BLOCK):
-        yield [array[start : start + BLOCK] for array in flat]
+
+    def __init__(self) -> None:
+        self.table: Array = None
+        self.next = self.end = 0  # the steps whose numbers the GPU still has
+
+    def of(self, step: int, numbers: Callable[[int], tuple[float, ...]], like: Array) -> Array:
+        """`numbers(step)` as float64, beside the array `like`."""
+        xp = namespace(like)
+        if xp is np:
+            return np.array(numbers(step), float)
+        if step != self.next or step == self.end:
+            rows = xp.asarray(np.array([numbers(step + i) for i in range(AHEAD)], float))
+            if self.table is None:
+                self.table, self.row = rows, xp.zeros(1, np.int32)
+            self.table[...], self.row[...], self.end = rows, -1, step + AHEAD
+        self.row += 1
+        self.next = step + 1
+        return self.table[self.row][0]
 
 
 class SGD(Optimizer):
@@ -96,10 +114,8 @@ class SGD(Optimizer):
         super().__init__(parameters, learning_rate)
         self.momentum = momentum
 
-    def update(self, rate, p, g, v):
-        v *= self.momentum
-        v += g
-        p -= rate * v
+    def update(self, numbers, ps, gs, vs):
+        optimizer.sgd(ps, gs, vs, numbers, self.momentum)
 
 
 class RMSprop(Optimizer):
@@ -111,10 +127,8 @@ class RMSprop(Optimizer):
         super().__init__(parameters, learning_rate)
         self.decay, self.eps = decay, eps
 
-    def update(self, rate, p, g, s):
-        s *= self.decay
-        s += (1 - self.decay) * g * g
-        p -= rate * g / (s**0.5 + self.eps)
+    def update(self, numbers, ps, gs, ss):
+        optimizer.rmsprop(ps, gs, ss, numbers, self.decay, self.eps)
 
 
 class Adam(Optimizer):
@@ -133,24 +147,13 @@ class Adam(Optimizer):
         super().__init__(parameters, learning_rate)
         self.betas, self.eps = betas, eps
 
-    def update(self, rate, p, g, m, s):
-        xp = namespace(p)
+    def numbers(self, step):
+        (rate,), (b1, b2) = super().numbers(step), self.betas
+        return rate / (1 - b1**step), math.sqrt(1 - b2**step), 1 - rate * self.weight_decay
+
+    def update(self, numbers, ps, gs, ms, ss):
         b1, b2 = self.betas
-        scratch = g * (1 - b1)
-        m *= b1
-        m += scratch
-        xp.multiply(g, g, out=scratch)
-        scratch *= 1 - b2
-        s *= b2
-        s += scratch
-        xp.sqrt(s, out=scratch)
-        scratch /= math.sqrt(1 - b2**self.steps)
-        scratch += self.eps
-        xp.divide(m, scratch, out=scratch)
-        scratch *= rate / (1 - b1**self.steps)
-        if self.weight_decay:
-            p *= 1 - rate * self.weight_decay
-        p -= scratch
+        optimizer.adam(ps, gs, ms, ss, numbers, b1, b2, self.eps)
 
 
 class AdamW(Adam):
@@ -179,18 +182,19 @@ def warmup(schedule: Schedule, steps: int) -> Schedule:
     return lambda step: schedule(step) * min((step + 1) / steps, 1.0)
 
 
-def clip_gradients(parameters: Parameters, max_norm: float) -> float:
+def clip_gradients(parameters: Parameters, max_norm: float) -> Any:
     """Scale all gradients together so that their joint norm is at most `max_norm`.
 
-    Returns the norm before. The gradients are replaced and not written to, since other code may
-    hold them.
+    Returns the norm before, on a GPU as an array, for which only its reader waits. The gradients
+    are replaced and not written to, since other code may hold them.
     """
     grads = {name: p.grad.data for name, p in parameters.items() if p.grad is not None}
-    total = math.sqrt(sum(float((g.astype(np.float64) ** 2).sum()) for g in grads.values()))
-    if total > max_norm:
-        for name, g in grads.items():
-            parameters[name].grad = Tensor(g * float(max_norm / total))
-    return total
+    if not grads:
+        return 0.0
+    clipped, norm = optimizer.clip(list(grads.values()), max_norm)
+    for name, g in zip(grads, clipped):
+        parameters[name].grad = Tensor(g)
+    return norm
 
 
 class EMA:
@@ -204,13 +208,19 @@ class EMA:
     def __init__(self, parameters: Parameters, decay: float = 0.999):
         self.parameters, self.decay = parameters, decay
         self.average = {name: p.data.copy() for name, p in parameters.items()}
+        self._numbers = _Numbers()
 
     def update(self, t: int) -> None:
-        decay = min(self.decay, (1 + t) / (10 + t))
-        for name, average in self.average.items():
+        averages = list(self.average.values())
+        for average in averages:
             note_write(average, "an update of EMA")
-            average *= decay
-            average += (1 - decay) * self.parameters[name].data
+        ps = [self.parameters[name].data for name in self.average]
+        optimizer.average(averages, ps, self._numbers.of(t, self.numbers, averages[0]))
+
+    def numbers(self, t: int) -> tuple[float, float]:
+        """d and 1 - d, after t updates."""
+        d = min(self.decay, (1 + t) / (10 + t))
+        return d, 1 - d
 
     @contextmanager
     def applied(self) -> Iterator[None]:

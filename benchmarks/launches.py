@@ -49,8 +49,9 @@ class Counts:
 
     def start(self, kernel: Any, grid: Any, block: Any, *arguments: Any) -> None:
         """In the place of `launch.start`."""
-        arrays = [x.memory for x in arguments if isinstance(x, device.ndarray)]
-        self.add("ours", arrays)
+        single = [x for a in arguments for x in (a if isinstance(a, tuple) else (a,))]
+        arrays = {id(x): x.memory for x in single if isinstance(x, device.ndarray)}
+        self.add("ours", arrays.values())
 
     def add(self, kind: str, arrays: Any) -> None:
         self.of[kind][_asking()] += 1

@@ -6,7 +6,7 @@ here: the gradients of a convolution are kernels too, beside it. `machine.py` li
 this package changes in the process.
 """
 
-from kernels import machine
+from kernels import machine, optimizer
 from kernels.conv2d import conv2d, conv2d_input_grad, conv2d_weight_grad
 from kernels.conv2d.mask import Mask
 from kernels.conv2d.reference import Pair, fold, pair, unfold
@@ -49,6 +49,7 @@ __all__ = [
     "leaky_relu_grad",
     "namespace",
     "normal",
+    "optimizer",
     "pair",
     "reparameterize",
     "reparameterize_logvar_grad",

@@ -243,7 +243,8 @@ def test_embedding_takes_indices_of_either_side(cupy):
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
-def test_optimisers_step_and_resume(name):
+def test_optimisers_step_and_resume(name, monkeypatch):
+    monkeypatch.setattr(optim, "AHEAD", 2)  # fewer than the steps
     make = OPTIMISERS[name][1]
 
     def run(start):
@@ -252,8 +253,6 @@ def test_optimisers_step_and_resume(name):
         for scale in (1.0, 0.1, -2.0):
             p.grad = Tensor(np.sin(scale * p.data))
             optimiser.step()
-        pieces = list(optim._blocks(p.data, p.grad.data))
-        assert len(pieces) == (1 if dispatch.is_on_device(start) else 2)
         resumed = make({"p": p})
         resumed.load_state(optimiser.state())
         resumed.step()
