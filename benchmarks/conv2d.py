@@ -211,7 +211,7 @@ def rung(case: Case, name: str) -> Work:
 
 
 def ladder(rounds: int, plot: Path | None, shapes: Sequence[Shape], batch: int) -> dict[str, Any]:
-    """The forward pass on CUDA, rung by rung; the last one is used by `kernels.conv2d`."""
+    """The forward pass on CUDA, rung by rung; `kernels.conv2d` uses the last but one."""
     from kernels.conv2d.cuda.ladder import LADDER
 
     rungs = {name: Contestant("kernels", partial(rung, name=name)) for name in reversed(LADDER)}

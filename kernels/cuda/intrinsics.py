@@ -1,8 +1,9 @@
 """Operations of the PTX instruction set that Numba does not offer, as Numba intrinsics.
 
-Wide loads and stores, and asynchronous copies from global to shared memory (NVIDIA, "Parallel
-Thread Execution ISA", sections ld, st and cp.async). Each intrinsic types its arguments, and
-generates LLVM code for them. `simulator.py` has each in plain Python: read it first.
+Wide loads and stores, asynchronous copies from global to shared memory, and the product of a warp
+on a tensor core (NVIDIA, "Parallel Thread Execution ISA", sections ld, st, cp.async and mma). Each
+intrinsic types its arguments, and generates LLVM code for them. `simulator.py` has each in plain
+Python: read it first.
 
 Arrays are flat float32 arrays, and an index counts elements. Index with `uint32`, or with a sum of
 it and constants: for a signed index Numba adds a check for negative ones, which also hides that two
@@ -139,6 +140,47 @@ def wait_group(typing_context, pending):
         return _statement(context, builder, text)
 
     return types.void(pending), generate
+
+
+@intrinsic
+def nearest_tf32(typing_context, x):
+    """The nearest TF32, by two instructions, where cvt.rna.tf32 is five on sm_90."""
+
+    def generate(context, builder, signature, args):
+        rounded = builder.add(builder.bitcast(args[0], _INT32), _INT32(0x1000))
+        return builder.bitcast(builder.and_(rounded, _INT32(0xFFFFE000)), _FLOAT)
+
+    return types.float32(types.float32), generate
+
+
+@intrinsic
+def mma(typing_context, a0, a1, a2, a3, b0, b1, c0, c1, c2, c3):
+    """C + A B of a warp, of A (16, 8), B (8, 8) and C (16, 8), which its threads hold together.
+
+    With g = lane // 4 and m = lane % 4 a thread gives, and gets the same elements of the result,
+
+        A[g, m]   A[g + 8, m]   A[g, m + 4]   A[g + 8, m + 4]
+        B[m, g]   B[m + 4, g]
+        C[g, 2 m]   C[g, 2 m + 1]   C[g + 8, 2 m]   C[g + 8, 2 m + 1]
+
+    A and B are read as TF32: `tf32.py`. All 32 threads take part.
+    """
+
+    def generate(context, builder, signature, args):
+        factors = [builder.bitcast(x, _INT32) for x in args[:6]]
+        results = ir.LiteralStructType([_FLOAT] * 4)
+        function = ir.FunctionType(results, [_INT32] * 6 + [_FLOAT] * 4)
+        text = (
+            "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {$0, $1, $2, $3}, "
+            "{$4, $5, $6, $7}, {$8, $9}, {$10, $11, $12, $13};"
+        )
+        constraints = ",".join(["=f"] * 4 + ["r"] * 6 + ["f"] * 4)
+        assembly = ir.InlineAsm(function, text, constraints, side_effect=True)
+        struct = builder.call(assembly, [*factors, *args[6:]])
+        values = [builder.extract_value(struct, k) for k in range(4)]
+        return context.make_tuple(builder, signature.return_type, values)
+
+    return types.UniTuple(types.float32, 4)(*(types.float32,) * 10), generate
 
 
 if SIMULATED:

@@ -28,12 +28,15 @@ wide loads and copies need; by default of 4. The simulator takes no alignment. I
 Numba takes `launch.ALIGNED` for a number that is known only at run time."""
 
 
-def jit_for(threads: int, blocks: int = 1):
+def jit_for(threads: int, blocks: int | None = 1):
     """`cuda.jit` for blocks of at most `threads`, with room for `blocks` on a multiprocessor.
 
-    The compiler gives each thread as many of the 65,536 registers as this allows.
+    The compiler gives each thread as many of the 65,536 registers as this allows. With None it
+    gives as many as it thinks right.
     """
-    return cuda.jit if SIMULATED else cuda.jit(launch_bounds=(threads, blocks))
+    if SIMULATED:
+        return cuda.jit
+    return cuda.jit(launch_bounds=(threads, blocks) if blocks else threads)
 
 
 def unrolled(step: Callable, rows: int, a_pitch: int, b_pitch: int) -> Callable:

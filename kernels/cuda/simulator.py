@@ -6,9 +6,14 @@ arrays, and how often Python changes from one thread to the next.
 
 import sys
 import threading
+from collections import defaultdict
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numba.cuda.simulator.kernelapi import FakeCUDAShared
+
+from kernels.cuda import tf32
 
 sys.setswitchinterval(1e-5)  # seconds: two to four times faster, since threads wait for each other
 _allocating = threading.Lock()
@@ -77,3 +82,41 @@ def wait_group(pending):
     while len(groups) > pending + 1:
         for destination, i, source, j, valid in groups.pop(0):
             destination[i] = source[j] if valid else 0.0
+
+
+def nearest_tf32(x):
+    return tf32.nearest(x)
+
+
+class _Warp:
+    """Where the 32 threads of a warp meet to multiply: the last to come does it for all."""
+
+    def __init__(self):
+        self.given = [(0.0,) * 10] * 32
+        self.barrier = threading.Barrier(32, self.multiply, timeout=60)
+
+    def multiply(self):
+        a, b, c = np.empty((3, 16, 8), np.float32)
+        for lane, (a0, a1, a2, a3, b0, b1, *of_c) in enumerate(self.given):
+            group, member = divmod(lane, 4)
+            a[group, member], a[group + 8, member] = a0, a1
+            a[group, member + 4], a[group + 8, member + 4] = a2, a3
+            b[member, group], b[member + 4, group] = b0, b1
+            c[group, 2 * member : 2 * member + 2] = of_c[:2]
+            c[group + 8, 2 * member : 2 * member + 2] = of_c[2:]
+        self.sums = tf32.multiply_add(a, b[:8], c)
+
+
+_warps: WeakKeyDictionary = WeakKeyDictionary()  # of each block
+
+
+def mma(*given):
+    thread: Any = threading.current_thread()
+    with _allocating:
+        warps = _warps.setdefault(thread._manager, defaultdict(_Warp))
+        warp = warps[thread.thread_id // 32]
+    lane = thread.thread_id % 32
+    warp.given[lane] = given
+    warp.barrier.wait()
+    group, column = lane // 4, lane % 4 * 2
+    return (*warp.sums[group, column : column + 2], *warp.sums[group + 8, column : column + 2])

@@ -20,6 +20,8 @@ RUNGS = ladder.LADDER | {
     "shared tile": partial(ladder.shared_tile, side=4),
     "thread tile": partial(ladder.thread_tile, side=16, depth=4),
 }
+if SIMULATED:
+    del RUNGS["tensor cores"]  # too slow: it has `test_tensor_cores`
 GEOMETRIES = [
     # x, out channels, kernel size, stride, padding, dilation
     ((2, 3, 4, 6), 5, (3, 3), (1, 1), (1, 1), (1, 1)),

@@ -25,7 +25,10 @@ def of_3x3(run, out_channels: int, size: int = 28) -> list[Launch]:
 
 @dataclass(frozen=True)
 class Budget:
-    """Registers at most; bytes of shared memory; multiply-adds for each load from there, if any."""
+    """Registers at most; bytes of shared memory; multiply-adds for each load from there, if any.
+
+    And products of a warp, on tensor cores.
+    """
 
     launch: Launch
     registers: int
@@ -33,11 +36,13 @@ class Budget:
     wide_loads: int = 0
     scalar_loads: int = 0
     multiply_adds: int | None = None
+    products: int = 0
 
 
 # A multiprocessor has 65,536 registers: 128 for each of 512 threads. The loads and multiply-adds
 # are those of the main loop as far as it is unrolled: nothing else in the kernel has any. Four
-# loads of four, and 64 multiply-adds, are the product of 8 weights and 8 pixels.
+# loads of four, and 64 multiply-adds, are the product of 8 weights and 8 pixels. On tensor cores
+# four loads, and 24 products of a warp, are that of 32 weights and 32 pixels, for 8 terms each.
 BUDGETS = {
     "naive": Budget(of_3x3(ladder.naive, 64)[0], 32),
     "coalesced": Budget(of_3x3(ladder.coalesced, 64)[0], 32),
@@ -46,6 +51,8 @@ BUDGETS = {
     "pipelined, 128 x 128": Budget(of_3x3(cuda.conv2d, 128)[1], 128, 49_152, 64, 0, 1024),
     "pipelined, 64 x 128": Budget(of_3x3(cuda.conv2d, 64)[1], 128, 36_864, 64, 0, 1024),
     "pipelined, 32 x 64": Budget(of_3x3(cuda.conv2d, 32)[1], 128, 12_288, 64, 0, 1024),
+    "tensor cores, 64 x 128": Budget(of_3x3(ladder.tensor_cores, 64)[1], 112, 39_936, 8, 0, 0, 48),
+    "tensor cores, 32 x 128": Budget(of_3x3(ladder.tensor_cores, 32)[1], 128, 33_792, 8, 0, 0, 48),
     "packed weights": Budget(of_3x3(cuda.conv2d, 128)[0], 24),
     "partial sums": Budget(of_3x3(cuda.conv2d, 128, size=7)[2], 32),
 }
@@ -63,6 +70,7 @@ def test_budgets(kernel, cc):
     assert report.scalar_shared_loads == budget.scalar_loads
     if budget.multiply_adds is not None:
         assert report.fused_multiply_adds == budget.multiply_adds
+    assert report.count(r"mma\.sync\.aligned\.m16n8k8\S*\.tf32") == budget.products
     if budget.wide_loads:
         assert set(report.shared_alignments) == {16}
     assert report.count(r"\.f64") == 0  # nothing is in double precision unseen

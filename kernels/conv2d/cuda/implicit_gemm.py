@@ -7,12 +7,15 @@ x; here its entries are picked from x as they are copied to shared memory (Chetl
 "cuDNN: Efficient Primitives for Deep Learning", section 3.1). `__init__.py` makes a convolution and
 the gradient of its input from this.
 
-This is not for reading aloud. It is the last rung of `ladder.py`, whose first four lead to it: read
-those, and here `multiply` and the loop `while turn < end`.
+This is not for reading aloud. It is the fifth rung of `ladder.py`, and the first four lead to it:
+read those, and here `multiply_adds` and the loop `while turn < end`. The sixth rung is the same
+kernel with another product in the place of `multiply_adds`, that of `tensor_cores.py`.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numba import cuda, float32, int32, int64, uint32
@@ -46,7 +49,25 @@ class Phase(NamedTuple):
     taps: tuple[tuple[int, int, int], ...]
 
 
-class Tile(NamedTuple):
+class Product(NamedTuple):
+    """How the threads of a block multiply a step from shared memory; device functions.
+
+    place(thread) is the thread's first channel and pixel of the tile, and the elements of the
+    weights and of the windows from which it reads. multiply(weights, windows, weights_at,
+    windows_at, total) adds to its outputs (channels, 8). Those are fours of neighbours; the second
+    four of channels begins `channel_skip` after the first, that of pixels `pixel_skip`.
+    Rows of shared memory are `padding` longer than the tile.
+    """
+
+    place: Callable
+    multiply: Callable
+    channel_skip: int
+    pixel_skip: int
+    padding: int
+
+
+@dataclass(frozen=True)
+class Tile:
     """What a block computes: `channels` x `pixels` of the output, 8 x 8 for each thread.
 
     Each step of the reduction takes `depth` input channels of one tap. Shared memory has room for
@@ -58,9 +79,19 @@ class Tile(NamedTuple):
     depth: int
     stages: int
 
+    thread_channels: ClassVar[int] = 8
+
     @property
     def threads(self) -> int:
-        return self.channels * self.pixels // 64
+        return self.channels * self.pixels // (8 * self.thread_channels)
+
+    @property
+    def blocks(self) -> int | None:
+        """Of a multiprocessor; the compiler may use as many registers as that allows."""
+        return THREADS_IN_FLIGHT // max(32, self.threads)  # a warp's, at least
+
+    def product(self) -> Product:
+        return multiply_adds(self.channels, self.pixels, self.depth)
 
 
 TILES = (Tile(128, 128, 16, 3), Tile(64, 128, 16, 3), Tile(32, 64, 16, 2))
@@ -90,18 +121,20 @@ def convolve_phases(
     in_step: Size,
     out_step: Size,
     b: Array | None = None,
+    tiles: Sequence[Tile] | None = None,
 ) -> Array:
     """x (N, C, H, W) to (N, *y_shape), phase by phase; together they are all of y.
 
     w_strides are those of w along the channels of y and of x; b (O,) is added to each channel.
     Neighbouring outputs of a phase lie `out_step` apart in y, and their windows `in_step` in x.
+    tiles: to choose from, instead of TILES.
     """
     xp = namespace(x)
     channels, produced = x.shape[1], y_shape[0]
     y = xp.empty((len(x), *y_shape), np.float32)
     if y.size == 0:
         return y
-    tile = min(TILES, key=lambda tile: round_up(produced, tile.channels))
+    tile = min(tiles or TILES, key=lambda tile: round_up(produced, tile.channels))
     taps, shifts, numbers = (on_device_of(x, table) for table in tables(phases))
     bias = xp.empty(0, np.float32) if b is None else xp.ascontiguousarray(b)
 
@@ -169,6 +202,45 @@ def best_split(tiles: int, steps: int, tile: Tile) -> int:
 # The kernels
 
 
+def multiply_adds(channels: int, pixels: int, depth: int) -> Product:
+    """Two fours of weights by two fours of pixels, half a tile apart, in registers.
+
+    A warp is 4 threads by 8, so that its wide loads are of 4 and of 8 neighbouring fours.
+    """
+    half_channels, half_pixels = channels // 2, pixels // 2
+    across = min(8, pixels // 8)
+    down = 32 // across
+    warps_across = pixels // 8 // across
+
+    @cuda.jit(device=True)
+    def place(thread):
+        warp, lane = uint32(thread // uint32(32)), uint32(thread % uint32(32))
+        channel = uint32((warp // uint32(warps_across) * down + lane // uint32(across)) * 4)
+        pixel = uint32((warp % uint32(warps_across) * across + lane % uint32(across)) * 4)
+        return channel, pixel, channel, pixel
+
+    @cuda.jit(device=True)
+    def multiply_row(weight_tile, window_tile, a_at, b_at, a, b, total):
+        """Add the outer product of 8 weights and 8 pixels."""
+        a[0], a[1], a[2], a[3] = load4(weight_tile, a_at)
+        a[4], a[5], a[6], a[7] = load4(weight_tile, a_at + half_channels)
+        b[0], b[1], b[2], b[3] = load4(window_tile, b_at)
+        b[4], b[5], b[6], b[7] = load4(window_tile, b_at + half_pixels)
+        for i in range(8):
+            for j in range(8):
+                total[i, j] += a[i] * b[j]
+
+    multiply_rows = unrolled(multiply_row, depth, channels, pixels)
+
+    @cuda.jit(device=True)
+    def multiply(weight_tile, window_tile, a_at, b_at, total):
+        a = cuda.local.array(8, float32)
+        b = cuda.local.array(8, float32)
+        multiply_rows(weight_tile, window_tile, a_at, b_at, a, b, total)
+
+    return Product(place, multiply, half_channels, half_pixels, padding=0)
+
+
 @cache
 def implicit_gemm_kernel(tile: Tile):
     """y, or its `splits` partial sums, for the tile of each block.
@@ -177,10 +249,12 @@ def implicit_gemm_kernel(tile: Tile):
     largest phase. x and y are flat NCHW, weights are flat (taps, C, O) as `pack` leaves them. bias
     is (O,), or empty. Shifts and phases are the `tables`.
     """
-    channels, pixels, depth, stages = tile
-    threads = tile.threads
+    channels, pixels, depth, stages = tile.channels, tile.pixels, tile.depth, tile.stages
+    threads, thread_channels = tile.threads, tile.thread_channels
+    place, multiply, channel_skip, pixel_skip, padding = tile.product()
     ahead, pending = stages - 1, stages - 2
-    weight_stage, window_stage = depth * channels, depth * pixels
+    weight_pitch, window_pitch = channels + padding, pixels + padding
+    weight_stage, window_stage = depth * weight_pitch, depth * window_pitch
     weight_size, window_size = stages * weight_stage, stages * window_stage
 
     # A thread copies fours of weights: of one column, every `weight_rows`-th row.
@@ -193,33 +267,13 @@ def implicit_gemm_kernel(tile: Tile):
     window_rows = threads // window_lanes
     window_copies = depth // window_rows
 
-    # A thread multiplies two fours of channels by two fours of pixels, half a tile apart. A warp
-    # is 4 threads by 8, so that its wide loads are of 4 and of 8 neighbouring fours.
-    half_channels, half_pixels = channels // 2, pixels // 2
-    across = min(8, pixels // 8)
-    down = 32 // across
-    warps_across = pixels // 8 // across
-
-    @cuda.jit(device=True)
-    def multiply(weight_tile, window_tile, a_at, b_at, a, b, total):
-        """Add the outer product of 8 weights and 8 pixels."""
-        a[0], a[1], a[2], a[3] = load4(weight_tile, a_at)
-        a[4], a[5], a[6], a[7] = load4(weight_tile, a_at + half_channels)
-        b[0], b[1], b[2], b[3] = load4(window_tile, b_at)
-        b[4], b[5], b[6], b[7] = load4(window_tile, b_at + half_pixels)
-        for i in range(8):
-            for j in range(8):
-                total[i, j] += a[i] * b[j]
-
-    multiply_step = unrolled(multiply, depth, channels, pixels)
-
     @cuda.jit(device=True)
     def copy_weights(weights, of, pitch, weight_tile, to):
         """Start this thread's copies of weights for a step."""
         for n in range(weight_copies):
             copy16_async(
                 weight_tile,
-                uint32(to + n * weight_rows * channels),
+                uint32(to + n * weight_rows * weight_pitch),
                 weights,
                 uint32(of + n * weight_rows * pitch),
                 True,
@@ -243,7 +297,7 @@ def implicit_gemm_kernel(tile: Tile):
             for n in range(window_copies):
                 copy4_async(
                     window_tile,
-                    uint32(to + n * window_rows * pixels + q * window_lanes),
+                    uint32(to + n * window_rows * window_pitch + q * window_lanes),
                     x,
                     int32(of + n * window_rows * in_plane),
                     n * window_rows < left,
@@ -254,25 +308,23 @@ def implicit_gemm_kernel(tile: Tile):
         """Store four neighbouring pixels of one image at once."""
         channels_left = int32(out_channels - int32(my_channel))
         for p in range(0, 8, 4):
-            pixel = uint32(my_pixel + p // 4 * half_pixels)
+            pixel = uint32(my_pixel + p // 4 * pixel_skip)
             image = divide(pixel, out_plane)
             to = uint32(part + image * (out_channels - 1) * out_plane + pixel)
             to = uint32(to + my_channel * out_plane)
-            for c in range(8):
-                skip = c // 4 * half_channels + c % 4
+            for c in range(thread_channels):
+                skip = c // 4 * channel_skip + c % 4
                 if pixel < phase_pixels and skip < channels_left:
                     values = total[c, p], total[c, p + 1], total[c, p + 2], total[c, p + 3]
                     store4(y, uint32(to + skip * out_plane), *values)
 
-    @jit_for(threads, THREADS_IN_FLIGHT // max(32, threads))  # a warp's registers, at least
+    @jit_for(threads, tile.blocks)
     def implicit_gemm(
         x, weights, bias, y, shifts, phases, x_shape, y_shape, padded, in_step, out_step, splits
     ):
         weight_tile = cuda.shared.array(weight_size, float32, ALIGNED)
         window_tile = cuda.shared.array(window_size, float32, ALIGNED)
-        total = cuda.local.array((8, 8), float32)
-        a = cuda.local.array(8, float32)
-        b = cuda.local.array(8, float32)
+        total = cuda.local.array((thread_channels, 8), float32)
         row = cuda.local.array(lane_pixels, int32)
         column = cuda.local.array(lane_pixels, int32)
         corner = cuda.local.array(lane_pixels, int32)
@@ -305,12 +357,12 @@ def implicit_gemm_kernel(tile: Tile):
         # Where this thread copies weights from and to.
         four = uint32(thread % uint32(weight_fours) * 4)
         weight_row = uint32(thread // uint32(weight_fours))
-        weight_to = uint32(weight_row * channels + four)
+        weight_to = uint32(weight_row * weight_pitch + four)
         weight_of = uint32(weight_row * uint32(padded[1]) + first_channel + four)
         # And windows. For a pixel past the last, every row of the window is above the image.
         lane = uint32(thread % uint32(window_lanes))
         window_row = uint32(thread // uint32(window_lanes))
-        window_to = uint32(window_row * pixels + lane)
+        window_to = uint32(window_row * window_pitch + lane)
         for q in range(lane_pixels):
             pixel = uint32(first_pixel + lane + q * window_lanes)
             image = divide(pixel, phase_plane)
@@ -321,12 +373,10 @@ def implicit_gemm_kernel(tile: Tile):
             if pixel >= phase_pixels:
                 row[q] = int32(NOWHERE)
 
-        for i in range(8):
+        for i in range(thread_channels):
             for j in range(8):
                 total[i, j] = float32(0.0)
-        warp, lane = uint32(thread // uint32(32)), uint32(thread % uint32(32))
-        my_channel = uint32((warp // uint32(warps_across) * down + lane // uint32(across)) * 4)
-        my_pixel = uint32((warp % uint32(warps_across) * across + lane % uint32(across)) * 4)
+        my_channel, my_pixel, weights_at, windows_at = place(thread)
 
         # Each turn copies the step that is `ahead` of the one that it multiplies.
         arriving, ready = uint32(0), uint32(stages - ahead)
@@ -355,9 +405,9 @@ def implicit_gemm_kernel(tile: Tile):
             arriving = uint32(arriving + 1) if arriving < uint32(ahead) else uint32(0)
 
             if turn >= step:
-                a_at = int64(ready * weight_stage + my_channel)
-                b_at = int64(ready * window_stage + my_pixel)
-                multiply_step(weight_tile, window_tile, a_at, b_at, a, b, total)
+                a_at = int64(ready * weight_stage + weights_at)
+                b_at = int64(ready * window_stage + windows_at)
+                multiply(weight_tile, window_tile, a_at, b_at, total)
             ready = uint32(ready + 1) if ready < uint32(ahead) else uint32(0)
             turn = int32(turn + 1)
 
@@ -369,8 +419,8 @@ def implicit_gemm_kernel(tile: Tile):
         my_pixel = uint32(first_pixel + my_pixel)
         channels_left = int32(out_channels - int32(my_channel))
         if split == 0:  # of the partial sums, one has the bias
-            for c in range(8):
-                channel = uint32(my_channel + c // 4 * half_channels + c % 4)
+            for c in range(thread_channels):
+                channel = uint32(my_channel + c // 4 * channel_skip + c % 4)
                 if channel < uint32(bias.size):
                     for p in range(8):
                         total[c, p] += bias[channel]
@@ -378,15 +428,15 @@ def implicit_gemm_kernel(tile: Tile):
             store_fours(total, y, part, my_channel, my_pixel, out_channels, out_plane, phase_pixels)
         else:
             for p in range(8):
-                pixel = uint32(my_pixel + p // 4 * half_pixels + p % 4)
+                pixel = uint32(my_pixel + p // 4 * pixel_skip + p % 4)
                 image = divide(pixel, phase_plane)
                 i = divide(uint32(pixel - image * phase_plane), phase_columns)
                 j = uint32(pixel - image * phase_plane - i * phase_columns)
                 i, j = uint32(i * out_step[0] + first_row), uint32(j * out_step[1] + first_column)
                 to = uint32(part + (image * out_channels + my_channel) * out_plane)
                 to = uint32(to + i * out_width + j)
-                for c in range(8):
-                    skip = c // 4 * half_channels + c % 4
+                for c in range(thread_channels):
+                    skip = c // 4 * channel_skip + c % 4
                     if pixel < phase_pixels and skip < channels_left:
                         y[uint32(to + skip * out_plane)] = total[c, p]
 

@@ -1,11 +1,12 @@
-"""Convolution on CUDA in five rungs, from the definition to the kernel that is used.
+"""Convolution on CUDA in six rungs, from the definition to the kernel that is used, and past it.
 
     y[n, o, i, j] = sum over c, a, b of x[n, c, i s + a d - p, j s + b d - p] w[o, c, a, b]
 
 Every rung computes the same, in float32, and changes one thing of the rung before. The first four
-are here; the fifth is `implicit_gemm.py`. The arithmetic never changes. What changes is how far the
-numbers travel: a multiprocessor does 128 multiply-adds in a cycle, and it can only keep busy if
-each number that comes from memory is used many times before it is dropped.
+are here; the fifth is `implicit_gemm.py`. Up to there the arithmetic never changes. What changes is
+how far the numbers travel: a multiprocessor does 128 multiply-adds in a cycle, and it can only keep
+busy if each number that comes from memory is used many times before it is dropped. The sixth rung,
+`tensor_cores.py`, changes the arithmetic.
 
 `python -m kernels.conv2d.cuda.ladder 3` runs the third rung, on a GPU or in Numba's simulator,
 checks it against the definition and times it. `LADDER` has the rungs in order: functions of x, w,
@@ -18,6 +19,7 @@ from functools import cache
 import numpy as np
 from numba import cuda, float32, int32, uint32
 
+from kernels.conv2d.cuda import tensor_cores as tensor_core_kernel
 from kernels.conv2d.cuda.phases import conv2d
 from kernels.conv2d.cuda.run import main
 from kernels.conv2d.reference import output_size
@@ -311,12 +313,33 @@ def pipelined(x: Array, w: Array, stride: Size, padding: Size, dilation: Size) -
     return conv2d(x, w, stride, padding, dilation, None, tuple(range(w.shape[2] * w.shape[3])))
 
 
+# ---------------------------------------------------------------------------------------------
+# 6. Tensor cores: `tensor_cores.py`.
+
+
+def tensor_cores(x: Array, w: Array, stride: Size, padding: Size, dilation: Size) -> Array:
+    """New: a warp multiplies 16 x 8 by 8 x 8 with one instruction, on a tensor core.
+
+    That unit reads numbers of 10 bits of mantissa, and cuts off the end of its sums. So each factor
+    is split in two, large part and rest, of which three products are needed. And the sums leave the
+    tensor core after 8 terms, for float32 additions, which round to nearest. So the error of long
+    sums is no larger than that of the rungs before.
+
+    Why it helps: 24 products of a warp for what were 256 multiply-adds of each of its threads.
+
+    What still costs: splitting, adding up and copying, which are six of seven instructions. It has
+    not been measured on a GPU, so it is not used by default.
+    """
+    return tensor_core_kernel.conv2d(x, w, stride, padding, dilation)
+
+
 LADDER: dict[str, Callable[[Array, Array, Size, Size, Size], Array]] = {
     "naive": naive,
     "coalesced": coalesced,
     "shared tile": shared_tile,
     "thread tile": thread_tile,
     "pipelined": pipelined,
+    "tensor cores": tensor_cores,
 }
 
 if __name__ == "__main__":

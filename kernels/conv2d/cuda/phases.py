@@ -11,11 +11,12 @@ convolution of g, of stride 1, which yields every s-th row of dx. With both axes
 phase for each pair of residues, and one launch does all of them.
 """
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 
-from kernels.conv2d.cuda.implicit_gemm import Phase, Size, convolve_phases
+from kernels.conv2d.cuda.implicit_gemm import Phase, Size, Tile, convolve_phases
 from kernels.conv2d.reference import output_size
 from kernels.dispatch import Array
 
@@ -28,12 +29,13 @@ def conv2d(
     dilation: Size,
     b: Array | None,
     taps: tuple[int, ...],
+    tiles: Sequence[Tile] | None = None,
 ) -> Array:
     """(N, C, H, W) and (O, C, KH, KW) to (N, O, OH, OW)."""
     size = output_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
     phases = forward_phases(size, w.shape[2:], padding, dilation, taps)
     strides = w[0].size, w[0, 0].size
-    return convolve_phases(x, w, strides, (len(w), *size), phases, stride, (1, 1), b)
+    return convolve_phases(x, w, strides, (len(w), *size), phases, stride, (1, 1), b, tiles)
 
 
 def conv2d_input_grad(
@@ -44,11 +46,12 @@ def conv2d_input_grad(
     padding: Size,
     dilation: Size,
     taps: tuple[int, ...],
+    tiles: Sequence[Tile] | None = None,
 ) -> Array:
     """(N, O, OH, OW) and (O, C, KH, KW) to (N, C, H, W)."""
     phases = adjoint_phases(input_size, w.shape[2:], stride, padding, dilation, taps)
     strides, shape = (w[0, 0].size, w[0].size), (w.shape[1], *input_size)
-    return convolve_phases(g, w, strides, shape, phases, (1, 1), stride)
+    return convolve_phases(g, w, strides, shape, phases, (1, 1), stride, None, tiles)
 
 
 @cache
