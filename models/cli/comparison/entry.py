@@ -59,5 +59,6 @@ def examine(run: Run, n: int, seed: int, given: Given = None) -> Entry:
     all_data = load(config.data, config.data_dir, config.reading) if config.limit else data
     features = metrics.features_for(all_data, given, data_dir=config.data_dir)
     with bar(f"{name}: measuring {n:,} samples"):
-        quality = metrics.quality(samples, data, run.model.pixels, features, rng)
+        fresh = np.random.default_rng(seed)  # the same real images for every run
+        quality = metrics.quality(samples, data, run.model.pixels, features, fresh)
     return Entry(run, run.evaluate() | quality, samples, seconds)
