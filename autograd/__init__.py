@@ -9,8 +9,8 @@ The engine is `array`, `tensor`, `primitive`, `ops` and `sweep`. Read them in th
 they import each other. `derivatives` has what several sweeps give: Jacobians, Hessians. Beside them
 are the switches (`modes`), the writes to arrays (`memory`), the source line of a node (`origin`)
 and the methods of a Tensor (`operators`). Who wants to know what happens is a watcher (`watch`),
-such as the searches for a NaN or a write (`faults`). `nn` and `optim` have layers and optimisers,
-`check` the numerical checks.
+such as the searches for a NaN or a write (`faults`). A `module` is a function with
+parameters, `nn` has the layers that are modules, `optim` optimisers, `check` the numerical checks.
 """
 
 import builtins

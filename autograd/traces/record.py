@@ -7,7 +7,7 @@ from typing import Any
 
 from autograd.array import Array, describe
 from autograd.memory import fingerprints
-from autograd.nn import Module
+from autograd.module import Module
 from autograd.origin import caller
 from autograd.tensor import Node, Tensor, array_of
 from autograd.traces.graph import Call, Event, Input, Made, Passed, Source, Sweep

@@ -301,7 +301,7 @@ def test_averages_survive_a_checkpoint(tmp_path):
 def test_averages_follow_the_weights_and_the_device(monkeypatch):
     """a <- d a + (1 - d) p with d = min(decay, (1 + t) / (10 + t)), after a move too, as saved."""
     model = make(ema=0.75)
-    monkeypatch.setattr("autograd.nn.to_device", lambda array, device: array.copy())
+    monkeypatch.setattr("autograd.module.to_device", lambda array, device: array.copy())
     model.to("cpu")
     weight, optimizers = model.network.output.weight, model.optimizers(9)
     optimizers["adam"].steps = 24
