@@ -109,18 +109,14 @@ def tables(families: Families) -> str:
 
 
 def limits(families: Families) -> str:
-    """What the numbers of models with the same form of the pixels lie between.
-
-    Each model's floor and ceiling are of its own draw of the images that are compared.
-    """
-    whole = [n for found in families.values() for n in found if n]
-    if not whole:
+    """What the numbers of models with the same form of the pixels lie between."""
+    n = next((n for found in families.values() for n in found if n), None)
+    if n is None:
         return ""
-    floors, ceilings = ([n[key] for n in whole] for key in ("floor", "ceiling"))
-    independent = metrics.bits_per_dim(whole[0]["factorised_nll"], whole[0]["pixels"])
+    independent = metrics.bits_per_dim(n["factorised_nll"], n["pixels"])
     return (
-        f": FID of training images {spread(floors, '.1f')}, of independent pixels "
-        f"{spread(ceilings, '.1f')}; bits/dim of independent pixels {independent:.3f}"
+        f": FID of training images {n['floor']:.1f}, of independent pixels {n['ceiling']:.1f}; "
+        f"bits/dim of independent pixels {independent:.3f}"
     )
 
 

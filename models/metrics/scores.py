@@ -23,6 +23,7 @@ from models.metrics.features import Features
 
 ROWS_PER_BATCH = 1000  # of a matrix of distances
 MIN_IMAGES = 4  # precision and recall need a third neighbour
+FLOORS = 5  # draws of training images, at most: a single one is as uncertain as an FID is
 
 
 def bits_per_dim(nats: float, pixels: int) -> float:
@@ -152,7 +153,8 @@ def quality(
     would win.) FID depends on the number of images, so equally many of each are used, `images`, and
     two numbers show what to expect at that many:
 
-    - floor: training against test images, which no model can be expected to beat;
+    - floor: training against test images, the mean of at most FLOORS draws without a common image,
+      which no model can be expected to beat by much;
     - ceiling: independent pixels (`models.data.baseline`), which every model should beat.
 
     Intervals are 95% bootstrap ones. The same seed gives the same real images, so all rows of a
@@ -164,10 +166,13 @@ def quality(
         raise UsageError(f"{n} images: at least {MIN_IMAGES} are needed to measure samples")
 
     def real(images: np.ndarray) -> np.ndarray:
-        chosen = images[rng.permutation(len(images))[:n]]
-        return data.observe(chosen, pixels, rng).reshape(n, *data.image_shape)
+        observed = data.observe(images, pixels, rng)
+        return features.features(observed.reshape(n, *data.image_shape))
 
-    test, train = (features.features(real(images)) for images in (data.test, data.train))
+    test = real(data.test[rng.permutation(len(data.test))[:n]])
+    order = rng.permutation(len(data.train))
+    draws = order[: len(order) // n * n].reshape(-1, n)[:FLOORS]
+    floors = [fid(real(data.train[draw]), test) for draw in draws]
     independent = features.features(baseline.sample(data, pixels, n, rng))
     samples = samples[rng.permutation(len(samples))[:n]]
     fake, probabilities = features.features(samples), features.probabilities(samples)
@@ -176,7 +181,7 @@ def quality(
     numbers = {
         "fid": fid(fake, test),
         "fid_interval": (max(low, 0.0), high),
-        "floor": fid(train, test),
+        "floor": float(np.mean(floors)),
         "ceiling": fid(independent, test),
         "precision": precision,
         "recall": recall,
