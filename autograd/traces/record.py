@@ -72,6 +72,8 @@ class Record(Watcher):
     def _name(self, name: str, tensor: Tensor) -> None:
         if tensor.node is not None:
             self._tensors.setdefault(tensor.node.order, (_printable(name), tensor))
+        else:  # a buffer, which is a constant of the step
+            self._constant_names.setdefault(id(tensor.data), (_printable(name), tensor.data))
 
     def entered(self, module: Any) -> None:
         if id(module) not in self._names:

@@ -242,6 +242,20 @@ def test_nodes_belong_to_modules_and_parameters(named, prefix):
     assert owners == expected
 
 
+def test_a_buffer_is_a_constant_with_its_name():
+    class Scaled(nn.Module):
+        def __init__(self):
+            self.scale = Tensor(np.full(3, 2.0))
+
+        def forward(self, x):
+            return x * self.scale
+
+    net = Scaled()
+    with tracing(net) as found:
+        net(Tensor(np.ones(3), requires_grad=True)).sum().backward()
+    assert [n.name for n in found.nodes if n.kind == "constant"] == ["scale"]
+
+
 # Cuts
 
 
