@@ -62,7 +62,9 @@ class Model(nn.Module):
             )
         conditional = getattr(settings, "conditional", False)
         if conditional and not data.classes:
-            raise UsageError(f"conditional=yes: {data.name} has no labels to be conditioned on")
+            chosen = "conditional" in declarations(cls.settings_type)
+            asked = "conditional=yes" if chosen else f"{cls.name} is told the class of each image"
+            raise UsageError(f"{asked}: {data.name} has no labels to be conditioned on")
         classes = data.classes if conditional else 0
         return cls(settings, data.image_shape, data.levels, rng, classes)
 

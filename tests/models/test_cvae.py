@@ -116,7 +116,7 @@ def test_classes_are_read_from_codes_without_the_image_itself():
 
 def test_data_without_classes_are_refused_and_so_is_a_class_that_is_not_there():
     images = np.zeros((4, 2, 2), np.uint8)
-    with pytest.raises(UsageError, match="has no labels to be conditioned on"):
+    with pytest.raises(UsageError, match="cvae is told the class of each image: none has no"):
         CVAE.for_data(TINY, Dataset("none", 2, images, images), np.random.default_rng(0))
     with pytest.raises(UsageError, match=re.escape("class 3: the classes are 0 to 2")):
         make().sample(1, np.random.default_rng(0), np.array([3]))

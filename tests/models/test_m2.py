@@ -144,5 +144,5 @@ def test_counts_of_labels_that_cannot_be_are_refused():
         with pytest.raises(UsageError, match=f"labelled={count}: few has 3 classes and 12 train"):
             make(labelled=count)
     bare = Dataset("bare", 2, IMAGES, IMAGES)
-    with pytest.raises(UsageError, match="bare has no labels to be conditioned on"):
+    with pytest.raises(UsageError, match="m2 is told the class of each image: bare has no labels"):
         make(bare)
