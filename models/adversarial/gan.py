@@ -56,7 +56,9 @@ class GAN(Model):
         parts = {"wasserstein": -loss.data} if pair.has_critic else {}
         if s.loss == "wgan-gp":
             mix = self.array(rng.random((len(real), 1), dtype=np.float32))
-            between = Tensor(mix * real, requires_grad=True) + (1 - mix) * fake
+            mixed = mix * real  # recorded, while D looks ahead, if an encoder made a part of it
+            leaf = mixed if isinstance(mixed, Tensor) else Tensor(mixed, requires_grad=True)
+            between = leaf + (1 - mix) * fake
             penalty = gradient_penalty(self.discriminator, between, classes)
             parts["penalty"] = penalty.data
             loss = loss + s.penalty * penalty  # Gulrajani et al. 2017, eq. 3

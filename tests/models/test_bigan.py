@@ -73,6 +73,25 @@ def test_both_losses_and_their_gradients_are_those_of_pytorch(loss):
             np.testing.assert_allclose(a.data, b, rtol=0, atol=1e-9, err_msg=name)
 
 
+def test_the_encoder_knows_how_a_critic_with_a_penalty_will_answer():
+    """Unrolled, D depends on E by the pairs of data, and on the slope between both kinds."""
+    model, x, rng = make(loss="wgan-gp", unrolled_steps=2), images(), np.random.default_rng
+
+    def loss():
+        real, fake = model.rivals(x, None, rng(2))
+        return model.generator_loss(fake, real, None, rng(3))
+
+    name, weight = next((n, p) for n, p in model.parameters().items() if n.startswith("encoder"))
+    slope = grad(loss(), weight).data
+    at, h = np.unravel_index(np.abs(slope).argmax(), slope.shape), 1e-6
+    values = []
+    for sign in (1, -1):
+        weight.data[at] += sign * h
+        values.append(loss().item())
+        weight.data[at] -= sign * h
+    assert slope[at] == pytest.approx((values[0] - values[1]) / (2 * h), rel=1e-4), name
+
+
 def test_each_network_is_trained_by_its_own_pair():
     """Without the term of the reconstruction G learns of its samples, and E of its codes."""
     model, x = make(), images()
