@@ -108,6 +108,11 @@ class GMM(Model):
                 f"components={settings.components}: {data.name} has {len(data.train)} to train on, "
                 "and each component starts at another one"
             )
+        if settings.method == "em" and settings.batch:
+            raise UsageError(
+                f"batch={settings.batch}: a step of EM takes all images; "
+                "leave it at 0, or --set method=gradient"
+            )
         model = super().for_data(settings, data, rng)
         model.train_images = len(data.train)
         model.start(data.observe(data.excerpt, settings.pixels, rng).astype(np.float64), rng)

@@ -13,7 +13,7 @@ class Settings(CommonSettings):
     method: str = setting("em", "gradient: Adam on the same likelihood", choices=("em", "gradient"))
     floor: float = setting(1e-6, "added by EM to each variance; 0 lets one collapse", least=0)
     pixels: str = setting("dequantised", choices=("dequantised",))
-    batch: int = setting(0, "images a step; 0: all of them, as EM needs", least=0)
+    batch: int = setting(0, "of method=gradient: images a step; 0: all of them", least=0)
     learning_rate: float = setting(0.01, "of method=gradient, at the start")
     epochs: int = setting(30)
 

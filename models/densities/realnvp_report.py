@@ -12,7 +12,7 @@ from models.densities.realnvp import RealNVP
 from models.outputs.interpolation import slerp
 from models.report import IMAGES_PER_ROW
 
-LINES, PER_LINE = 15, 200  # of a grid, in each direction, and the points of a line
+LINES, PER_LINE = 11, 200  # of a grid, in each direction, and the points of a line
 PIXELS = 160  # of the picture of a density, in each direction
 REACH = 3.0  # of the grid of z, standard deviations
 NATS = 8.0  # below the greatest log p(x), where the colours end
@@ -47,7 +47,7 @@ class RealNVPReport(DensityReport):
         """A grid of z as f^-1 bends it, a grid of x as f does, and the density of x."""
         model = self.model
         reach = 1.25 * float(np.abs(to_device(points, "cpu")).max())
-        figure = pictures.Picture(figsize=(pictures.WIDTH, 3.4))
+        figure = pictures.Picture(figsize=(7.2, 3.1))
         figure.set_layout_engine("compressed")
         bent, codes, density = figure.subplots(1, 3)
         plot_grid(bent, [model.decode_codes(line, rng) for line in lines(REACH)])

@@ -200,6 +200,39 @@ def test_a_component_collapses_on_a_point_and_a_floor_keeps_it_from_that():
     assert rows[-1].value == pytest.approx(deviations[0])
 
 
+# Its pictures
+
+
+def test_the_iterations_shown_are_those_of_the_training_and_the_model_stays_as_it_is():
+    data, rng = ring(train=200, test=100), np.random.default_rng(0)
+    model = GMM.for_data(Settings(components=6), data, rng)
+    report, states = GMMReport(model, data), [model.state()]
+    for _ in range(7):
+        step(model, data.train)
+        states.append(model.state())
+    shown = {name: model.state() for name in report.iterations(rng)}
+    expected = {"start": 0, "after 1": 1, "after 2": 2, "after 5": 5, "trained": 7}
+    assert list(shown) == list(expected)
+    for name, i in expected.items():
+        for key, array in states[i].items():
+            np.testing.assert_array_equal(shown[name][key], array, f"{key}, {name}")
+    figure = report.pictures(data.test, rng)["iterations"]
+    assert [len(axes.patches) for axes in figure.axes] == 5 * [6]
+
+
+def test_iterations_end_where_a_component_collapses():
+    data = load("ring").first(40)
+    settings = Settings(components=8, floor=0.0)
+    model, rng = GMM.for_data(settings, data, np.random.default_rng(0)), np.random.default_rng(0)
+    model.components[0].mean.data[...] = data.train[0]
+    model.components[0].log_diagonal.data[...] = -20  # nothing else is near it
+    start = model.state()
+    shown = list(GMMReport(model, data).iterations(rng))
+    assert shown == ["start", "trained"]
+    for key, array in model.state().items():
+        np.testing.assert_array_equal(array, start[key])
+
+
 # What it takes, and what it refuses
 
 
@@ -223,7 +256,7 @@ def test_images_in_colour_of_any_sides():
         ("method=newton", "method=newton: choose one of em, gradient"),
         ("floor=-1", "floor=-1.0: must be 0 to 1e+09"),
         ("pixels=levels", "pixels=levels: choose one of dequantised"),
-        ("batch=1501", "batch=1501: a step takes 1,501 of the 1,500 training images"),
+        ("batch=100", "batch=100: a step of EM takes all images; leave it at 0, or --set method"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(options, message, tmp_path, capsys):
