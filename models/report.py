@@ -32,21 +32,33 @@ class Row(NamedTuple):
 class Report:
     """The report of a model that was trained on these data."""
 
+    first, unit = "", ""  # the key of the number that comes first, if it is another, and its unit
+
     def __init__(self, model: Any, data: Dataset):
         self.model, self.data = model, data
 
     @property
-    def headline(self) -> tuple[str, str]:
-        """The number that is printed after an epoch: its key in `evaluate`, and its name."""
-        if not self.model.likelihood:
-            return "loss", "loss"
+    def names(self) -> dict[str, str]:
+        """What the numbers of `evaluate` are called, by their keys."""
+        x = "x|y" if self.model.classes else "x"
         at_most = "" if self.model.nll_is_exact else ", at most"
-        return "nll", f"-log p(x){at_most}"
+        return {"loss": "loss", "nll": f"-log p({x}){at_most}"}
+
+    @property
+    def headline(self) -> tuple[str, str]:
+        """The number that comes first after an epoch: its key, and its name with the unit."""
+        key = self.first or ("nll" if self.model.likelihood else "loss")
+        return key, f"{self.names[key]}{self.unit}"
 
     @property
     def model_name(self) -> str:
         """In a title, with the setting that matters most."""
-        return f"{'conditional ' * bool(self.model.classes)}{type(self.model).__name__}"
+        return f"{self.conditional}{type(self.model).__name__}"
+
+    @property
+    def conditional(self) -> str:
+        """Begins that name if the model is given classes, unless it says so by itself."""
+        return "conditional " * bool(self.model.classes)
 
     @property
     def sampler(self) -> str:
@@ -90,7 +102,7 @@ class Report:
         line = self.baseline_line
         return [
             self.loss_curve,
-            Panel(name.replace("-log p(x)", "$-\\log p(x)$"), unit, {}, {key: "test"}, line),
+            Panel(pictures.typeset(name), unit, {}, {key: "test"}, line),
         ]
 
     @property

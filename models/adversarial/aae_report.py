@@ -27,8 +27,12 @@ class AAEReport(EncoderReport):
         prior = self.model.settings.prior
         return f"{super().model_name}, {'Gaussian' if prior == 'gaussian' else prior} prior"
 
+    @property
+    def names(self) -> dict[str, str]:
+        return super().names | {"prior_distance": "distance of codes from p(z)"}
+
     def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
-        distance = Row("distance of codes from p(z)", numbers["prior_distance"], "0 if matched")
+        distance = Row(self.names["prior_distance"], numbers["prior_distance"], "0 if matched")
         error, *game = super().rows(numbers)
         return [error, distance, *game]
 

@@ -16,22 +16,24 @@ from models.report import IMAGES_PER_ROW, Row
 
 class EncoderReport(GANReport):
     model: EncoderGAN
-    headline = ("squared_error", "squared error per image")
+    first, unit = "squared_error", " per image"
     real, fake, player = "x, E(x)", "G(z), z", "G and E"
 
     @property
     def model_name(self) -> str:
-        return (
-            f"{'conditional ' * bool(self.model.classes)}{type(self.model).__name__} ({self.loss})"
-        )
+        return f"{self.conditional}{type(self.model).__name__} ({self.loss})"
+
+    @property
+    def names(self) -> dict[str, str]:
+        return super().names | {"squared_error": "squared error of G(E(x))"}
 
     def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
         pixels = numbers["squared_error"] / np.prod(self.model.shape)
-        error = Row("squared error of G(E(x))", numbers["squared_error"], f"{pixels:.4f} a pixel")
+        error = Row(self.names["squared_error"], numbers["squared_error"], f"{pixels:.4f} a pixel")
         return [error, *super().rows(numbers)]
 
     def panels(self) -> list[Panel]:
-        error = Panel("squared error of G(E(x))", "of an image", test={"squared_error": "test"})
+        error = Panel(self.names["squared_error"], "of an image", test={"squared_error": "test"})
         return [*super().panels(), error]
 
     def pictures(self, images: Array, rng: Rng) -> dict[str, Figure]:

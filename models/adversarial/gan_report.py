@@ -22,7 +22,7 @@ MAX_CLASSIFIED = 1000  # images whose classes are counted
 
 class GANReport(Report):
     model: GAN
-    headline = ("discriminator_loss", "D loss")
+    first = "discriminator_loss"
     real, fake, player = "x", "G(z)", "G"  # what D judges, and whom it plays against
 
     @property
@@ -32,23 +32,37 @@ class GANReport(Report):
     @property
     def model_name(self) -> str:
         name = self.loss.upper() if LOSSES[self.loss].has_critic else f"GAN ({self.loss})"
-        return f"{'conditional ' * bool(self.model.classes)}{name}"
+        return f"{self.conditional}{name}"
+
+    @property
+    def names(self) -> dict[str, str]:
+        d = "f" if LOSSES[self.loss].has_critic else "D"
+        return super().names | {
+            "discriminator_loss": "D loss",
+            "generator_loss": f"{self.player} loss",
+            "d_real": f"{d}({self.real})",
+            "d_fake": f"{d}({self.fake})",
+        }
 
     def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
-        loss_of_d = numbers["discriminator_loss"]
+        names, loss_of_d = self.names, numbers["discriminator_loss"]
         if LOSSES[self.loss].has_critic:
             return [
-                Row(f"f({self.real}) - f({self.fake})", -loss_of_d, "the critic's difference"),
-                Row(f"  f({self.real})", numbers["d_real"]),
-                Row(f"  f({self.fake})", numbers["d_fake"]),
+                Row(
+                    f"{names['d_real']} - {names['d_fake']}", -loss_of_d, "the critic's difference"
+                ),
+                Row(f"  {names['d_real']}", numbers["d_real"]),
+                Row(f"  {names['d_fake']}", numbers["d_fake"]),
             ]
         sign = "-" if self.loss == "minimax" else ""
         return [
-            Row(f"D({self.real})", numbers["d_real"], "1/2 where D cannot tell"),
-            Row(f"D({self.fake})", numbers["d_fake"], "1/2 too"),
-            Row("D loss, the sum of both terms", loss_of_d, "log 4 = 1.386"),
+            Row(names["d_real"], numbers["d_real"], "1/2 where D cannot tell"),
+            Row(names["d_fake"], numbers["d_fake"], "1/2 too"),
             Row(
-                f"{self.player} loss",
+                f"{names['discriminator_loss']}, the sum of both terms", loss_of_d, "log 4 = 1.386"
+            ),
+            Row(
+                names["generator_loss"],
                 numbers["generator_loss"],
                 f"{sign}log 2 = {sign}0.693 where D cannot tell",
             ),
@@ -66,7 +80,7 @@ class GANReport(Report):
         lines = dict(LOSSES[self.loss].equilibrium)
         if self.model.settings.feature_matching:  # G has another loss
             lines = {"log 4": lines["log 4"]}
-        outputs = {"d_real": f"D({self.real})", "d_fake": f"D({self.fake})"}
+        outputs = {key: self.names[key] for key in ("d_real", "d_fake")}
         return [
             Panel("losses", "nats", losses, lines=lines),
             Panel("output of D", "probability", outputs, lines={"1/2": 0.5}),

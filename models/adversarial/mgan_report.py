@@ -25,15 +25,24 @@ class MGANReport(GANReport):
     @property
     def model_name(self) -> str:
         s = self.model.settings
-        return f"MGAN ({s.generators} generators, $\\beta$ = {s.beta:g}, {s.loss})"
+        return (
+            f"{self.conditional}MGAN ({s.generators} generators, $\\beta$ = {s.beta:g}, {s.loss})"
+        )
+
+    @property
+    def names(self) -> dict[str, str]:
+        return super().names | {
+            "accuracy": "samples whose generator C knows",
+            "information": "JSD of the generators, at least",
+        }
 
     def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
         k = self.model.settings.generators
         log_k = f"log {k} = {math.log(k):.3f} where no two make the same"
         return [
             *super().rows(numbers),
-            Row("samples whose generator C knows", numbers["accuracy"], f"1/{k} by chance"),
-            Row("JSD of the generators, at least", numbers["information"], log_k),
+            Row(self.names["accuracy"], numbers["accuracy"], f"1/{k} by chance"),
+            Row(self.names["information"], numbers["information"], log_k),
         ]
 
     def panels(self) -> list[Panel]:

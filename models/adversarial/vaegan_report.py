@@ -17,12 +17,20 @@ class VAEGANReport(EncoderReport):
     def model_name(self) -> str:
         return super().model_name.replace("VAEGAN", "VAE-GAN")
 
+    @property
+    def names(self) -> dict[str, str]:
+        return super().names | {"kl": "L_prior", "feature_error": "L_llike"}
+
     def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
-        error, *game = super().rows(numbers)
+        names, (error, *game) = self.names, super().rows(numbers)
         return [
             error,
-            Row("L_prior, the KL to p(z)", numbers["kl"], "nats"),
-            Row("L_llike, without its constant", numbers["feature_error"], "in D's features, nats"),
+            Row(f"{names['kl']}, the KL to p(z)", numbers["kl"], "nats"),
+            Row(
+                f"{names['feature_error']}, without its constant",
+                numbers["feature_error"],
+                "in D's features, nats",
+            ),
             *game,
         ]
 

@@ -19,28 +19,34 @@ PENALTIES = {"sparse": "$|z|_1$", "contractive": r"$|\partial z/\partial x|_F^2$
 
 class AutoencoderReport(Report):
     model: Autoencoder
-    headline = ("squared_error", "squared error per image")
+    first, unit = "squared_error", " per image"
     sampler = "from a Gaussian fitted to the training codes"
 
     @property
     def model_name(self) -> str:
         return f"autoencoder ({self.model.settings.kind})"
 
+    @property
+    def names(self) -> dict[str, str]:
+        of_hidden = " of hidden pixels" * (self.model.settings.kind == "masked")
+        return super().names | {
+            "squared_error": f"squared error{of_hidden}",
+            "denoised": "after noise",
+            "noise": "of the noise",
+            "pca": f"PCA, {self.model.settings.latent} dimensions",
+            "mean_image": "the mean image",
+        }
+
     def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
         pixels, masked = math.prod(self.model.shape), self.model.settings.kind == "masked"
         if masked:
             pixels = int(self.model.hide(1, np.random.default_rng()).sum())
-        names = {
-            "squared_error": f"squared error{' of hidden pixels' * masked}",
-            "denoised": f"  after noise, which has {numbers.get('noise', 0):.2f}",
-            "pca": f"PCA, {self.model.settings.latent} dimensions",
-            "mean_image": "the mean image",
-        }
-        if masked:
-            del names["pca"], names["mean_image"]  # those are errors of whole images
+        names = self.names
+        names["denoised"] = f"  {names['denoised']}, which has {numbers.get('noise', 0):.2f}"
+        whole = () if masked else ("pca", "mean_image")  # errors of whole images
         return [
-            Row(name, numbers[key], f"{numbers[key] / pixels:.4f} a pixel")
-            for key, name in names.items()
+            Row(names[key], numbers[key], f"{numbers[key] / pixels:.4f} a pixel")
+            for key in ("squared_error", "denoised", *whole)
             if key in numbers
         ]
 

@@ -25,14 +25,15 @@ class CVAEReport(VAEReport):
     def model_name(self) -> str:
         return f"CVAE ($\\beta$ = {self.model.settings.beta:g})"
 
+    @property
+    def names(self) -> dict[str, str]:
+        own = {"negative_elbo": "-ELBO of p(x|y)", "kl": "KL(q(z|x,y)||p(z))"}
+        return super().names | own | {"class_read_from_z": "class read from z"}
+
     def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
         share = numbers["class_read_from_z"]
         remark = f"of the images, by a linear classifier; chance is {1 / self.model.classes:.2f}"
-        given = [("-ELBO", "-ELBO of p(x|y)"), ("log p(x)", "log p(x|y)"), ("q(z|x)", "q(z|x,y)")]
-        rows = super().rows(numbers)
-        for old, new in given:
-            rows = [row._replace(name=row.name.replace(old, new)) for row in rows]
-        return [*rows, Row("class read from z", share, remark)]
+        return [*super().rows(numbers), Row(self.names["class_read_from_z"], share, remark)]
 
     def pictures(self, images: Array, rng: Rng) -> dict[str, Figure]:
         """Samples of each class, one style in every class, and the style of a test image."""

@@ -24,6 +24,10 @@ class HVAEReport(VAEReport):
     def model_name(self) -> str:
         return f"hierarchical VAE ({self.model.settings.inference})"
 
+    @property
+    def names(self) -> dict[str, str]:
+        return super().names | {"kl_1": "KL of z1 (given z2)", "kl_2": "KL of z2"}
+
     def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
         latent = self.model.settings.latent
         by_dimension = np.split(np.asarray(numbers["kl_of_dimension"]), [latent])
@@ -32,14 +36,14 @@ class HVAEReport(VAEReport):
             active = int((kl > ACTIVE_NATS).sum())
             collapsed = "" if active else ": the layer has collapsed"
             remarks.append(f"{active} of {len(kl)} dimensions above {ACTIVE_NATS} nats{collapsed}")
-        elbo = numbers["negative_elbo"]
+        names, elbo = self.names, numbers["negative_elbo"]
         return [
-            Row("-ELBO", elbo, self.bits_per_dim(elbo)),
-            Row("  reconstruction", numbers["reconstruction"]),
-            Row("  KL of z1, given z2", numbers["kl_1"], remarks[0]),
-            Row("  KL of z2", numbers["kl_2"], remarks[1]),
+            Row(names["negative_elbo"], elbo, self.bits_per_dim(elbo)),
+            Row(f"  {names['reconstruction']}", numbers["reconstruction"]),
+            Row(f"  {names['kl_1']}", numbers["kl_1"], remarks[0]),
+            Row(f"  {names['kl_2']}", numbers["kl_2"], remarks[1]),
             Row(
-                "-log p(x), at most",
+                names["nll"],
                 numbers["nll"],
                 f"{self.model.importance_samples} importance samples",
             ),

@@ -20,29 +20,32 @@ MOST_SAMPLES = 2**10
 
 class IWAEReport(VAEReport):
     model: IWAE
-    headline = ("negative_bound", "-L_k, nats per image")
+    first = "negative_bound"
 
     @property
     def model_name(self) -> str:
         return f"IWAE ($k$ = {self.model.settings.k})"
 
+    @property
+    def names(self) -> dict[str, str]:
+        return super().names | {"negative_bound": f"-L_{self.model.settings.k}"}
+
     def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
-        bound = numbers["negative_bound"]
+        names, bound = self.names, numbers["negative_bound"]
         squares = np.array(numbers["posterior_mean_squared"])
         variance = np.sort(squares - np.array(numbers["posterior_mean"]) ** 2)[::-1]
         listed = ", ".join(f"{one:.2f}" for one in variance[:8]) + ", ..." * (len(variance) > 8)
         return [
-            Row(f"-L_{self.model.settings.k}", bound, self.bits_per_dim(bound)),
-            Row("-ELBO", numbers["negative_elbo"]),
-            Row("  reconstruction", numbers["reconstruction"]),
-            Row("  KL(q(z|x)||p(z))", numbers["kl"]),
+            Row(names["negative_bound"], bound, self.bits_per_dim(bound)),
+            Row(names["negative_elbo"], numbers["negative_elbo"]),
+            *(Row(f"  {names[key]}", numbers[key]) for key in ("reconstruction", "kl")),
             Row(
                 "  active units of z",
                 int((variance > ACTIVE_VARIANCE).sum()),
                 f"of {len(variance)}; variances of E[z|x] over x: {listed}",
             ),
             Row(
-                "-log p(x), at most",
+                names["nll"],
                 numbers["nll"],
                 f"{self.model.importance_samples} importance samples",
             ),
@@ -57,7 +60,7 @@ class IWAEReport(VAEReport):
             )
             for key, title, train in (
                 ("negative_bound", bound, True), ("negative_elbo", "$-$ELBO", False),
-                ("kl", "KL", False),
+                ("kl", self.names["kl"], False),
             )
         ]  # fmt: skip
 

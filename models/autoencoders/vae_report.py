@@ -20,7 +20,7 @@ DIMENSIONS_PRINTED = 8
 
 class VAEReport(Report):
     model: VAE
-    headline = ("negative_elbo", "-ELBO, nats per image")
+    first, unit = "negative_elbo", ", nats per image"
     sampler = "means of p(x|z)"
     prior = "z ~ N(0, I)"
 
@@ -28,8 +28,13 @@ class VAEReport(Report):
     def model_name(self) -> str:
         return f"VAE ($\\beta$ = {self.model.settings.beta:g})"
 
+    @property
+    def names(self) -> dict[str, str]:
+        own = {"negative_elbo": "-ELBO", "reconstruction": "reconstruction"}
+        return super().names | own | {"kl": "KL(q(z|x)||p(z))"}
+
     def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
-        elbo = numbers["negative_elbo"]
+        names, elbo = self.names, numbers["negative_elbo"]
         kl = sorted(numbers["kl_of_dimension"], reverse=True)
         active = sum(one > ACTIVE_NATS for one in kl)
         largest = ", ".join(f"{one:.2f}" for one in kl[:DIMENSIONS_PRINTED])
@@ -38,23 +43,27 @@ class VAEReport(Report):
         if not active:
             remark = "the posterior has collapsed: z carries no information about x"
         return [
-            Row("-ELBO", elbo, self.bits_per_dim(elbo)),
-            Row("  reconstruction", numbers["reconstruction"]),
-            Row("  KL(q(z|x)||p(z))", numbers["kl"]),
+            Row(names["negative_elbo"], elbo, self.bits_per_dim(elbo)),
+            *(Row(f"  {names[key]}", numbers[key]) for key in ("reconstruction", "kl")),
             Row("  active dimensions of z", active, remark),
             Row(
-                "-log p(x), at most",
+                names["nll"],
                 numbers["nll"],
                 f"{self.model.importance_samples} importance samples",
             ),
         ]
 
     def panels(self) -> list[Panel]:
-        titles = {"negative_elbo": "$-$ELBO", "reconstruction": "reconstruction", "kl": "KL"}
-        lines = {"negative_elbo": self.baseline_line}
+        lines = {"negative_elbo": self.baseline_line, "reconstruction": {}, "kl": {}}
         return [
-            Panel(title, "nats per image", {key: "train"}, {key: "test"}, lines.get(key, {}))
-            for key, title in titles.items()
+            Panel(
+                pictures.typeset(self.names[key]),
+                "nats per image",
+                {key: "train"},
+                {key: "test"},
+                line,
+            )
+            for key, line in lines.items()
         ]
 
     def pictures(self, images: Array, rng: Rng) -> dict[str, Figure]:

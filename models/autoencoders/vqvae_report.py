@@ -26,19 +26,28 @@ class VQVAEReport(Report):
         height, width = self.model.grid
         return f"VQ-VAE ({height} x {width} of {s.codes} codes)"
 
+    @property
+    def names(self) -> dict[str, str]:
+        return super().names | {"prior": "-log p(codes)", "reconstruction": "-log p(x|codes)"}
+
     def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
         nll, shares = numbers["nll"], np.asarray(numbers["shares"])
         used, codes = int((shares > 0).sum()), len(shares)
-        rows = [Row("-log p(x), at most", nll, f"{self.bits_per_dim(nll)}, the sum of both stages")]
-        stages = {"prior": "  -log p(codes)", "reconstruction": "  -log p(x|codes)"}
-        rows += [Row(name, numbers[k], self.bits_per_dim(numbers[k])) for k, name in stages.items()]
+        names = self.names
+        rows = [Row(names["nll"], nll, f"{self.bits_per_dim(nll)}, the sum of both stages")]
+        rows += [
+            Row(f"  {names[stage]}", numbers[stage], self.bits_per_dim(numbers[stage]))
+            for stage in ("prior", "reconstruction")
+        ]
         spread = Row("  perplexity of the codes", perplexity(shares), f"{codes} if all are alike")
         return [*rows, Row("  codes used", used, f"of {codes}, by test images"), spread]
 
     def panels(self) -> list[Panel]:
         nats = "nats per image"
         return [
-            Panel("$-\\log p(x)$, at most", nats, {}, {"nll": "test"}, self.baseline_line),
+            Panel(
+                pictures.typeset(self.names["nll"]), nats, {}, {"nll": "test"}, self.baseline_line
+            ),
             Panel(
                 "both stages",
                 nats,

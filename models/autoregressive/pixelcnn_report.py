@@ -31,11 +31,11 @@ class PixelCNNReport(Report):
 
     def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
         nll = numbers["nll"]
-        return [Row("-log p(x)", nll, f"({self.bits_per_dim(nll)}, exact)")]
+        return [Row(self.names["nll"], nll, f"({self.bits_per_dim(nll)}, exact)")]
 
     def panels(self) -> list[Panel]:
         nats, train, test = "nats per image", {"loss": "train"}, {"nll": "test"}
-        return [Panel("$-\\log p(x)$", nats, train, test, self.baseline_line)]
+        return [Panel(pictures.typeset(self.names["nll"]), nats, train, test, self.baseline_line)]
 
     def pictures(self, images: Array, rng: Rng) -> dict[str, Figure]:
         """Samples, completions of test images, and the pixels that one pixel depends on."""

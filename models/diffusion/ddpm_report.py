@@ -33,13 +33,16 @@ class DDPMReport(Report):
         guidance = f", guidance w = {s.guidance:g}" if s.guidance else ""
         return f"{names[s.sampler]}, {s.sampling_steps or s.T} steps{guidance}"
 
+    @property
+    def names(self) -> dict[str, str]:
+        terms = {"prior": "prior L_T", "steps": "steps L_1 ... L_{T-1}", "decoder": "decoder L_0"}
+        return super().names | terms
+
     def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
-        terms = self.model.settings.bound_terms or "all"
-        return [
-            *super().rows(numbers),
-            Row("  prior L_T", numbers["prior"]),
-            Row("  steps L_1 ... L_{T-1}", numbers["steps"], f"{terms} terms an image"),
-            Row("  decoder L_0", numbers["decoder"]),
+        remarks = {"steps": f"{self.model.settings.bound_terms or 'all'} terms an image"}
+        return super().rows(numbers) + [
+            Row(f"  {self.names[key]}", numbers[key], remarks.get(key, ""))
+            for key in ("prior", "steps", "decoder")
         ]
 
     def panels(self) -> list[Panel]:
@@ -49,7 +52,7 @@ class DDPMReport(Report):
         nats, test = f"nats per {image}", {"nll": "test"}
         return [
             Panel("loss: squared error", f"per {pixel}", {"loss": "all $t$", **halves}),
-            Panel("bound on $-\\log p(x)$", nats, {}, test, self.baseline_line),
+            Panel(pictures.typeset(self.names["nll"]), nats, {}, test, self.baseline_line),
         ]
 
     def pictures(self, images: Array, rng: Rng) -> dict[str, Figure]:

@@ -30,22 +30,31 @@ class LDMReport(Report):
         name = {"ddim": f"DDIM, eta {s.eta:g}", "ddpm": "ancestral"}[s.sampler]
         return f"{name}, {s.sampling_steps or s.T} steps"
 
+    @property
+    def names(self) -> dict[str, str]:
+        return super().names | {
+            "reconstruction": "reconstruction",
+            "rate": "rate, with the diffusion as the prior",
+            "kl": "rate, with N(0, I) as the prior",
+            "squared_error": "squared error of a reconstruction",
+        }
+
     def rows(self, numbers: Mapping[str, Any]) -> list[Row]:
-        vae = numbers["reconstruction"] + numbers["kl"]
+        names, vae = self.names, numbers["reconstruction"] + numbers["kl"]
         return [
             *super().rows(numbers),
-            Row("  reconstruction", numbers["reconstruction"]),
-            Row("  rate, with the diffusion as the prior", numbers["rate"]),
-            Row("  rate, with N(0, I) as the prior", numbers["kl"], f"-ELBO of the VAE {vae:.2f}"),
-            Row("squared error of a reconstruction", numbers["squared_error"]),
+            *(Row(f"  {names[key]}", numbers[key]) for key in ("reconstruction", "rate")),
+            Row(f"  {names['kl']}", numbers["kl"], f"-ELBO of the VAE {vae:.2f}"),
+            Row(names["squared_error"], numbers["squared_error"]),
         ]
 
     def panels(self) -> list[Panel]:
+        bound = pictures.typeset(self.names["nll"])
         parts, factorised = {"reconstruction": "reconstruction", "kl": "KL"}, self.baseline_line
         return [
             Panel("first stage: the VAE", "nats per image", parts),
             Panel("second stage: the diffusion", "squared error", {"diffusion_loss": "train"}),
-            Panel("bound on $-\\log p(x)$", "nats per image", {}, {"nll": "test"}, factorised),
+            Panel(bound, "nats per image", {}, {"nll": "test"}, factorised),
         ]
 
     def pictures(self, images: Array, rng: Rng) -> dict[str, Figure]:

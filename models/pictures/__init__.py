@@ -24,6 +24,7 @@ from models.pictures.figure import (
     save,
     suffix_of,
     to_bytes,
+    typeset,
 )
 from models.pictures.images import across, gray, mosaic, plot_rows, rows
 from models.pictures.layers import LayersPanel, layers
@@ -33,4 +34,5 @@ __all__ = [
     "COLORS", "GREY", "WIDTH", "LayersPanel", "Panel", "Picture", "across", "curves", "data_url",
     "escape", "gray", "latent_plane", "layers", "legend_below", "mosaic", "plot_codes",
     "plot_panel", "plot_points", "plot_rows", "rows", "save", "scatter", "suffix_of", "to_bytes",
+    "typeset",
 ]  # fmt: skip

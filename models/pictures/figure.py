@@ -6,6 +6,7 @@ points can be read from the last row.
 
 import base64
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,11 @@ def data_url(figure: Figure) -> str:
 def escape(text: str) -> str:
     """Text that matplotlib shows as it is: a $ begins no formula."""
     return text.replace("$", r"\$")
+
+
+def typeset(name: str) -> str:
+    """A name with the minus and the logarithm as a picture has them."""
+    return re.sub("^-", "$-$", re.sub(r"-log (p\(.*?\))", r"$-\\log \1$", name))
 
 
 def legend_below(axes: Axes, columns: int = 1) -> None:

@@ -16,4 +16,5 @@ def as_html(run: Any) -> str:
     lines = read_metrics(run.directory)
     tests = [line for line in lines if line.pop("test", False)]
     curves = pictures.data_url(run.curves()) if lines else ""
-    return _TEMPLATE.render(run=run, test=tests[-1] if tests else {}, curves=curves)
+    test, names = tests[-1] if tests else {}, run.report.names
+    return _TEMPLATE.render(run=run, test=test, names=names, curves=curves)

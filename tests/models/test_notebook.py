@@ -56,7 +56,7 @@ def cells(tmp_path_factory):
 def test_objects_show_themselves_in_a_few_lines(cells):
     _, _, run, model, small, large, figure, _ = cells
     (page,) = shown(run, "text/html")
-    assert "step 30 of\n  30" in page and "data:image/png" in page and "negative_elbo" in page
+    assert "step 30 of\n  30" in page and "data:image/png" in page and "<td>-ELBO</td>" in page
     (text,) = shown(model, "text/plain")
     assert text.startswith("VAE, ") and "encoder.steps.0  Linear" in text
     assert shown(small, "text/plain")[0].count("\n") == 7

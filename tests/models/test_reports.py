@@ -120,9 +120,9 @@ CASES = [
     ("gmm", ring(train=50, test=40), {"method": "gradient"}),
     ("hvae", noise(), {}),
     ("vqvae", noise(), {}),
-    ("mgan", noise(0, 4), {}),
+    ("mgan", noise(levels=4), {"conditional": True}),
     ("mgan", ring(train=50, test=40), {}),
-    ("gman", noise(0, 4), {}),
+    ("gman", noise(levels=4), {"conditional": True}),
     ("ldm", noise(), {}),
 ]
 
@@ -147,6 +147,9 @@ def test_titles_have_the_model_the_setting_that_matters_and_the_data():
     assert report("gan", grey).model_name == "WGAN-GP"
     conditional = report("gan", grey, loss="minimax", conditional=True)
     assert conditional.model_name == "conditional GAN (minimax)"
+    for family, name in (("mgan", "MGAN"), ("gman", "GMAN"), ("bigan", "BiGAN")):
+        title = report(family, grey, conditional=True).title
+        assert title.startswith(f"conditional {name} ("), title
     ddim = report("ddpm", grey, sampler="ddim", guidance=2.0, conditional=True)
     assert ddim.model_name == "conditional DDPM (cosine, v)"
     assert ddim.sampler == "DDIM, eta 0, 20 steps, guidance w = 2"
@@ -154,12 +157,41 @@ def test_titles_have_the_model_the_setting_that_matters_and_the_data():
 
 def test_parts_of_another_scale_have_a_panel_of_their_own():
     titles = {panel.title: panel for panel in report("vae", noise()).panels()}
-    assert set(titles) == {"$-$ELBO", "reconstruction", "KL"}
-    assert titles["KL"].train and titles["KL"].test and not titles["KL"].lines
+    assert set(titles) == {"$-$ELBO", "reconstruction", "KL(q(z|x)||p(z))"}
+    kl = titles["KL(q(z|x)||p(z))"]
+    assert kl.train and kl.test and not kl.lines
     for loss in ("wgan", "wgan-gp", "minimax", "non-saturating"):
         panels = report("gan", noise(levels=4), loss=loss).panels()
         keys = {key for panel in panels for key in panel.train}
         assert {"discriminator_loss", "generator_loss"} <= keys, loss
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_number_after_an_epoch_has_the_name_that_it_has_in_the_table(family):
+    data, rng = noise(), np.random.default_rng(0)
+    data = noise(levels=4) if family in ("realnvp", "gmm") else data
+    made = report(family, data, **({"loss": "minimax"} if family == "gan" else {}))
+    x = data.observe(data.test, made.model.pixels, rng)
+    labels = data.test_labels if made.model.classes else None
+    numbers = made.model.evaluate(x, rng, labels)
+    assert set(numbers) <= set(made.names)
+    key, name = made.headline
+    assert key in numbers and name.startswith(made.names[key])
+    thorough = {k: v.mean(0) for k, v in made.model.evaluate(x, rng, labels, True).items()}
+    rows = " ".join(row.name for row in made.rows(thorough))
+    assert made.names[key] in rows
+    given = "p(x|y)" in made.names["nll"]
+    assert given == bool(made.model.classes)
+
+
+def test_a_likelihood_of_images_whose_class_is_given_is_called_so():
+    for family in ("pixelcnn", "ddpm"):
+        made = report(family, noise(), conditional=True)
+        assert made.rows(dict.fromkeys(("nll", "prior", "steps", "decoder"), 1.0))[0].name in (
+            "-log p(x|y)", "-log p(x|y), at most",
+        )  # fmt: skip
+        assert made.panels()[-1].title.startswith(r"$-\log p(x|y)$")
+    assert report("cvae", noise()).panels()[0].title == "$-$ELBO of p(x|y)"
 
 
 def test_points_have_units_of_points():
