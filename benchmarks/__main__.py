@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME`: how fast, beside PyTorch in the same run."""
+"""`python -m benchmarks NAME`: how fast, beside PyTorch, and steps beside JAX, in the same run."""
 
 import argparse
 import importlib
@@ -76,8 +76,8 @@ def main() -> None:
             suffix_of(options.plot)
         except UsageError as error:
             parser.error(str(error))
-    if options.name in STEPS and not find_spec("torch"):
-        raise SystemExit(f"{options.name} compares with PyTorch: pip install -e '.[peers]'")
+    if options.name == "operations" and not find_spec("torch"):
+        raise SystemExit("operations compares with PyTorch: pip install -e '.[peers]'")
     if options.device == "cuda":
         try:
             to_device(np.zeros(1), "cuda")
@@ -90,7 +90,7 @@ def main() -> None:
         "python": platform.python_version(),
         "numpy": version("numpy"),
         "numba": version("numba"),
-        "torch": version("torch") if find_spec("torch") else None,
+        **{peer: version(peer) if find_spec(peer) else None for peer in ("torch", "jax")},
     }
     if options.device == "cuda":
         machine["gpu"] = _gpu()

@@ -6,13 +6,13 @@ that BLAS waits for, is slow here and not in `conv2d`.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from benchmarks.interleaved import COLUMNS, Contestant, compare
+from benchmarks.steps import Sides, Step, Variant, Weights, training_steps
 
+CASES = {"classifier": None}
 BATCH, SIZE, CHANNELS, HIDDEN, CLASSES = 128, 28, (1, 32, 64, 64), 128, 10
 STRIDES = (1, 2, 1)
 FEATURES = CHANNELS[-1] * (SIZE // 2) ** 2
@@ -23,63 +23,58 @@ def _batch() -> tuple[np.ndarray, np.ndarray]:
     return rng.random((BATCH, 1, SIZE, SIZE), np.float32), rng.integers(0, CLASSES, BATCH)
 
 
-def ours(_: str) -> Callable[[], object]:
-    from autograd import flatten, log_softmax, nn, optim, relu
+def model(_: None) -> Any:
+    from autograd import flatten, nn, relu
 
     rng = np.random.default_rng(0)
     steps: list[Callable] = []
     for inputs, outputs, stride in zip(CHANNELS, CHANNELS[1:], STRIDES):
         steps += [nn.Conv2d(inputs, outputs, 3, rng, stride, 1), relu]
     steps += [flatten, nn.Linear(FEATURES, HIDDEN, rng), relu, nn.Linear(HIDDEN, CLASSES, rng)]
-    model = nn.Sequential(*steps)
-    optimizer, (x, labels) = optim.Adam(model.parameters(), 1e-3), _batch()
+    return nn.Sequential(*steps)
 
-    def step() -> None:
-        log_p = log_softmax(model(x), axis=-1)
+
+def ours(_: None, weights: Weights) -> Step:
+    from autograd import log_softmax, optim
+
+    network, (x, labels) = model(_), _batch()
+    network.load_state(weights)
+    optimizer = optim.Adam(network.parameters(), 1e-3)
+
+    def step() -> float:
+        log_p = log_softmax(network(x), axis=-1)
         loss = -log_p[np.arange(BATCH), labels].mean()
-        model.zero_grad()
+        network.zero_grad()
         loss.backward()
         optimizer.step()
-        loss.item()
+        return loss.item()
 
     return step
 
 
-def torch(_: str, layout: str) -> Callable[[], object]:
+def torch(_: None, weights: Weights, variant: Variant) -> Step:
     import torch
 
     steps: list[Any] = []
     for inputs, outputs, stride in zip(CHANNELS, CHANNELS[1:], STRIDES):
         steps += [torch.nn.Conv2d(inputs, outputs, 3, stride, 1), torch.nn.ReLU()]
     steps += [torch.nn.Flatten(), torch.nn.Linear(FEATURES, HIDDEN), torch.nn.ReLU()]
-    memory_format = getattr(torch, layout)
-    model: Any = torch.nn.Sequential(*steps, torch.nn.Linear(HIDDEN, CLASSES))
-    model.to(memory_format=memory_format)
-    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    network: Any = torch.nn.Sequential(*steps, torch.nn.Linear(HIDDEN, CLASSES))
+    variant.loaded(network, weights)
     images, labels = (torch.tensor(a) for a in _batch())
-    x = images.to(memory_format=memory_format)
-
-    def step() -> None:
-        loss = torch.nn.functional.cross_entropy(model(x), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        loss.item()
-
-    return step
+    x = variant.placed(images)
+    return variant.step(lambda: torch.nn.functional.cross_entropy(network(x), labels), network)
 
 
-CONTESTANTS = {
-    "chainrule": Contestant("autograd", ours),
-    "PyTorch NCHW": Contestant("torch", partial(torch, layout="contiguous_format")),
-    "PyTorch channels_last": Contestant("torch", partial(torch, layout="channels_last")),
-}
+def jax(_: None, weights: Weights) -> Step:
+    from benchmarks import jax_twins
+
+    x, labels = _batch()
+    return jax_twins.training(jax_twins.classifier, weights, x.transpose(0, 2, 3, 1), labels)
+
+
+SIDES = Sides("autograd", model, ours, torch, jax)
 
 
 def run(rounds: int) -> dict[str, Any]:
-    measured = compare(CONTESTANTS, ["step"], rounds, calls=5)
-    ours = measured["chainrule"].seconds["step"]
-    print(f"{'a step':24}{COLUMNS}{'ratio':>8}{'peak MiB':>12}")
-    for who, m in measured.items():
-        print(f"{who:24}{m.columns('step')}{ours / m.seconds['step']:8.2f}{m.peak:12.0f}")
-    return {who: vars(m) for who, m in measured.items()}
+    return training_steps(SIDES, CASES, rounds)

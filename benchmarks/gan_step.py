@@ -5,13 +5,16 @@ On the 8 x 8 digits a WGAN-GP of perceptrons, whose penalty is the gradient of a
 """
 
 import itertools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from benchmarks.interleaved import Contestant, training_steps
+from benchmarks.steps import Sides, Step, Variant, Weights, training_steps
 
+CASES = {
+    "GAN, digits: WGAN-GP of perceptrons": "digits",
+    "GAN, 28x28: DCGAN, batch 64": "mnist",
+}
 SIZES = {"digits": 8, "mnist": 28}
 
 
@@ -27,16 +30,21 @@ def _batch(case: str) -> np.ndarray:
     return np.random.default_rng(0).random((n, pixels), dtype=np.float32)
 
 
-def ours(case: str) -> Callable[[], object]:
+def model(case: str) -> Any:
     from models.adversarial.gan import GAN
 
-    rng, x = np.random.default_rng(0), _batch(case)
-    model = GAN(_settings(case), (SIZES[case], SIZES[case]), 17, rng)
-    optimizers = model.optimizers(1_000_000)
-    return lambda: model.update(x, rng, 0, None, optimizers)
+    size = SIZES[case]
+    return GAN(_settings(case), (size, size), 17, np.random.default_rng(0))
 
 
-def torch(case: str) -> Callable[[], object]:
+def ours(case: str, weights: Weights) -> Step:
+    gan, x, rng = model(case), _batch(case), np.random.default_rng(0)
+    gan.load_state(weights)
+    optimizers = gan.optimizers(1_000_000)
+    return lambda: gan.update(x, rng, 0, None, optimizers)["generator_loss"]
+
+
+def torch(case: str, weights: Weights, variant: Variant) -> Step:
     import torch
     from torch import nn
     from torch.nn import functional as F
@@ -47,10 +55,13 @@ def torch(case: str) -> Callable[[], object]:
         critic: Any = _perceptron(nn, (size**2, *s.hidden, 1))
     else:
         generator, critic = _dcgan(nn, s, size)
+    optimizers = []
+    for name, player in (("generator", generator), ("discriminator", critic)):
+        own = {n: w for n, w in weights.items() if n.startswith(name) and ".running_" not in n}
+        variant.loaded(player, own)
+        betas = (s.beta1, s.beta2)
+        optimizers.append(variant.adam(player.parameters(), s.learning_rate, betas))
     x = 2 * torch.tensor(_batch(case)) - 1
-    betas = (s.beta1, s.beta2)
-    critic_optimizer = torch.optim.Adam(critic.parameters(), s.learning_rate, betas)
-    generator_optimizer = torch.optim.Adam(generator.parameters(), s.learning_rate, betas)
 
     def critic_loss(real: Any, fake: Any) -> Any:
         on_real, on_fake = critic(real), critic(fake)
@@ -62,22 +73,38 @@ def torch(case: str) -> Callable[[], object]:
         penalty = ((slope.norm(dim=1) - 1) ** 2).mean()
         return on_fake.mean() - on_real.mean() + s.penalty * penalty
 
-    def step() -> None:
-        for real in x.split(s.batch):
-            with torch.no_grad():
-                fake = generator(torch.randn(s.batch, s.latent))
-            loss = critic_loss(real, fake)
-            critic_optimizer.zero_grad()
-            loss.backward()
-            critic_optimizer.step()
+    def generator_loss() -> Any:
         scores = critic(generator(torch.randn(s.batch, s.latent)))
-        loss = -scores.mean() if s.loss == "wgan-gp" else F.softplus(-scores).mean()
-        generator_optimizer.zero_grad()
+        return -scores.mean() if s.loss == "wgan-gp" else F.softplus(-scores).mean()
+
+    def samples() -> Any:
+        with torch.no_grad():
+            return generator(torch.randn(s.batch, s.latent))
+
+    generator_loss, samples = variant.compile(generator_loss), variant.compile(samples)
+    if s.loss != "wgan-gp":  # torch.compile has no gradient of a gradient
+        critic_loss = variant.compile(critic_loss)
+
+    def step() -> float:
+        of_generator, of_critic = optimizers
+        for real in x.split(s.batch):
+            loss = critic_loss(real, samples())
+            of_critic.zero_grad()
+            loss.backward()
+            of_critic.step()
+        loss = generator_loss()
+        of_generator.zero_grad()
         loss.backward()
-        generator_optimizer.step()
-        loss.item()
+        of_generator.step()
+        return loss.item()
 
     return step
+
+
+def jax(case: str, weights: Weights) -> Step:
+    from benchmarks import jax_twins
+
+    return jax_twins.gan(weights, 2 * _batch(case) - 1, _settings(case), SIZES[case])
 
 
 def _perceptron(nn: Any, widths: tuple[int, ...], *last: Any) -> Any:
@@ -112,11 +139,8 @@ def _dcgan(nn: Any, s: Any, size: int) -> tuple[Any, Any]:
     return generator, critic
 
 
-CONTESTANTS = {
-    "chainrule": Contestant("models.adversarial.gan", ours),
-    "PyTorch": Contestant("torch", torch),
-}
+SIDES = Sides("models.adversarial.gan", model, ours, torch, jax)
 
 
 def run(rounds: int) -> dict[str, Any]:
-    return training_steps(CONTESTANTS, list(SIZES), rounds)
+    return training_steps(SIDES, CASES, rounds)

@@ -119,26 +119,6 @@ def compare(
     return measured
 
 
-def training_steps(
-    contestants: dict[str, Contestant], cases: Sequence[str], rounds: int
-) -> dict[str, Any]:
-    """A table of training steps, ten at a time, and each case in processes of its own.
-
-    So is a training: a network without convolutions, say, has as many threads for its products as
-    BLAS likes, and one with convolutions has not.
-    """
-    print(f"{'a step':24}{COLUMNS}{'ratio':>8}{'peak MiB':>12}")
-    result: dict[str, Any] = {}
-    for case in cases:
-        measured = compare(contestants, [case], rounds, calls=10)
-        ours = next(iter(measured.values())).seconds[case]
-        for who, m in measured.items():
-            ratio = f"{ours / m.seconds[case]:.2f}" if m.seconds[case] != ours else ""
-            print(f"{case:12}{who:12}{m.columns(case)}{ratio:>8}{m.peak:12.0f}")
-        result[case] = {who: vars(m) for who, m in measured.items()}
-    return result
-
-
 def _work(pipe, contestant: Contestant, cases: Sequence[Any], device: str) -> None:
     importlib.import_module(contestant.imports)
     before = _peak_mebibytes()

@@ -1,36 +1,39 @@
 """A training step of a PixelCNN on 28 x 28 images, with Adam: the default plain network.
 
-In PyTorch a masked convolution is one with its weight times the mask, as it is usually written.
-PyTorch has two memory layouts, and both are here.
+Elsewhere a masked convolution is one with its weight times the mask, as it is usually written.
 """
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from benchmarks.interleaved import COLUMNS, Contestant, compare
+from benchmarks.steps import Sides, Step, Variant, Weights, training_steps
 
 SIZE, KERNEL, CHANNELS, BLOCKS = 28, 15, 64, 8
-BATCHES = (16, 64)
+CASES = {"PixelCNN, 28x28, batch 16": 16, "PixelCNN, 28x28, batch 64": 64}
 
 
 def _batch(n: int) -> np.ndarray:
     return (np.random.default_rng(0).random((n, SIZE * SIZE)) > 0.8).astype(np.float32)
 
 
-def ours(n: int) -> Callable[[], object]:
+def model(n: int) -> Any:
     from models.autoregressive.pixelcnn import PixelCNN, Settings
 
-    settings = Settings(kernel_size=KERNEL, channels=CHANNELS, blocks=BLOCKS, batch=n)
-    rng = np.random.default_rng(0)
-    model, x = PixelCNN(settings, (SIZE, SIZE), 2, rng), _batch(n)
-    optimizers = model.optimizers(1000)
-    return lambda: model.update(x, rng, 0, None, optimizers)
+    settings = Settings(
+        kernel_size=KERNEL, channels=CHANNELS, blocks=BLOCKS, batch=n, learning_rate=1e-3
+    )
+    return PixelCNN(settings, (SIZE, SIZE), 2, np.random.default_rng(0))
 
 
-def torch(n: int, layout: str) -> Callable[[], object]:
+def ours(n: int, weights: Weights) -> Step:
+    pixelcnn, x, rng = model(n), _batch(n), np.random.default_rng(0)
+    pixelcnn.load_state(weights)
+    optimizers = pixelcnn.optimizers(1_000_000)
+    return lambda: pixelcnn.update(x, rng, 0, None, optimizers)["loss"]
+
+
+def torch(n: int, weights: Weights, variant: Variant) -> Step:
     import torch
     from torch.nn import functional as F
 
@@ -63,33 +66,23 @@ def torch(n: int, layout: str) -> Callable[[], object]:
         torch.nn.ReLU(),
         torch.nn.Conv2d(CHANNELS, 1, 1),
     )
-    memory_format = getattr(torch, layout)
-    network.to(memory_format=memory_format)
-    optimizer = torch.optim.Adam(network.parameters(), 1e-3)
-    x = torch.tensor(_batch(n)).reshape(n, 1, SIZE, SIZE).to(memory_format=memory_format)
+    variant.loaded(network, weights)
+    x = variant.placed(torch.tensor(_batch(n)).reshape(n, 1, SIZE, SIZE))
 
-    def step() -> None:
-        loss = F.binary_cross_entropy_with_logits(network(x), x, reduction="sum") / n
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        loss.item()
+    def loss() -> Any:
+        return F.binary_cross_entropy_with_logits(network(x), x, reduction="sum") / n
 
-    return step
+    return variant.step(loss, network)
 
 
-CONTESTANTS = {
-    "chainrule": Contestant("models.autoregressive.pixelcnn", ours),
-    "PyTorch NCHW": Contestant("torch", partial(torch, layout="contiguous_format")),
-    "PyTorch channels_last": Contestant("torch", partial(torch, layout="channels_last")),
-}
+def jax(n: int, weights: Weights) -> Step:
+    from benchmarks import jax_twins
+
+    return jax_twins.training(jax_twins.pixelcnn, weights, _batch(n).reshape(n, SIZE, SIZE, 1))
+
+
+SIDES = Sides("models.autoregressive.pixelcnn", model, ours, torch, jax)
 
 
 def run(rounds: int) -> dict[str, Any]:
-    measured = compare(CONTESTANTS, BATCHES, rounds, calls=5)
-    print(f"{'a step':24}{'batch':>8}{COLUMNS}{'ratio':>8}{'peak MiB':>12}")
-    for who, m in measured.items():
-        for n, seconds in m.seconds.items():
-            ratio = measured["chainrule"].seconds[n] / seconds
-            print(f"{who:24}{n:8}{m.columns(n)}{ratio:8.2f}{m.peak:12.0f}")
-    return {who: vars(m) for who, m in measured.items()}
+    return training_steps(SIDES, CASES, rounds)

@@ -4,12 +4,17 @@ import json
 import math
 import subprocess
 import sys
+from importlib.util import find_spec
 
+import numpy as np
 import pytest
 
-from benchmarks import launches
+from autograd import Tensor, nn, optim
+from benchmarks import floor, launches, pixelcnn_step, vae_step
 from benchmarks.__main__ import main
 from benchmarks.families import save_picture, tables
+from benchmarks.roofline import Cost
+from benchmarks.steps import table
 from models.families import FAMILIES
 from tests.imports import ROOT
 
@@ -92,3 +97,71 @@ def test_a_gpu_is_asked_no_more_than_the_table_says(family):
             }
             now, before = sum(found[kind].values()), sum(allowed[kind].values())
             assert now <= before, f"{family}, {phase}: {now} {kind}, not {before}, by {more}"
+
+
+RNG = np.random.default_rng(0)
+X = np.ones((5, 3), np.float32)
+IMAGE = np.ones((1, 1, 3, 3), np.float32)
+LINEAR, CONV = nn.Linear(3, 4, RNG), nn.Conv2d(1, 2, 3, RNG, padding=1, mask="B")
+WEIGHT = nn.parameter(np.ones((6, 7)))
+
+
+def _adam_step() -> None:
+    WEIGHT.grad = Tensor(WEIGHT.data)
+    optim.Adam({"w": WEIGHT}).step()
+
+
+@pytest.mark.parametrize(
+    ("step", "operations", "numbers"),
+    [
+        # 5 x 4 sums of 3 products, as many in the weight's gradient, and in that of x where it has
+        # one; x and the weight are kept
+        (lambda: LINEAR(X).sum().backward(), 2 * 2 * 60, 2 * (15 + 12)),
+        (lambda: LINEAR(Tensor(X, requires_grad=True)).sum().backward(), 3 * 2 * 60, 2 * 27),
+        # the five live taps are inside at 4, 6, 4, 6 and 9 places
+        (lambda: CONV(IMAGE).sum().backward(), 2 * 2 * 2 * 29, 2 * (9 + 18)),
+        # parameter, mean and square are read and written, the gradient was written and is read
+        (_adam_step, 0, 8 * 42),
+    ],
+    ids=["linear", "with the gradient of x", "masked convolution", "Adam"],
+)
+def test_the_floor_is_what_one_counts_by_hand(step, operations, numbers):
+    assert floor.cost(step) == Cost(operations, 4 * numbers)
+
+
+def _without_noise(weights):
+    weights["logvar.weight"][...], weights["logvar.bias"][...] = 0, -60
+
+
+@pytest.mark.parametrize(
+    ("benchmark_", "sizes", "case", "change"),
+    [
+        (vae_step, {"BATCH": 4, "SIZE": 6, "HIDDEN": 8, "LATENT": 3}, None, _without_noise),
+        (pixelcnn_step, {"SIZE": 6, "KERNEL": 5, "CHANNELS": 4, "BLOCKS": 2}, 3, lambda w: None),
+    ],
+    ids=["vae", "pixelcnn"],
+)
+def test_all_sides_of_a_step_have_the_same_losses(benchmark_, sizes, case, change, monkeypatch):
+    """Three steps of Adam: so the gradients are the same too. What is compiled is left out."""
+    for name, size in sizes.items():
+        monkeypatch.setattr(benchmark_, name, size)
+    weights = benchmark_.model(case).state()
+    change(weights)
+    losses = {}
+    for who, contestant in benchmark_.SIDES.contestants(weights).items():
+        if not who.startswith("torch.compile"):
+            step = contestant.make(case)
+            losses[who] = [step() for _ in range(3)]
+    ours = losses.pop("chainrule")
+    assert ours[0] > ours[1] > ours[2]
+    assert len(losses) >= 2 * bool(find_spec("torch")) + bool(find_spec("jax"))
+    for who, theirs in losses.items():
+        np.testing.assert_allclose(theirs, ours, rtol=1e-5, err_msg=who)
+
+
+def test_the_rows_of_a_step_compare_with_the_fastest():
+    seconds = {"chainrule": 2, "PyTorch NCHW": 4, "PyTorch channels last": 1.6, "JAX jit": 2.5}
+    sides = {who: {"seconds": s / 1e3, "peak": 100 * s} for who, s in seconds.items()}
+    *_, row = table({"a net": {"floor": 5e-4, "sides": sides}}).splitlines()
+    times, ratios = "0.5 | 2 | 25% | 4; 1.6 |  |  | 2.5", "**0.50**; 1.25 | 1.25"
+    assert row == f"| a net | {times} | {ratios} | 200, 400 |"
