@@ -15,7 +15,7 @@ from autograd.array import Rng, namespace
 from autograd.module import Module
 from autograd.ops.shape import by_channel
 from autograd.tensor import Tensor, Values, array_of
-from kernels import Mask, Pair, pair
+from kernels import Mask, Pair, pair, running_moments
 
 
 def parameter(values: Any) -> Tensor:
@@ -167,18 +167,13 @@ class BatchNorm(Module):
         n = x.size // x.shape[1]
         if n < 2:
             raise ValueError(f"BatchNorm of {x.shape}: one value a feature has no variance")
-        mean = ops.sum_by_channel(array_of(x)) / n
-        deviation = array_of(x) - by_channel(mean, x.ndim)
-        self._average(self.running_mean, mean)
-        self._average(self.running_var, ops.sum_by_channel(deviation * deviation) / (n - 1))
+        mean, var = self.running_mean, self.running_var
+        # New arrays, since a graph may hold the old ones.
+        mean.data, var.data = running_moments(array_of(x), mean.data, var.data, self.momentum)
         one, features = (1, 0, *range(2, x.ndim)), self.weight.size
         flat = ops.transpose(x, axes=one).reshape(1, features, n)  # as a single example
         y = ops.group_norm(flat, self.weight, self.bias, groups=features, eps=self.eps)
         return y.reshape(features, *(x.shape[i] for i in one[1:])).transpose(one)
-
-    def _average(self, running: Tensor, value: Any) -> None:
-        # A new array, since a graph may hold the old one.
-        running.data = running.data + self.momentum * (value - running.data)
 
 
 class LayerNorm(Module):

@@ -15,6 +15,7 @@ from kernels.group_norm import (
     group_norm,
     group_norm_input_grad,
     group_norm_weight_grad,
+    running_moments,
     sum_by_channel,
 )
 from kernels.pointwise import (
@@ -53,6 +54,7 @@ __all__ = [
     "pair",
     "reparameterize",
     "reparameterize_logvar_grad",
+    "running_moments",
     "sigmoid",
     "silu",
     "silu_grad",

@@ -10,7 +10,8 @@ the direction h is J h = r (h - mean(h) - xhat mean(xhat h)), and J is symmetric
 float64, any layout; the results have their channels last in memory, the layout that the convolution
 kernels read without a copy.
 
-`sum_by_channel` is here too: the gradients of w and b are such sums.
+`sum_by_channel` is here too: the gradients of w and b are such sums. So are the averages that batch
+normalisation keeps, in `running_moments`.
 """
 
 from kernels.dispatch import DOUBLE, SINGLE, Array, implementation
@@ -37,9 +38,17 @@ def group_norm_weight_grad(g: Array, x: Array, groups: int, eps: float) -> Array
 
 def sum_by_channel(x: Array) -> Array:
     """(C,), the sum over examples and positions: the gradient of a bias of each channel."""
-    if x.ndim == 2 or not x.size or x.dtype not in (SINGLE, DOUBLE):
+    if not x.size or x.dtype not in (SINGLE, DOUBLE):
         return reference.sum_by_channel(x)
     return implementation("group_norm", x).sum_by_channel(x)
+
+
+def running_moments(x: Array, mean: Array, var: Array, momentum: float) -> tuple[Array, Array]:
+    """a + momentum (new - a), each (C,), for the averages of the mean and of the variance.
+
+    The new ones are those of each channel of x, over examples and positions, the variance unbiased.
+    """
+    return implementation("group_norm", x, mean, var).running_moments(x, mean, var, momentum)
 
 
 def _check(x: Array, w: Array, groups: int) -> None:

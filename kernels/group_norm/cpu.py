@@ -14,6 +14,7 @@ import numpy as np
 
 from kernels.cpu.compile import njit_cached
 from kernels.cpu.threads import run, run_if_large
+from kernels.group_norm import reference
 
 BLOCK = 64  # rows
 ROW_LENGTH = 128  # elements, about: a loop over fewer is slow
@@ -41,10 +42,16 @@ def group_norm_weight_grad(g, x, groups, eps):
 
 
 def sum_by_channel(x):
+    if x.ndim == 2:
+        return reference.sum_by_channel(x)
     d = np.empty(x.shape[:2])
     work = max(1, x.size // 8)  # it reads and does not write
     run_if_large(_channel_sums, work, len(x), _rows(x), d)
     return d.sum(axis=0).astype(x.dtype)
+
+
+def running_moments(x, mean, var, momentum):
+    return reference.running_moments(x, mean, var, momentum, sum_by_channel)
 
 
 def _rows(images):

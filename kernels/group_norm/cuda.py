@@ -16,7 +16,13 @@ from kernels.cuda.launch import launch
 from kernels.dispatch import namespace
 from kernels.group_norm.reference import sum_by_channel
 
-__all__ = ["group_norm", "group_norm_input_grad", "group_norm_weight_grad", "sum_by_channel"]
+__all__ = [
+    "group_norm",
+    "group_norm_input_grad",
+    "group_norm_weight_grad",
+    "running_moments",
+    "sum_by_channel",
+]
 
 MAX_THREADS = 512
 
@@ -38,6 +44,15 @@ def group_norm_weight_grad(g, x, groups, eps):
     d = make(x.shape[:2], np.float32)  # of each example
     _over_groups(_weight_grad, x, groups, (g, x, d), eps)
     return d.sum(axis=0)
+
+
+def running_moments(x, mean, var, momentum):
+    xp, positions = namespace(x), x[:1, :1].size
+    new = xp.empty(mean.shape, np.float32), xp.empty(var.shape, np.float32)
+    flat = xp.ascontiguousarray(x).reshape(-1)
+    numbers = len(x) * positions, positions, np.float32(momentum)
+    launch(_running_moments, x.shape[1], MAX_THREADS, flat, mean, var, *new, *numbers)
+    return new
 
 
 def _over_groups(kernel, x, groups, arrays, eps):
@@ -130,3 +145,30 @@ def _weight_grad(g, x, d, groups, channels, positions, eps):
         total = _sum(total, sums)
         if cuda.threadIdx.x == 0:
             d[uint32(cuda.blockIdx.x * channels + channel)] = total * r
+
+
+@cuda.jit(device=True)
+def _of_channel(i, positions):
+    """Where the i-th number of this block's channel is, in images of as many channels as blocks."""
+    image = divide(uint32(i), uint32(positions))
+    skipped = uint32(image * (cuda.gridDim.x - 1) + cuda.blockIdx.x)  # channels of other blocks
+    return uint32(skipped * positions + i)
+
+
+@cuda.jit
+def _running_moments(x, mean, var, new_mean, new_var, size, positions, momentum):
+    """Of the channel of this block, which has so many numbers."""
+    sums = cuda.shared.array(MAX_THREADS, float32)
+    total = float32(0)
+    for i in range(cuda.threadIdx.x, size, cuda.blockDim.x):
+        total += x[_of_channel(i, positions)]
+    of_x = _sum(total, sums) / float32(size)
+    total = float32(0)
+    for i in range(cuda.threadIdx.x, size, cuda.blockDim.x):
+        centred = x[_of_channel(i, positions)] - of_x
+        total += centred * centred
+    var_of_x = _sum(total, sums) / float32(size - 1)
+    channel = cuda.blockIdx.x
+    if cuda.threadIdx.x == 0:
+        new_mean[channel] = mean[channel] + momentum * (of_x - mean[channel])
+        new_var[channel] = var[channel] + momentum * (var_of_x - var[channel])

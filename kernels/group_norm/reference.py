@@ -26,6 +26,14 @@ def sum_by_channel(x):
     return total(x, (0, *range(2, x.ndim)))
 
 
+def running_moments(x, mean, var, momentum, sum_by_channel=sum_by_channel):
+    n = x.size // x.shape[1]
+    of_x = sum_by_channel(x) / n
+    deviation = x - _by_channel(of_x, x)
+    var_of_x = sum_by_channel(deviation * deviation) / (n - 1)
+    return mean + momentum * (of_x - mean), var + momentum * (var_of_x - var)
+
+
 def _standardised(x, groups, eps):
     """(N, groups, the rest), and the factor r of each group."""
     grouped = x.reshape((len(x), groups, x.size // max(1, len(x) * groups)))

@@ -80,6 +80,16 @@ def test_normalised_groups_and_their_gradients(shape, groups, layout):
         np.testing.assert_allclose(to_numpy(found), expected, rtol=1e-4, atol=2e-5)
 
 
+@pytest.mark.parametrize("shape", [(6, 3), (3, 4, 5, 6), (40, 2, 30)], ids=str)
+def test_running_moments(shape):
+    rng = np.random.default_rng(0)
+    x, mean, var = (3 + rng.standard_normal(s, np.float32) for s in (shape, shape[1], shape[1]))
+    expected = groups_by_definition.running_moments(*(a.astype(float) for a in (x, mean, var)), 0.1)
+    found = groups_on_cuda.running_moments(*map(on_device, (x, mean, var)), 0.1)
+    for a, b in zip(found, expected):
+        np.testing.assert_allclose(to_numpy(a), b, rtol=1e-5)
+
+
 def test_the_public_functions_choose_them():
     import kernels
 

@@ -24,6 +24,7 @@ CALLS = {
     "leaky_relu_grad": (lambda: pointwise.leaky_relu_grad(X, X, 0.2), 16, 0),
     "group_norm": (lambda: groups.group_norm(X, W, W, 4, 1e-5), 40, SUMS),
     "its input's": (lambda: groups.group_norm_input_grad(X, X, W, 4, 1e-5), 40, SUMS),
+    "running moments": (lambda: groups.running_moments(X, W, W, 0.1), 40, SUMS),
     "its weight's": (lambda: groups.group_norm_weight_grad(X, X, 4, 1e-5), 40, SUMS),
 }
 
