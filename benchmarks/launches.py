@@ -87,7 +87,7 @@ def _zeros(shape: Any, dtype: Any = np.float64) -> device.ndarray:
 def counted(family: str) -> dict[str, Numbers]:
     """The numbers of the second step of training, and of samples by an untrained model."""
     with device.pretended():
-        launch._sent.cache_clear()  # arrays of the pretended device
+        _forget()
         model, data = _model(family, SIDE)
         optimizers, rng = model.optimizers(1000), np.random.default_rng(0)
         chosen = np.arange(model.images_per_step) % len(data.train)
@@ -99,8 +99,14 @@ def counted(family: str) -> dict[str, Numbers]:
         model, _ = _model(family, SAMPLED_SIDE)
         with counting() as of_samples:
             model.sample(SAMPLES, rng)
-        launch._sent.cache_clear()
+        _forget()
     return {"step": of_step.numbers(), "samples": of_samples.numbers()}
+
+
+def _forget() -> None:
+    """What was kept of arrays of the pretended device, or of NumPy's."""
+    launch._sent.cache_clear()
+    launch._zeros.cache_clear()
 
 
 def _model(family: str, side: int) -> tuple[Any, Dataset]:

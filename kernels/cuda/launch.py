@@ -94,6 +94,21 @@ def _sent(xp, device: int, numbers: tuple[int, ...]) -> Array:
         return xp.asarray(np.array(numbers, np.int32))
 
 
+def counters_on_device_of(x: Array, number: int) -> Array:
+    """uint32 zeros on the device of x, which are kept: a kernel that counts leaves zeros again.
+
+    So kernels that run one after the other share them.
+    """
+    xp = namespace(x)
+    return _zeros(xp, 0 if xp is np else x.device.id, number)
+
+
+@cache
+def _zeros(xp, device: int, number: int) -> Array:
+    with nullcontext() if xp is np else xp.cuda.Device(device):
+        return xp.zeros(number, np.uint32)
+
+
 def start(kernel, grid, block, *args) -> None:
     if SIMULATED:
         kernel[grid, block](*args)

@@ -1,4 +1,4 @@
-"""What the compilers make of the weight gradient's kernels: a failure costs speed only."""
+"""What the compilers make of the weight gradient's kernel: a failure costs speed only."""
 
 import numpy as np
 import pytest
@@ -11,10 +11,11 @@ from kernels.conv2d.cuda.weight_grad import BLOCKS, STAGES, conv2d_weight_grad
 
 
 def started(channels: int, out_channels: int, size: int = 28):
-    """For a 3x3 kernel and a batch of 128."""
+    """The one launch, for a 3x3 kernel and a batch of 128."""
     x = np.broadcast_to(np.float32(0), (128, channels, size, size))
     g = np.broadcast_to(np.float32(0), (128, out_channels, size, size))
-    return launches(conv2d_weight_grad, x, g, (3, 3), (1, 1), (1, 1), (1, 1))
+    (launch,) = launches(conv2d_weight_grad, x, g, (3, 3), (1, 1), (1, 1), (1, 1))
+    return launch
 
 
 CASES = {
@@ -30,7 +31,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_budgets_of_the_product(name, cc):
     channels, out_channels, rows, columns, registers = CASES[name]
-    launch, _ = started(channels, out_channels)
+    launch = started(channels, out_channels)
     report = compiled(launch.kernel, launch.signature, cc)
     assert report.registers <= registers <= 65536 // (BLOCKS * launch.block[0])
     assert report.spill_bytes == report.stack_bytes == 0
@@ -42,17 +43,10 @@ def test_budgets_of_the_product(name, cc):
     assert report.scalar_shared_loads == 0
     assert report.fused_multiply_adds == 8 * thread_rows * thread_columns
     assert report.count(r"cp\.async\.ca") == thread_rows + thread_columns
-    assert report.count(r"st\.global\.v4") == thread_rows * thread_columns // 4
+    fours = thread_rows * thread_columns // 4  # of its part of a shared sum
+    assert report.count(r"st\.global\.v4") == report.count(r"ld\.global\.v4") == fours
+    assert report.count(r"atom\.") == 1
     assert report.count(r"\.f64") == 0
-
-
-@pytest.mark.parametrize("cc", ARCHITECTURES, ids=lambda cc: f"sm_{cc[0]}{cc[1]}")
-def test_budgets_of_the_sum(cc):
-    _, launch = started(64, 64)
-    report = compiled(launch.kernel, launch.signature, cc)
-    assert report.registers <= 32
-    assert report.spill_bytes == report.stack_bytes == 0
-    assert report.shared_bytes == 4 * launch.block[0] * launch.block[1]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +54,6 @@ def test_budgets_of_the_sum(cc):
     [(1, 64, 28), (32, 64, 28), (64, 64, 14), (128, 128, 14), (128, 128, 7), (2048, 2048, 7)],
 )
 def test_the_blocks_fill_the_device_at_most_once(channels, out_channels, size):
-    product, total = started(channels, out_channels, size)
+    launch = started(channels, out_channels, size)
     full = 132 * BLOCKS
-    assert full / 2 < np.prod(product.grid) <= full or product.grid[2] == 1
-    assert total.grid == (-(-9 * channels // 32), out_channels)
+    assert full / 2 < np.prod(launch.grid) <= full or launch.grid[2] == 1

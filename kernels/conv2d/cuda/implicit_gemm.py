@@ -30,6 +30,7 @@ from kernels.cuda.intrinsics import (
     wait_group,
 )
 from kernels.cuda.launch import ALIGNED, MAX_SIZE, jit_for, launch, on_device_of, unrolled
+from kernels.cuda.shared_sum import room_for_parts, shared_sum
 from kernels.dispatch import Array, namespace
 
 Size = tuple[int, int]
@@ -109,7 +110,7 @@ NOWHERE = -(2**30)
 """A row that stays above every image, whatever shift is added to it."""
 
 PARTIAL_STEPS = 4
-"""Writing a partial sum and reading it again takes about the time of so many steps."""
+"""Writing a part of a sum and reading it again takes about the time of so many steps."""
 
 
 def convolve_phases(
@@ -148,17 +149,17 @@ def convolve_phases(
     pixel_tiles = [-(-len(x) * phase.rows * phase.columns // tile.pixels) for phase in phases]
     steps = max(len(phase.taps) for phase in phases) * padded[0] // tile.depth
     splits = best_split(channel_tiles * sum(pixel_tiles), steps, tile)
-    splits = max(1, min(splits, MAX_SIZE // y.size))
-    partial = xp.empty((splits, *y.shape), np.float32) if splits > 1 else y
+    blocks = channel_tiles * max(pixel_tiles)
+    size = tile.channels * tile.pixels
+    splits = max(1, min(splits, MAX_SIZE // (blocks * len(phases) * size)))
     launch(
         implicit_gemm_kernel(tile),
-        (channel_tiles * max(pixel_tiles), 1, len(phases) * splits),
+        (blocks, 1, len(phases) * splits),
         tile.threads,
-        *(xp.ascontiguousarray(x).reshape(-1), packed, bias, partial.reshape(-1)),
+        *(xp.ascontiguousarray(x).reshape(-1), packed, bias, y.reshape(-1)),
+        *room_for_parts(x, blocks * len(phases), size, splits),
         *(shifts, numbers, x.shape, y.shape, padded, in_step, out_step, splits),
     )
-    if splits > 1:
-        launch(add_partial_sums, -(-y.size // 256), 256, partial.reshape(-1), y.reshape(-1), splits)
     return y
 
 
@@ -243,7 +244,7 @@ def multiply_adds(channels: int, pixels: int, depth: int) -> Product:
 
 @cache
 def implicit_gemm_kernel(tile: Tile):
-    """y, or its `splits` partial sums, for the tile of each block.
+    """y for the tile of each block; `splits` blocks share the reduction of a tile.
 
     The grid is (channel tiles x pixel tiles, 1, phases x splits), with the pixel tiles of the
     largest phase. x and y are flat NCHW, weights are flat (taps, C, O) as `pack` leaves them. bias
@@ -252,6 +253,7 @@ def implicit_gemm_kernel(tile: Tile):
     channels, pixels, depth, stages = tile.channels, tile.pixels, tile.depth, tile.stages
     threads, thread_channels = tile.threads, tile.thread_channels
     place, multiply, channel_skip, pixel_skip, padding = tile.product()
+    add_up = shared_sum(threads, thread_channels, 8)
     ahead, pending = stages - 1, stages - 2
     weight_pitch, window_pitch = channels + padding, pixels + padding
     weight_stage, window_stage = depth * weight_pitch, depth * window_pitch
@@ -304,14 +306,13 @@ def implicit_gemm_kernel(tile: Tile):
                 )
 
     @cuda.jit(device=True)
-    def store_fours(total, y, part, my_channel, my_pixel, out_channels, out_plane, phase_pixels):
+    def store_fours(total, y, my_channel, my_pixel, out_channels, out_plane, phase_pixels):
         """Store four neighbouring pixels of one image at once."""
         channels_left = int32(out_channels - int32(my_channel))
         for p in range(0, 8, 4):
             pixel = uint32(my_pixel + p // 4 * pixel_skip)
             image = divide(pixel, out_plane)
-            to = uint32(part + image * (out_channels - 1) * out_plane + pixel)
-            to = uint32(to + my_channel * out_plane)
+            to = uint32((image * (out_channels - 1) + my_channel) * out_plane + pixel)
             for c in range(thread_channels):
                 skip = c // 4 * channel_skip + c % 4
                 if pixel < phase_pixels and skip < channels_left:
@@ -320,8 +321,9 @@ def implicit_gemm_kernel(tile: Tile):
 
     @jit_for(threads, tile.blocks)
     def implicit_gemm(
-        x, weights, bias, y, shifts, phases, x_shape, y_shape, padded, in_step, out_step, splits
-    ):
+        x, weights, bias, y, parts, counters, shifts, phases, x_shape, y_shape, padded, in_step,
+        out_step, splits,
+    ):  # fmt: skip
         weight_tile = cuda.shared.array(weight_size, float32, ALIGNED)
         window_tile = cuda.shared.array(window_size, float32, ALIGNED)
         total = cuda.local.array((thread_channels, 8), float32)
@@ -411,21 +413,23 @@ def implicit_gemm_kernel(tile: Tile):
             ready = uint32(ready + 1) if ready < uint32(ahead) else uint32(0)
             turn = int32(turn + 1)
 
+        tile = uint32(phase * cuda.gridDim.x + cuda.blockIdx.x)
+        if not add_up(total, parts, counters, tile, uint32(split), uint32(splits)):
+            return
+
         # With one phase, neighbouring pixels are neighbours in memory. If four divides the size of
         # an image too, each four of them belongs to one image, and is stored at once.
         first_row, first_column = phases[numbers], phases[uint32(numbers + 1)]
-        part = uint32(uint32(split) * uint32(images * out_channels) * out_plane)
         my_channel = uint32(first_channel + my_channel)
         my_pixel = uint32(first_pixel + my_pixel)
         channels_left = int32(out_channels - int32(my_channel))
-        if split == 0:  # of the partial sums, one has the bias
-            for c in range(thread_channels):
-                channel = uint32(my_channel + c // 4 * channel_skip + c % 4)
-                if channel < uint32(bias.size):
-                    for p in range(8):
-                        total[c, p] += bias[channel]
+        for c in range(thread_channels):
+            channel = uint32(my_channel + c // 4 * channel_skip + c % 4)
+            if channel < uint32(bias.size):
+                for p in range(8):
+                    total[c, p] += bias[channel]
         if phase_plane == out_plane and out_plane % uint32(4) == uint32(0):
-            store_fours(total, y, part, my_channel, my_pixel, out_channels, out_plane, phase_pixels)
+            store_fours(total, y, my_channel, my_pixel, out_channels, out_plane, phase_pixels)
         else:
             for p in range(8):
                 pixel = uint32(my_pixel + p // 4 * pixel_skip + p % 4)
@@ -433,8 +437,7 @@ def implicit_gemm_kernel(tile: Tile):
                 i = divide(uint32(pixel - image * phase_plane), phase_columns)
                 j = uint32(pixel - image * phase_plane - i * phase_columns)
                 i, j = uint32(i * out_step[0] + first_row), uint32(j * out_step[1] + first_column)
-                to = uint32(part + (image * out_channels + my_channel) * out_plane)
-                to = uint32(to + i * out_width + j)
+                to = uint32((image * out_channels + my_channel) * out_plane + i * out_width + j)
                 for c in range(thread_channels):
                     skip = c // 4 * channel_skip + c % 4
                     if pixel < phase_pixels and skip < channels_left:
@@ -456,14 +459,3 @@ def pack(w, taps, packed, padded, shape, w_strides):
         if of_x < uint32(shape[0]) and of_y < uint32(shape[1]):
             value = w[uint32(of_y * w_strides[0] + of_x * w_strides[1] + taps[tap])]
         packed[i] = value
-
-
-@cuda.jit
-def add_partial_sums(partial, y, splits):
-    """y[i] = sum over s of partial[s, i], in this order."""
-    i = uint32(cuda.grid(1))
-    if i < uint32(y.size):
-        total = float32(0.0)
-        for split in range(splits):
-            total += partial[uint32(split * uint32(y.size) + i)]
-        y[i] = total

@@ -4,9 +4,8 @@
 
 is a product of an (O, pixels) and a (pixels, C taps) matrix. The second is never stored: its
 entries are picked from x as they are copied to shared memory (implicit GEMM). The result is small,
-and the reduction is long: over all N OH OW pixels. So the pixels are split among blocks, each of
-which stores a partial sum, and a second kernel adds these, always in the same order: the same input
-gives the same bits, which atomic additions would not.
+and the reduction is long: over all N OH OW pixels. So the pixels are split among blocks, whose
+parts of the sum `shared_sum` adds.
 
 Only live taps have columns. The gradient of a dead tap is zero and costs nothing.
 """
@@ -17,8 +16,9 @@ from functools import cache
 import numpy as np
 from numba import cuda, float32, int32, int64, uint32
 
-from kernels.cuda.intrinsics import commit_group, copy4_async, load4, store4, wait_group
+from kernels.cuda.intrinsics import commit_group, copy4_async, divide, load4, wait_group
 from kernels.cuda.launch import ALIGNED, jit_for, launch, on_device_of, unrolled
+from kernels.cuda.shared_sum import room_for_parts, shared_sum
 from kernels.dispatch import Array, namespace
 
 STAGES, PENDING = 3, 1
@@ -31,10 +31,7 @@ among as many blocks. Constants, so that the order of the sum, and with it every
 is the same on every device."""
 
 MIN_STEPS = 16
-"""Of a block: with fewer, the partial sums cost more than the product."""
-
-COLUMNS, SHARES = 32, 8
-"""The block of the second kernel."""
+"""Of a block: with fewer, adding up the parts costs more than the product."""
 
 
 def conv2d_weight_grad(
@@ -64,24 +61,16 @@ def conv2d_weight_grad(
     steps_of_block = -(-steps // max(1, splits))
     splits = -(-steps // steps_of_block)
 
-    partial = xp.empty((splits, row_tiles * tile[0], column_tiles * tile[1]), np.float32)
-    launch(
-        partial_sums_kernel(*tile),
-        (column_tiles, row_tiles, splits),
-        tile[2] ** 2,
-        xp.ascontiguousarray(x).reshape(-1),
-        xp.ascontiguousarray(g).reshape(-1),
-        live,
-        partial.reshape(-1),
-        *(x.shape, g.shape, kernel_size, stride, padding, dilation, steps_of_block),
-    )
     make = xp.empty if live.size == kernel_size[0] * kernel_size[1] else xp.zeros
     dw = make((rows, x.shape[1], *kernel_size), np.float32)
     launch(
-        add_partial_sums_kernel(),
-        (-(-columns // COLUMNS), rows),
-        (COLUMNS, SHARES),
-        *(partial.reshape(-1), live, dw.reshape(-1), partial.shape, dw.shape),
+        weight_grad_kernel(*tile),
+        (column_tiles, row_tiles, splits),
+        tile[2] ** 2,
+        *(xp.ascontiguousarray(x).reshape(-1), xp.ascontiguousarray(g).reshape(-1)),
+        *(live, dw.reshape(-1)),
+        *room_for_parts(x, row_tiles * column_tiles, tile[0] * tile[1], splits),
+        *(x.shape, g.shape, kernel_size, stride, padding, dilation, steps_of_block),
     )
     return dw
 
@@ -91,8 +80,8 @@ def pixels_of_step(side: int) -> int:
 
 
 @cache
-def partial_sums_kernel(rows: int, columns: int, side: int):
-    """Partial sums of dW: (splits, rows, columns), rows and columns rounded up to whole tiles.
+def weight_grad_kernel(rows: int, columns: int, side: int):
+    """dW as a matrix (rows, columns), by tiles.
 
     A block of side x side threads sums one tile of rows x columns over its share of the pixels;
     the grid is (column tiles, row tiles, splits). A step of the reduction copies rows of g and
@@ -130,11 +119,13 @@ def partial_sums_kernel(rows: int, columns: int, side: int):
                 total[i, j] += g_values[i] * x_values[j]
 
     multiply_step = unrolled(multiply, depth, g_pitch, x_pitch)
+    add_up = shared_sum(side**2, thread_rows, thread_columns)
 
     @jit_for(side**2, BLOCKS)
-    def partial_sums(
-        x, g, taps, partial, x_shape, g_shape, kernel_size, stride, padding, dilation, steps
-    ):
+    def weight_grad(
+        x, g, taps, dw, parts, counters, x_shape, g_shape, kernel_size, stride, padding, dilation,
+        steps,
+    ):  # fmt: skip
         g_tile = cuda.shared.array(g_size, float32, ALIGNED)
         x_tile = cuda.shared.array(x_size, float32, ALIGNED)
         total = cuda.local.array((thread_rows, thread_columns), float32)
@@ -212,42 +203,19 @@ def partial_sums_kernel(rows: int, columns: int, side: int):
                 x_start = int64(stage * x_stage + my_column)
                 multiply_step(g_tile, x_tile, g_start, x_start, g_values, x_values, total)
 
-        all_columns = uint32(cuda.gridDim.x * columns)
-        row = uint32((split * cuda.gridDim.y) * rows + first_row + my_row)
-        start = uint32(row * all_columns + first_column + my_column)
-        for r in range(thread_rows):
-            for f in range(column_fours):
-                at = uint32(start + (r // 4 * spread + r % 4) * all_columns + f * spread)
-                c = 4 * f
-                store4(partial, at, total[r, c], total[r, c + 1], total[r, c + 2], total[r, c + 3])
+        tile = uint32(cuda.blockIdx.y * cuda.gridDim.x + cuda.blockIdx.x)
+        if not add_up(total, parts, counters, tile, split, uint32(cuda.gridDim.z)):
+            return
+        my_row, my_column = uint32(first_row + my_row), uint32(first_column + my_column)
+        kernel_plane = uint32(kernel_size[0] * kernel_size[1])
+        for c in range(thread_columns):
+            column = uint32(my_column + c // 4 * spread + c % 4)
+            channel = divide(column, uint32(taps.size))
+            if channel < uint32(channels):
+                tap = uint32(taps[uint32(column - channel * taps.size)])
+                for r in range(thread_rows):
+                    row = uint32(my_row + r // 4 * spread + r % 4)
+                    if row < uint32(out_channels):
+                        dw[uint32((row * channels + channel) * kernel_plane + tap)] = total[r, c]
 
-    return partial_sums
-
-
-@cache
-def add_partial_sums_kernel():
-    @cuda.jit
-    def add_partial_sums(partial, taps, dw, partial_shape, dw_shape):
-        """dw from `partial`: a block adds up COLUMNS columns of a row.
-
-        Each of SHARES threads adds every SHARES-th partial sum; then one adds theirs.
-        """
-        shares = cuda.shared.array((SHARES, COLUMNS), float32)
-        splits, rows, columns = partial_shape
-        lane, share = cuda.threadIdx.x, cuda.threadIdx.y
-        row = uint32(cuda.blockIdx.y)
-        column = uint32(cuda.blockIdx.x * COLUMNS + lane)
-        total = float32(0.0)
-        if column < columns:
-            for split in range(share, splits, SHARES):
-                total += partial[uint32((split * rows + row) * columns + column)]
-        shares[share, lane] = total
-        cuda.syncthreads()
-        channel = uint32(column // uint32(taps.size))
-        if share == 0 and channel < uint32(dw_shape[1]):
-            for other in range(1, SHARES):
-                total += shares[other, lane]
-            tap = uint32(taps[uint32(column - channel * taps.size)])
-            dw[uint32((row * dw_shape[1] + channel) * dw_shape[2] * dw_shape[3] + tap)] = total
-
-    return add_partial_sums
+    return weight_grad
