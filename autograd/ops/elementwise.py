@@ -47,6 +47,8 @@ def power(x, y):
 
 def _power_x(g, x, y):
     """g y x^(y-1), and 0 where y = 0: at x = 0 the power is infinite there, so it is avoided."""
+    if isinstance(y, int | float) and y != 0:
+        return g * y * (x if y == 2 else x ** (y - 1.0))
     base = where((x == 0) & (y == 0), 1.0, x)
     return g * y * base ** (y - 1.0)
 

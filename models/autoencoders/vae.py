@@ -144,7 +144,7 @@ class VAE(Model):
         reconstruction, kl = (term.mean() for term in self.terms(x, rng))
         beta = self.beta_at(epoch)
         parts = {"reconstruction": reconstruction.data, "kl": kl.data, "beta": beta}
-        parts["negative_elbo"] = parts["reconstruction"].astype(np.float64) + parts["kl"]
+        parts["negative_elbo"] = np.add(parts["reconstruction"], parts["kl"], dtype=np.float64)
         return reconstruction + beta * kl, parts
 
     @no_grad()

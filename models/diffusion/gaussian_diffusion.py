@@ -99,7 +99,8 @@ class GaussianDiffusion:
         v = sqrt(abar_t) eps - sqrt(1 - abar_t) x_0, at a right angle to x_t.
         """
         if objective == "v":
-            return self.q_sample(eps, -x_0, t)
+            signal, noise = self.scales(t, x_0)
+            return signal * eps - noise * x_0
         return {"epsilon": eps, "x0": x_0}[objective]
 
     def x_0_from(self, objective: str, output: Any, x_t: Any, t: np.ndarray) -> Any:

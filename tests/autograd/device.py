@@ -134,6 +134,9 @@ class ndarray(NDArrayOperatorsMixin):
     def __getitem__(self, index: Any) -> "ndarray":
         _tell_of_index("getitem", index)
         result = self.memory[_index(index)]
+        if isinstance(result, np.generic):
+            parts = index if isinstance(index, tuple) else (index,)
+            result = self.memory[(*_index(parts), ...)]  # an array without dimensions: a view
         _tell_unless_view("getitem", result, self.memory)
         return _on_device(result)
 
