@@ -18,6 +18,7 @@ from kernels.group_norm import (
     running_moments,
     sum_by_channel,
 )
+from kernels.logsumexp import logsumexp
 from kernels.pointwise import (
     add,
     bce_with_logits,
@@ -48,6 +49,7 @@ __all__ = [
     "group_norm_weight_grad",
     "leaky_relu",
     "leaky_relu_grad",
+    "logsumexp",
     "namespace",
     "normal",
     "optimizer",

@@ -19,7 +19,15 @@ SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 DTYPES = {"reference": (SINGLE, DOUBLE), "cpu": (SINGLE, DOUBLE), "cuda": (SINGLE,)}
 """The dtypes that each implementation takes."""
 
-KERNELS = ("conv2d", "group_norm", "masked_conv2d", "optimizer", "pointwise", "reparameterize")
+KERNELS = (
+    "conv2d",
+    "group_norm",
+    "logsumexp",
+    "masked_conv2d",
+    "optimizer",
+    "pointwise",
+    "reparameterize",
+)
 JIT = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")  # off for debugging
 CPU = "cpu" if JIT else "reference"
 

@@ -53,16 +53,8 @@ bce_with_logits_grad.rule(
 
 @primitive
 def logsumexp(x, *, axis=None, keepdims=False):
-    """log(sum e^x), as m + log(sum e^(x - m)) with m the largest x, or 0 if that is infinite.
-
-    Without any x it is -inf, the log of 0.
-    """
-
-    m = x.max(axis=axis, keepdims=True) if x.size else x.sum(axis=axis, keepdims=True) - np.inf
-    m = np.where(np.isfinite(m), m, 0.0)
-    with np.errstate(divide="ignore"):  # log 0 = -inf is the answer where every x is -inf
-        ans = m + np.log(kernels.total(np.exp(x - m), axis, keepdims=True))
-    return ans if keepdims else ans.squeeze(axis)
+    """log(sum e^x). Without any x it is -inf, the log of 0."""
+    return kernels.logsumexp(x, axis, keepdims)
 
 
 def _logsumexp_x(g, x, ans, axis):
@@ -95,7 +87,7 @@ logaddexp.rule(x=_logaddexp_x, y=lambda g, x, y: _logaddexp_x(g, y, x))
 def log_softmax(x, *, axis=-1):
     """x - logsumexp(x). Where every x is -inf, so is the answer."""
     total = logsumexp(x, axis=axis, keepdims=True)
-    return x - np.where(total == -np.inf, 0.0, total)
+    return x - np.maximum(total, np.finfo(total.dtype).min)
 
 
 def _log_softmax_x(g, ans, axis):

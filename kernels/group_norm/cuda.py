@@ -11,8 +11,10 @@ import math
 import numpy as np
 from numba import cuda, float32, uint32
 
+from kernels.cuda.block import sum_of_block
 from kernels.cuda.intrinsics import divide
-from kernels.cuda.launch import launch
+from kernels.cuda.launch import counters_on_device_of, launch
+from kernels.cuda.shared_sum import last_of
 from kernels.dispatch import namespace
 from kernels.group_norm.reference import sum_by_channel
 
@@ -41,9 +43,11 @@ def group_norm_input_grad(g, x, w, groups, eps):
 
 def group_norm_weight_grad(g, x, groups, eps):
     make = namespace(x).empty if x.size else namespace(x).zeros
-    d = make(x.shape[:2], np.float32)  # of each example
-    _over_groups(_weight_grad, x, groups, (g, x, d), eps)
-    return d.sum(axis=0)
+    d = make(x.shape[1:2], np.float32)
+    of_examples = namespace(x).empty(x.shape[:2], np.float32)
+    counters = counters_on_device_of(x, groups)
+    _over_groups(_weight_grad, x, groups, (g, x, of_examples, d, counters), eps)
+    return d
 
 
 def running_moments(x, mean, var, momentum):
@@ -67,33 +71,17 @@ def _over_groups(kernel, x, groups, arrays, eps):
 
 
 @cuda.jit(device=True)
-def _sum(value, sums):
-    """The sum of `value` over the threads of the block, a power of two of them."""
-    lane = cuda.threadIdx.x
-    cuda.syncthreads()  # the last sum has been read by all
-    sums[lane] = value
-    half = cuda.blockDim.x >> 1
-    while half > 0:
-        cuda.syncthreads()
-        if lane < half:
-            sums[lane] += sums[lane + half]
-        half >>= 1
-    cuda.syncthreads()
-    return sums[0]
-
-
-@cuda.jit(device=True)
 def _moments(x, start, size, eps, sums):
     """The mean of a group, and 1 / sqrt(var + eps)."""
     total = float32(0)
     for i in range(cuda.threadIdx.x, size, cuda.blockDim.x):
         total += x[uint32(start + i)]
-    mean = _sum(total, sums) / float32(size)
+    mean = sum_of_block(total, sums) / float32(size)
     total = float32(0)
     for i in range(cuda.threadIdx.x, size, cuda.blockDim.x):
         centred = x[uint32(start + i)] - mean
         total += centred * centred
-    return mean, float32(1) / math.sqrt(_sum(total, sums) / float32(size) + eps)
+    return mean, float32(1) / math.sqrt(sum_of_block(total, sums) / float32(size) + eps)
 
 
 @cuda.jit
@@ -123,8 +111,8 @@ def _input_grad(g, x, w, d, groups, channels, positions, eps):
         h = g[at] * w[uint32(first + divide(uint32(i), uint32(positions)))]
         of_h += h
         of_both += h * (x[at] - mean)
-    mean_h = _sum(of_h, sums) / float32(size)
-    slope = _sum(of_both, sums) / float32(size) * r * r
+    mean_h = sum_of_block(of_h, sums) / float32(size)
+    slope = sum_of_block(of_both, sums) / float32(size) * r * r
     for i in range(cuda.threadIdx.x, size, cuda.blockDim.x):
         at = uint32(start + i)
         h = g[at] * w[uint32(first + divide(uint32(i), uint32(positions)))]
@@ -132,8 +120,11 @@ def _input_grad(g, x, w, d, groups, channels, positions, eps):
 
 
 @cuda.jit
-def _weight_grad(g, x, d, groups, channels, positions, eps):
-    """The sum of g xhat over the positions, for each channel of the group: d is (N, C)."""
+def _weight_grad(g, x, of_examples, d, counters, groups, channels, positions, eps):
+    """The sum of g xhat over the positions, for each channel of the group: of_examples is (N, C).
+
+    The last block of a group then adds those of all examples, always in the same order.
+    """
     sums = cuda.shared.array(MAX_THREADS, float32)
     start = uint32(cuda.blockIdx.x * channels * positions)
     mean, r = _moments(x, start, channels * positions, eps, sums)
@@ -142,9 +133,19 @@ def _weight_grad(g, x, d, groups, channels, positions, eps):
         for i in range(cuda.threadIdx.x, positions, cuda.blockDim.x):
             at = uint32(start + channel * positions + i)
             total += g[at] * (x[at] - mean)
-        total = _sum(total, sums)
+        total = sum_of_block(total, sums)
         if cuda.threadIdx.x == 0:
-            d[uint32(cuda.blockIdx.x * channels + channel)] = total * r
+            of_examples[uint32(cuda.blockIdx.x * channels + channel)] = total * r
+    examples = divide(uint32(cuda.gridDim.x), uint32(groups))
+    group = uint32(cuda.blockIdx.x) % uint32(groups)
+    if last_of(counters, group, examples):
+        for channel in range(channels):
+            total = float32(0)
+            for n in range(cuda.threadIdx.x, examples, cuda.blockDim.x):
+                total += of_examples[uint32((n * groups + group) * channels + channel)]
+            total = sum_of_block(total, sums)
+            if cuda.threadIdx.x == 0:
+                d[uint32(group * channels + channel)] = total
 
 
 @cuda.jit(device=True)
@@ -162,12 +163,12 @@ def _running_moments(x, mean, var, new_mean, new_var, size, positions, momentum)
     total = float32(0)
     for i in range(cuda.threadIdx.x, size, cuda.blockDim.x):
         total += x[_of_channel(i, positions)]
-    of_x = _sum(total, sums) / float32(size)
+    of_x = sum_of_block(total, sums) / float32(size)
     total = float32(0)
     for i in range(cuda.threadIdx.x, size, cuda.blockDim.x):
         centred = x[_of_channel(i, positions)] - of_x
         total += centred * centred
-    var_of_x = _sum(total, sums) / float32(size - 1)
+    var_of_x = sum_of_block(total, sums) / float32(size - 1)
     channel = cuda.blockIdx.x
     if cuda.threadIdx.x == 0:
         new_mean[channel] = mean[channel] + momentum * (of_x - mean[channel])

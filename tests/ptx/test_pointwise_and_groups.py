@@ -8,6 +8,7 @@ from tests.ptx.compiling import ARCHITECTURES, compiled, launches
 # isort: split
 # After `compiling`, which skips this file where there are no compilers.
 from kernels.group_norm import cuda as groups
+from kernels.logsumexp import cuda as exponentials
 from kernels.pointwise import cuda as pointwise
 
 X = np.zeros((2, 8, 28, 28), np.float32)
@@ -22,6 +23,7 @@ CALLS = {
     "silu_grad": (lambda: pointwise.silu_grad(X, X), 16, 0),
     "leaky_relu": (lambda: pointwise.leaky_relu(X, 0.2), 16, 0),
     "leaky_relu_grad": (lambda: pointwise.leaky_relu_grad(X, X, 0.2), 16, 0),
+    "logsumexp": (lambda: exponentials.logsumexp(X, 1, True), 32, 4 * exponentials.MAX_THREADS),
     "group_norm": (lambda: groups.group_norm(X, W, W, 4, 1e-5), 40, SUMS),
     "its input's": (lambda: groups.group_norm_input_grad(X, X, W, 4, 1e-5), 40, SUMS),
     "running moments": (lambda: groups.running_moments(X, W, W, 0.1), 40, SUMS),
