@@ -50,6 +50,12 @@ class Report:
         key = self.first or ("nll" if self.model.likelihood else "loss")
         return key, f"{self.names[key]}{self.unit}"
 
+    def line(self, numbers: Mapping[str, float]) -> str:
+        """Numbers of `evaluate` after an epoch, the headline first."""
+        key, name = self.headline
+        names = {key: name, **{k: self.names.get(k, k) for k in numbers if k != key}}
+        return ", ".join(f"{name} {numbers[k]:.2f}" for k, name in names.items())
+
     @property
     def model_name(self) -> str:
         """In a title, with the setting that matters most."""

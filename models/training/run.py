@@ -240,7 +240,7 @@ class Run:
         tested = max((line["step"] for line in lines if line.get("test")), default=0)
         epochs = math.ceil(self.total_steps / self.steps_per_epoch)
         epochs_per_line = max(1, epochs // TESTS_PRINTED)
-        key, label = self.report.headline
+        key, name = self.report.headline
         progress.write(f"{self.config.model} on {self.data.name}, {self.pixel_form}")
         with (self.directory / METRICS).open("a", encoding="utf-8") as metrics:
             while self.step < self.total_steps or tested < self.step:
@@ -252,13 +252,11 @@ class Run:
                 metrics.flush()
                 tested = self.step
                 self.save()
-                progress.set_postfix_str(f"{key} {test[key]:.2f}")
+                progress.set_postfix_str(f"{name} {test[key]:.2f}")
                 epoch = math.ceil(self.step / self.steps_per_epoch)
                 finished = self.step == self.total_steps
                 if printed := epoch % epochs_per_line == 0 or finished:
-                    numbers = [f"{k} {v:.2f}" for k, v in test.items() if k != key]
-                    text = ", ".join([f"test {label} {test[key]:.2f}", *numbers])
-                    progress.write(f"epoch {epoch:4d}/{epochs}  {text}")
+                    progress.write(f"epoch {epoch:4d}/{epochs}  test {self.report.line(test)}")
                 if not finished and schedule.due(epoch, printed):
                     started = time.perf_counter()
                     self.make_pictures()

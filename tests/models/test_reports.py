@@ -177,6 +177,8 @@ def test_each_number_after_an_epoch_has_the_name_that_it_has_in_the_table(family
     assert set(numbers) <= set(made.names)
     key, name = made.headline
     assert key in numbers and name.startswith(made.names[key])
+    means = {k: float(v.mean()) for k, v in numbers.items()}
+    assert made.line(means).startswith(f"{name} {means[key]:.2f}")
     thorough = {k: v.mean(0) for k, v in made.model.evaluate(x, rng, labels, True).items()}
     rows = " ".join(row.name for row in made.rows(thorough))
     assert made.names[key] in rows
