@@ -14,7 +14,7 @@ from typing import Any
 
 from autograd.array import Array, as_array, namespace
 from autograd.modes import switched
-from autograd.sweep import grad
+from autograd.sweep import grad, path_between, start, sweep
 from autograd.tensor import Tensor, Values, array_of
 
 Point = Values | tuple[Values, ...]
@@ -89,10 +89,17 @@ def _dot(gradients: Sequence[Tensor], v: Point) -> Tensor:
 
 def _rows(y: Tensor, leaves: list[Tensor]) -> list[Tensor]:
     """For each leaf, the gradients of each element of y by it, in one array."""
+    if not isinstance(y, Tensor):
+        raise TypeError(f"f takes Tensors and returns one, not {type(y)}")
     module = namespace(y.data)
     rows: list[Array] = [module.zeros((y.size, *x.shape), dtype=x.dtype) for x in leaves]
     units = module.eye(y.size, dtype=y.dtype).reshape((y.size, *y.shape))
+    root, _ = start(y, y, create_graph=False)
+    nodes: list[Any] = [x.node for x in leaves]
+    path = path_between(set(nodes), root)  # once for all sweeps
     for i in range(y.size):
-        for row, g in zip(rows, grad(y, leaves, units[i], retain_graph=True)):
-            row[i] = g.data
+        found = sweep(root, units[i], nodes, path, create_graph=False, retain_graph=True)
+        for row, node in zip(rows, nodes):
+            if node in found:
+                row[i] = found[node]
     return [Tensor(row.reshape((*y.shape, *x.shape))) for row, x in zip(rows, leaves)]

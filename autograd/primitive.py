@@ -80,8 +80,8 @@ class Primitive:
             arguments = ["g", *(f"saved[{kept.index(n)}]" for n in needs.get(name, ()))]
             return vjp and _compiled("g, saved", f"vjp({', '.join(arguments)})", vjp=vjp)
 
-        values = ", ".join(sources[name] for name in kept)
-        self.keep = _compiled("arrays, ans, keywords", f"[{values}]")
+        values = "".join(f"{sources[name]}, " for name in kept)
+        self.keep = _compiled("arrays, ans, keywords", f"({values})")
         self.rules = [of_saved(name) for name in self.inputs]
         self.vjps = vjps
         self.kept_inputs = [(kept.index(n), i) for i, n in enumerate(self.inputs) if n in kept]
@@ -99,10 +99,14 @@ class Primitive:
     def __call__(self, *inputs: Any, **keywords: Any) -> Any:
         if len(inputs) != self.arity:
             inputs, keywords = self._as_declared(inputs, keywords)
-        arrays, parents, has_tensor, has_parent = [], [], False, False
         for x in inputs:
             if type(x) is Tensor:
-                has_tensor = True
+                break
+        else:
+            return self.forward(*inputs, **keywords)
+        arrays, parents, has_parent = [], [], False
+        for x in inputs:
+            if type(x) is Tensor:
                 arrays.append(x._data)
                 parents.append(x.node)
                 if x.node is not None:
@@ -110,8 +114,6 @@ class Primitive:
             else:
                 arrays.append(x if type(x) in PLAIN else array_or_number(x))
                 parents.append(None)
-        if not has_tensor:
-            return self.forward(*inputs, **keywords)
         try:
             ans = self.forward(*arrays, **keywords)
         except (ValueError, IndexError, TypeError, ZeroDivisionError) as error:
@@ -126,7 +128,7 @@ class Primitive:
                 if self.keywords:
                     keywords = self.defaults | keywords
                 saved = self.keep(arrays, ans, keywords)
-                out.node = Node(ans, self, parents, saved)
+                out.node = Node(ans, self, tuple(parents), saved)
             else:
                 self._refuse_unless_integers(out, arrays)
         if now.watchers:
@@ -162,7 +164,7 @@ def _compiled(parameters: str, expression: str, **names: Any) -> Callable:
 
     Made from a list of getters and of positions, they would be
 
-        keep = lambda arrays, ans, keywords: [get(arrays, ans, keywords) for get in getters]
+        keep = lambda arrays, ans, keywords: tuple([get(arrays, ans, keywords) for get in getters])
         rule = lambda g, saved: vjp(g, *[saved[i] for i in slots])
 
     Measured on arrays of 4 x 4, with closures like these and special ones for one and two names,

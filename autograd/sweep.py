@@ -5,7 +5,7 @@ y = f(x) has the cotangent g, then this use of x contributes J_f(x)^T g, which a
 cotangent of x is the sum over its uses.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from heapq import heappop, heappush
 from operator import attrgetter
 from typing import Any
@@ -54,10 +54,9 @@ def grad(
             )
     nodes = [x.node for x in wanted if x.node is not None]
     root, seed = start(outputs, cotangent, create_graph)
+    path = path_between(set(nodes), root)
     with switched(recording=True):  # under no_grad() too, if create_graph asks for it
-        found = sweep(
-            root, seed, set(nodes), _path(root, nodes), create_graph, create_graph or retain_graph
-        )
+        found = sweep(root, seed, set(nodes), path, create_graph, create_graph or retain_graph)
     gradients = [
         _tensor(found[node] if node in found else namespace(x.data).zeros_like(x.data))
         for x, node in zip(wanted, nodes)
@@ -107,8 +106,7 @@ def sweep(root: Node, seed, wanted, path, create_graph: bool, retain_graph: bool
 
     Nodes are processed in reverse order of creation. An input is older than what is made of it, so
     every use of a node is processed before the node. A heap gives this order without recursion,
-    which would limit the depth of a graph. Only nodes in the set `path` are processed, or all for
-    None.
+    which would limit the depth of a graph. Only nodes in `path` are processed, or all for None.
     """
     cotangents, pending, found = {root: seed}, [(-root.order, root)], {}
     watchers, last_write = mode().watchers, memory.last_write
@@ -200,22 +198,21 @@ def _recorded(node: Node) -> list:
     return saved
 
 
-def _path(root: Node, inputs: Sequence[Node]) -> set[Node]:
-    """The nodes on the way from `inputs` to `root`, both included.
+def path_between(inputs: Set[Node], root: Node) -> Mapping[Node, None]:
+    """The nodes on the way from `inputs` to `root`, as keys: a set would take twice the memory.
 
     A node older than the oldest input is not made from one.
     """
     oldest = min((node.order for node in inputs), default=root.order)
-    ancestors, stack = {root}, [root]
+    path, stack = {root: None}, [root]  # at first all that root is made of
     while stack:
         for parent in stack.pop().parents:
-            if parent is not None and parent.order >= oldest and parent not in ancestors:
-                ancestors.add(parent)
+            if parent is not None and parent.order >= oldest and parent not in path:
+                path[parent] = None
                 stack.append(parent)
-    path = set(inputs)
-    for node in sorted(ancestors, key=attrgetter("order")):
-        if not path.isdisjoint(node.parents):
-            path.add(node)
+    for node in sorted(path, key=attrgetter("order")):
+        if node not in inputs and path.keys().isdisjoint(node.parents):
+            del path[node]
     return path
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from autograd.array import FLOATS, Array, as_array, namespace, to_device
 from autograd.memory import clock
-from autograd.origin import caller, source_line
+from autograd.origin import Origin, caller, source_line
 
 
 class Node:
@@ -19,17 +19,27 @@ class Node:
     its `grad` is the gradient that `backward` accumulates.
     """
 
-    __slots__ = ("dtype", "grad", "order", "origin", "parents", "primitive", "saved", "shape")
+    __slots__ = (
+        "code", "dtype", "grad", "instruction", "order", "parents", "primitive", "saved", "shape"
+    )  # fmt: skip
 
     def __init__(self, value: Array, primitive=None, parents=(), saved=()):
         self.primitive = primitive
         self.parents: Sequence[Node | None] = parents
         self.saved: Sequence | None = saved  # None once a sweep has used and freed it
-        self.shape: tuple[int, ...] = value.shape
+        shape = value.shape
+        for parent in parents:
+            if parent is not None and parent.shape == shape:
+                shape = parent.shape  # one tuple for both, which most nodes can share
+        self.shape: tuple[int, ...] = shape
         self.dtype: np.dtype = value.dtype
         self.order = next(clock)
         self.grad: Tensor | None = None
-        self.origin = caller()
+        self.code, self.instruction = caller()
+
+    @property
+    def origin(self) -> Origin:
+        return self.code, self.instruction
 
     def __repr__(self) -> str:
         name = self.primitive.name if self.primitive else "leaf"

@@ -17,20 +17,21 @@ from autograd.array import DEVICES
 from models.errors import UsageError
 from models.pictures import suffix_of
 
-STEPS = ("operations", "vae_step", "gan_step", "pixelcnn_step", "ddpm_step", "conv_step")
+STEPS = ("operations", "sweeps", "vae_step", "gan_step", "pixelcnn_step", "ddpm_step", "conv_step")
 KERNELS = ("conv2d", "masked_conv2d", "reparameterize")
-MODELS = ("pixelcnn_sampling", "mode_collapse", "iwae_gradients", "families", "em", "launches")
+MODELS = ("pixelcnn_sampling", "mode_collapse", "iwae_gradients", "families", "em")
+ALONE = ("launches", "growth")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("name", choices=STEPS + KERNELS + MODELS)
+    parser.add_argument("name", choices=STEPS + KERNELS + MODELS + ALONE)
     parser.add_argument(
         "--rounds",
         type=int,
         default=31,
         help="turns of each side (default 31); of mode_collapse and iwae_gradients the seeds, at "
-        "most 3, and of families, at most 5",
+        "most 3, and of families, at most 5; of growth at most 3",
     )
     parser.add_argument("--json", type=Path, metavar="F", help="also write the numbers there")
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="of a kernel")
@@ -59,6 +60,7 @@ def main() -> None:
         "iwae_gradients": ["plot"],
         "families": ["plot"],
         "em": ["plot"],
+        "growth": ["plot"],
         "reparameterize": kernel,
         "conv2d": convolution,
         "masked_conv2d": convolution,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, nn, optim
-from benchmarks import floor, launches, pixelcnn_step, vae_step
+from benchmarks import floor, growth, launches, pixelcnn_step, vae_step
 from benchmarks.__main__ import main
 from benchmarks.families import save_picture, tables
 from benchmarks.roofline import Cost
@@ -165,3 +165,15 @@ def test_the_rows_of_a_step_compare_with_the_fastest():
     *_, row = table({"a net": {"floor": 5e-4, "sides": sides}}).splitlines()
     times, ratios = "0.5 | 2 | 25% | 4; 1.6 |  |  | 2.5", "**0.50**; 1.25 | 1.25"
     assert row == f"| a net | {times} | {ratios} | 200, 400 |"
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"), [("operations", (10_000, 40_000)), ("order", (6, 7))], ids=str
+)
+def test_memory_grows_as_expected_and_an_operation_takes_at_most_500_bytes(name, sizes, tmp_path):
+    axis = growth.AXES[name]
+    found = growth.measured(axis._replace(sizes=sizes), rounds=1)
+    less, more = (found[size]["memory"] for size in sizes)
+    assert more / less <= 1.2 * axis.expected(sizes[1]) / axis.expected(sizes[0])
+    assert name == "order" or more <= 500 * sizes[1]
+    growth.picture({name: found}).savefig(tmp_path / "F.png")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -54,12 +55,17 @@ def broadcast_to(x, *, shape):
 @primitive
 def sum_to(x, *, shape):
     """Sum away the axes along which an array of `shape` was broadcast to the shape of `x`."""
-    leading = x.ndim - len(shape)
-    stretched = [i for i, n in enumerate(shape, leading) if i < 0 or n != x.shape[i]]
+    return kernels.total(x, _stretched(tuple(shape), x.shape), keepdims=True).reshape(shape)
+
+
+@lru_cache(maxsize=1024)
+def _stretched(shape: Shape, to: Shape) -> Shape:
+    """The axes along which an array of `shape` is broadcast to the shape `to`."""
+    leading = len(to) - len(shape)
+    stretched = [i for i, n in enumerate(shape, leading) if i < 0 or n != to[i]]
     if leading < 0 or (stretched and any(shape[i - leading] != 1 for i in stretched)):
-        raise ValueError(f"an array of shape {shape} does not broadcast to {x.shape}")
-    axes = *range(leading), *stretched
-    return kernels.total(x, axes).reshape(shape)
+        raise ValueError(f"an array of shape {shape} does not broadcast to {to}")
+    return *range(leading), *stretched
 
 
 broadcast_to.rule(x=lambda g, x_shape: sum_to(g, shape=x_shape))

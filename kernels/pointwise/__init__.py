@@ -13,7 +13,7 @@ import numpy as np
 from kernels.dispatch import DOUBLE, SINGLE, Array, implementation
 from kernels.pointwise import reference
 
-FLOATS = {SINGLE, DOUBLE}
+FLOATS = SINGLE, DOUBLE
 MIN_SIZE = 2**8
 """Elements from which a kernel is faster than formulas of arrays. Only for functions without e^x,
 whose values are the same by both."""

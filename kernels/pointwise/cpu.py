@@ -9,6 +9,7 @@ from numba import float32
 
 from kernels.cpu.threads import MIN_SHARED_SIZE, run_if_large
 from kernels.cpu.vector_math import exp, njit_elementwise, njit_inlined
+from kernels.dispatch import SINGLE
 from kernels.pointwise import reference
 from kernels.pointwise.reference import bce_with_logits, softplus
 
@@ -26,25 +27,25 @@ __all__ = [
 
 
 def add(x, y):
-    if x.dtype != np.float32 or x.size < MIN_SHARED_SIZE:
+    if x.dtype != SINGLE or x.size < MIN_SHARED_SIZE:
         return reference.add(x, y)
     return _over(_add, x, y)
 
 
 def leaky_relu(x, slope):
-    if x.dtype != np.float32:
+    if x.dtype != SINGLE:
         return reference.leaky_relu(x, slope)
     return _over(_leaky_relu, x, numbers=(np.float32(slope),))
 
 
 def leaky_relu_grad(g, y, slope):
-    if g.dtype != np.float32:
+    if g.dtype != SINGLE:
         return reference.leaky_relu_grad(g, y, slope)
     return _over(_leaky_relu_grad, g, y, numbers=(np.float32(slope),))
 
 
 def sigmoid(x):
-    return _over(_sigmoid, x) if x.dtype == np.float32 else reference.sigmoid(x)
+    return _over(_sigmoid, x) if x.dtype == SINGLE else reference.sigmoid(x)
 
 
 def bce_with_logits_grad(g, logits, targets):
@@ -52,18 +53,18 @@ def bce_with_logits_grad(g, logits, targets):
 
 
 def silu(x):
-    return _over(_silu, x) if x.dtype == np.float32 else reference.silu(x)
+    return _over(_silu, x) if x.dtype == SINGLE else reference.silu(x)
 
 
 def silu_grad(g, x):
-    return _over(_silu_grad, g, x) if x.dtype == np.float32 else reference.silu_grad(g, x)
+    return _over(_silu_grad, g, x) if x.dtype == SINGLE else reference.silu_grad(g, x)
 
 
 def _over(kernel, *operands, numbers=()):
     """A new array in the memory order of the last operand, filled by `kernel` from flat ones."""
     out = np.empty_like(operands[-1])
-    arguments = [*(_flat(operand, out) for operand in (*operands, out)), *numbers]
-    run_if_large(kernel, out.size, out.size, *arguments)
+    flat = [_flat(operand, out) for operand in operands]
+    run_if_large(kernel, out.size, out.size, *flat, out.ravel(order="K"), *numbers)
     return out
 
 

@@ -8,11 +8,11 @@ def add(x, y):
 
 
 def leaky_relu(x, slope):
-    return np.where(x <= 0, slope * x, x) if slope else np.maximum(x, 0.0)
+    return np.where(x <= 0.0, slope * x, x) if slope else np.maximum(x, 0.0)
 
 
 def leaky_relu_grad(g, y, slope):
-    return np.where(y <= 0, slope * g if slope else 0, g)
+    return np.where(y <= 0.0, slope * g if slope else 0.0, g)
 
 
 def sigmoid(x):
