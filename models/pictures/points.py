@@ -50,5 +50,5 @@ def plot_points(axes: Axes, data: Points, points: np.ndarray, title: str) -> Non
     axes.set_title(title, fontsize=11)
     axes.set_xlabel(
         f"modes {data.modes_covered(points)} of {len(data.modes)}, "
-        f"{data.share_of_good(points):.0%} good" + (f", {outside} outside" if outside else "")
+        f"{data.share_of_good(points):.0%} good" + (f"\n{outside} outside" if outside else "")
     )

@@ -127,4 +127,4 @@ def test_points_are_counted_below_their_frame():
     assert figure.axes[1].get_xlabel() == "modes 1 of 8, 100% good"
     (alone,) = pictures.scatter(data, {"samples": 9 * one_mode}, "samples").axes
     assert alone.get_title() == ""  # it is in the figure's title
-    assert alone.get_xlabel() == "modes 0 of 8, 0% good, 100 outside"
+    assert alone.get_xlabel() == "modes 0 of 8, 0% good\n100 outside"
