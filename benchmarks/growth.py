@@ -1,4 +1,4 @@
-"""How time and memory grow: with the length of a graph, the batch, the width and the order.
+"""How time and memory grow: with the length of a graph, the batch, width, side and order.
 
 Of forward and backward together: seconds of all cores, and the most bytes that Python holds at one
 time. Growth is from the size before the largest to the largest.
@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from autograd import Tensor, grad, tanh
+from autograd import Tensor, conv2d, grad, tanh
+from models import pictures
 
 
 def _graph(length: int) -> None:
@@ -31,6 +32,14 @@ def _perceptron(batch: int, width: int) -> None:
     for w in weights:
         z = tanh(z @ w)
     grad(z.sum(), weights)
+
+
+def _images(side: int) -> None:
+    w = Tensor(np.full((16, 16, 3, 3), 0.01, np.float32), requires_grad=True)
+    z = Tensor(np.ones((8, 16, side, side), np.float32))
+    for _ in range(3):
+        z = tanh(conv2d(z, w, padding=1))
+    grad(z.sum(), w)
 
 
 def _derivative(order: int) -> None:
@@ -54,6 +63,7 @@ AXES = {
     "operations": Axis((300, 3_000, 30_000, 300_000), _graph, "n", lambda n: n),
     "batch": Axis((64, 256, 1_024, 4_096), lambda n: _perceptron(n, 256), "n", lambda n: n),
     "width": Axis((64, 256, 1_024), lambda n: _perceptron(256, n), "n^2", lambda n: n**2),
+    "side": Axis((16, 32, 64, 128), _images, "n^2", lambda n: n**2),
     # the graph of the n-th derivative of tanh has 3 times the nodes of the one before, in the limit
     "order": Axis((1, 3, 5, 7, 9, 10), _derivative, "3^n", lambda n: 3**n, "linear"),
 }
@@ -65,6 +75,7 @@ KINDS = {"time": "s", "memory": "bytes"}
 def measured(axis: Axis, rounds: int) -> dict[int, dict[str, float]]:
     """For each size the least seconds of so many calls, and the peak in bytes of another."""
     found = {}
+    axis.work(axis.sizes[0])  # compiles the kernels
     for size in axis.sizes:
         seconds = []
         for _ in range(rounds):
@@ -87,13 +98,13 @@ def run(rounds: int, plot: Path | None = None) -> dict[str, Any]:
         expected = axis.expected(last) / axis.expected(before)
         print(f"{name:12}{before:8}{last:8}{grown}{expected:10.1f}  {axis.formula}")
     if plot:
-        picture(result).savefig(plot, dpi=150)
+        pictures.save(picture(result), plot)
     return {"growth": result}
 
 
 def picture(result: dict[str, dict[int, dict[str, float]]]) -> Figure:
     """Time and memory are rows, each axis a column; dashed the expected, through the largest."""
-    figure = Figure(figsize=(3 * len(result), 5), layout="constrained")
+    figure = pictures.Picture(figsize=(2.4 * len(result), 4.6), layout="constrained")
     panels = figure.subplots(2, len(result), squeeze=False, sharex="col")
     for column, (name, found) in zip(panels.T, result.items()):
         sizes, axis = list(found), AXES[name]
@@ -103,6 +114,8 @@ def picture(result: dict[str, dict[int, dict[str, float]]]) -> Figure:
             panel.loglog(sizes, line, "--", color="0.5", label=axis.formula)
             panel.loglog(sizes, values, "o-", color="C0")
             panel.set(xscale=axis.scale, ylabel=f"{kind}, {unit}")
+            panel.set_xticks(sizes, [f"{n:,}" for n in sizes], fontsize=9)
+            panel.minorticks_off()
             panel.legend(frameon=False)
         column[-1].set_xlabel(name)
     return figure
