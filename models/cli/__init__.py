@@ -15,12 +15,14 @@
 This file imports nothing heavy, so that Ctrl-C ends in one line from the start.
 """
 
+import _thread
 import codecs
 import logging
 import math
 import os
 import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -84,7 +86,8 @@ def _print_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 def run() -> NoReturn:
     """The command `chainrule`, in a process of its own."""
     with suppress(ValueError):  # a program that runs this one may keep the signals to itself
-        signal.signal(signal.SIGINT, _first_interrupt())
+        interrupt, sys.unraisablehook = _first_interrupt()
+        signal.signal(signal.SIGINT, interrupt)
     os.environ.pop("MPLBACKEND", None)  # pictures are written to files, so no window is opened
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it gives advice about its cache
     codecs.register_error("plain", _plain)
@@ -100,8 +103,12 @@ def run() -> NoReturn:
     sys.exit(status)
 
 
-def _first_interrupt(seconds: float = 2.0) -> Callable[..., None]:
-    """A handler of Ctrl-C that ignores presses soon after one, so that they stop no clean-up."""
+def _first_interrupt(seconds: float = 2.0) -> tuple[Callable[..., None], Callable[..., None]]:
+    """A handler of Ctrl-C that ignores presses soon after one, so that they stop no clean-up.
+
+    And a hook for exceptions that nothing can catch, as an interrupt is in a destructor. Python
+    would forget it. It comes again, from a thread: then the destructor has ended.
+    """
     last = -math.inf
 
     def interrupt(*_: Any) -> None:
@@ -110,7 +117,15 @@ def _first_interrupt(seconds: float = 2.0) -> Callable[..., None]:
         if last - before > seconds:
             raise KeyboardInterrupt
 
-    return interrupt
+    def lost(unraisable: Any) -> None:
+        nonlocal last
+        if unraisable.exc_type is KeyboardInterrupt:
+            last = -math.inf
+            threading.Timer(0.05, _thread.interrupt_main).start()
+        else:
+            sys.__unraisablehook__(unraisable)
+
+    return interrupt, lost
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:

@@ -175,6 +175,30 @@ def test_a_full_device_is_reported_once_and_a_closed_pipe_not_at_all():
     assert (done.returncode, done.stderr) == (1, "")
 
 
+def test_ctrl_c_in_a_destructor_is_not_lost():
+    code = """
+import signal, time
+from models import cli
+
+class Deaf:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+def main():
+    try:
+        Deaf()
+        for _ in range(100):
+            time.sleep(0.1)
+    except KeyboardInterrupt:
+        return 130
+
+cli.main = main
+cli.run()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=15)
+    assert (done.returncode, done.stderr) == (130, b"")
+
+
 @pytest.mark.parametrize("seconds", [0.05, 0.7, 4.0])
 @pytest.mark.parametrize("times", [1, 20])
 def test_ctrl_c_ends_in_one_line_from_the_start(seconds, times):
