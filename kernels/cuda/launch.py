@@ -16,6 +16,10 @@ machine.configure_numba_cuda()
 SIMULATED = bool(config.ENABLE_CUDASIM)
 HAS_COMPILER = find_spec("numba_cuda") is not None
 
+MULTIPROCESSORS = 132
+"""Of an H100 or H200. A constant, so that the order of a sum that is split among blocks, and with
+it every bit of the result, is the same on every device."""
+
 MAX_SIZE = 2**31 - 1
 """Elements of an array: kernels count them with 32 bits."""
 

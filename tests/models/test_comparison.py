@@ -71,6 +71,15 @@ def test_the_page_has_every_model_with_its_numbers_and_pictures(runs, tmp_path, 
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_all_runs_are_measured_beside_the_same_real_images(runs):
+    one, other = (
+        comparison.examine(Run.open(runs / family), n=100, seed=0).numbers
+        for family in ("gan", "ddpm")  # whose samples take unlike amounts of random numbers
+    )
+    assert one["fid"] != other["fid"]
+    assert (one["floor"], one["ceiling"]) == (other["floor"], other["ceiling"])
+
+
 def test_nats_say_where_the_class_is_given(runs, tmp_path, capsys):
     train(tmp_path / "told", "pixelcnn", "--set", "conditional=yes")
     assert "the baseline, not told the class, " in capsys.readouterr().out

@@ -267,6 +267,19 @@ def test_rows_of_a_table_share_the_floor_and_the_ceiling(digits):
     assert (first["floor"], first["ceiling"]) == (second["floor"], second["ceiling"])
 
 
+def test_the_floor_is_the_mean_of_several_draws(digits):
+    """So it varies less than one draw does; and not at all where a draw takes all images."""
+    samples, test = np.zeros((150, 8, 8)), digits.test[:150]  # all of them are in each row
+
+    def floor(train, seed):
+        return row(samples, Dataset("part", 17, train, test), seed=seed)["floor"]
+
+    orders = [np.random.default_rng(seed).permutation(1500) for seed in range(40)]
+    single = [floor(digits.train[order[:150]], seed=0) for order in orders]
+    assert np.std([floor(digits.train, seed) for seed in range(40)]) < 0.5 * np.std(single)
+    assert floor(digits.train[:150], 0) == pytest.approx(floor(digits.train[:150], 1))
+
+
 def test_too_few_samples_for_a_row(digits):
     with pytest.raises(UsageError, match="3 images: at least 4"):
         row(np.zeros((3, 8, 8)), digits)

@@ -13,7 +13,7 @@ from numba import cuda, float32, int32, int64, uint32
 
 from kernels.conv2d.reference import output_size
 from kernels.cuda.intrinsics import commit_group, copy4_async, load4, wait_group
-from kernels.cuda.launch import ALIGNED, jit_for, launch, on_device_of
+from kernels.cuda.launch import ALIGNED, MULTIPROCESSORS, jit_for, launch, on_device_of
 from kernels.dispatch import Array, namespace
 
 Pair = tuple[int, int]
@@ -29,9 +29,8 @@ TAPS, ROOMS, SHARED_BYTES = (64, 128), (1024, 3840), 49_152
 NOWHERE = 0xFFFFFFFF
 """The index of an element outside of every image: it counts as zero."""
 
-MULTIPROCESSORS, BLOCKS = 132, 4
-"""Of an H100 or H200, and the blocks for each. Constants, so that no sum's order depends on the
-device."""
+BLOCKS = 4
+"""For each multiprocessor."""
 
 
 def conv2d(

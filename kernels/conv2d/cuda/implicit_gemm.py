@@ -29,7 +29,15 @@ from kernels.cuda.intrinsics import (
     store4,
     wait_group,
 )
-from kernels.cuda.launch import ALIGNED, MAX_SIZE, jit_for, launch, on_device_of, unrolled
+from kernels.cuda.launch import (
+    ALIGNED,
+    MAX_SIZE,
+    MULTIPROCESSORS,
+    jit_for,
+    launch,
+    on_device_of,
+    unrolled,
+)
 from kernels.cuda.shared_sum import room_for_parts, shared_sum
 from kernels.dispatch import Array, namespace
 
@@ -99,9 +107,6 @@ TILES = (Tile(128, 128, 16, 3), Tile(64, 128, 16, 3), Tile(32, 64, 16, 2))
 """Of these the one is used that pads the channels least, and of several such the first. Each fits a
 static shared memory of 48 KB, and the blocks of THREADS_IN_FLIGHT threads fit the 228 KB of an
 H100."""
-
-MULTIPROCESSORS = 132
-"""Of an H100 or H200. A constant, so that the result has the same bits on every device."""
 
 THREADS_IN_FLIGHT = 512
 """Threads of a multiprocessor: its 65,536 registers are up to 128 for each of so many."""

@@ -17,7 +17,7 @@ import numpy as np
 from numba import cuda, float32, int32, int64, uint32
 
 from kernels.cuda.intrinsics import commit_group, copy4_async, divide, load4, wait_group
-from kernels.cuda.launch import ALIGNED, jit_for, launch, on_device_of, unrolled
+from kernels.cuda.launch import ALIGNED, MULTIPROCESSORS, jit_for, launch, on_device_of, unrolled
 from kernels.cuda.shared_sum import room_for_parts, shared_sum
 from kernels.dispatch import Array, namespace
 
@@ -25,10 +25,8 @@ STAGES, PENDING = 3, 1
 """Steps of the reduction that shared memory has room for, and how many of them may still be on
 their way while one is multiplied: that one has arrived, one is being copied, one comes next."""
 
-MULTIPROCESSORS, BLOCKS = 132, 8
-"""Of an H100 or H200, and the blocks that the registers of each have room for: the pixels are split
-among as many blocks. Constants, so that the order of the sum, and with it every bit of the result,
-is the same on every device."""
+BLOCKS = 8
+"""Of a multiprocessor, whose registers have room for them: the pixels are split among as many."""
 
 MIN_STEPS = 16
 """Of a block: with fewer, adding up the parts costs more than the product."""
