@@ -6,15 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from kernels.dispatch import Array, namespace
+from kernels.dispatch import DEVICES, Array, namespace
 
 Rng = np.random.Generator
 """A seeded source of random numbers."""
 
 Axis = int | tuple[int, ...] | None
 """The axes of a reduction; None is all of them."""
-
-DEVICES = ("cpu", "cuda")
 
 
 def as_array(value: Any) -> Array:

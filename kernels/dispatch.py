@@ -15,6 +15,9 @@ import numpy as np
 Array = Any
 """A `numpy.ndarray` or a `cupy.ndarray`."""
 
+DEVICES = ("cpu", "cuda")
+"""Where arrays are: NumPy's, CuPy's."""
+
 SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 DTYPES = {"reference": (SINGLE, DOUBLE), "cpu": (SINGLE, DOUBLE), "cuda": (SINGLE,)}
 """The dtypes that each implementation takes."""

@@ -1,57 +1,37 @@
 """The families of models, by the names that the command line has for them."""
 
-from typing import Any, NamedTuple
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
-from models.adversarial.aae import AAE
-from models.adversarial.aae_report import AAEReport
-from models.adversarial.bigan import BiGAN
-from models.adversarial.encoder_report import EncoderReport
-from models.adversarial.gan import GAN
-from models.adversarial.gan_page import GANPage
-from models.adversarial.gan_report import GANReport
-from models.adversarial.gman import GMAN
-from models.adversarial.gman_report import GMANReport
-from models.adversarial.mgan import MGAN
-from models.adversarial.mgan_report import MGANReport
-from models.adversarial.vaegan import VAEGAN
-from models.adversarial.vaegan_report import VAEGANReport
-from models.autoencoders.autoencoder import Autoencoder
-from models.autoencoders.autoencoder_report import AutoencoderReport
-from models.autoencoders.cvae import CVAE
-from models.autoencoders.cvae_report import CVAEReport
-from models.autoencoders.hvae import HVAE
-from models.autoencoders.hvae_report import HVAEReport
-from models.autoencoders.iwae import IWAE
-from models.autoencoders.iwae_report import IWAEReport
-from models.autoencoders.m2 import M2
-from models.autoencoders.m2_report import M2Report
-from models.autoencoders.vae import VAE
-from models.autoencoders.vae_page import VAEPage
-from models.autoencoders.vae_report import VAEReport
-from models.autoencoders.vqvae import VQVAE
-from models.autoencoders.vqvae_report import VQVAEReport
-from models.autoregressive.pixelcnn import PixelCNN
-from models.autoregressive.pixelcnn_page import PixelCNNPage
-from models.autoregressive.pixelcnn_report import PixelCNNReport
 from models.data import DATASETS, PICTURES
-from models.densities.gmm import GMM
-from models.densities.gmm_report import GMMReport
-from models.densities.realnvp import RealNVP
-from models.densities.realnvp_report import RealNVPReport
-from models.diffusion.ddpm import DDPM
-from models.diffusion.ddpm_page import DDPMPage
-from models.diffusion.ddpm_report import DDPMReport
-from models.diffusion.ldm import LDM
-from models.diffusion.ldm_report import LDMReport
-from models.explore import Page
-from models.model import Model
-from models.report import Report
+
+if TYPE_CHECKING:
+    from models.explore import Page
+    from models.model import Model
+    from models.report import Report
 
 
-class Family(NamedTuple):
-    model: type[Model]
-    report: type[Report] = Report
-    page: type[Page] | None = None
+class Family:
+    """A model with its report, and its page if it has one: the names of classes, MODULE:CLASS.
+
+    A class is imported when it is asked for. So the help imports none, and a run those of its own
+    family: all of them, with what they rest on, would take longer than to train some.
+    """
+
+    def __init__(self, model: str, report: str = "models.report:Report", page: str | None = None):
+        self._model, self._report, self._page = model, report, page
+
+    @property
+    def model(self) -> type["Model"]:
+        return resolve_name(self._model)
+
+    @property
+    def report(self) -> type["Report"]:
+        return resolve_name(self._report)
+
+    @property
+    def page(self) -> type["Page"] | None:
+        return resolve_name(self._page) if self._page else None
 
     def settings(self, data: str) -> Any:
         """Those known to work on the data of this name, or on pictures, or else the defaults."""
@@ -61,22 +41,49 @@ class Family(NamedTuple):
 
 
 FAMILIES = {
-    "vae": Family(VAE, VAEReport, VAEPage),
-    "gan": Family(GAN, GANReport, GANPage),
-    "pixelcnn": Family(PixelCNN, PixelCNNReport, PixelCNNPage),
-    "ddpm": Family(DDPM, DDPMReport, DDPMPage),
-    "autoencoder": Family(Autoencoder, AutoencoderReport),
-    "iwae": Family(IWAE, IWAEReport),
-    "cvae": Family(CVAE, CVAEReport),
-    "m2": Family(M2, M2Report),
-    "hvae": Family(HVAE, HVAEReport),
-    "vqvae": Family(VQVAE, VQVAEReport),
-    "vaegan": Family(VAEGAN, VAEGANReport),
-    "aae": Family(AAE, AAEReport),
-    "bigan": Family(BiGAN, EncoderReport),
-    "mgan": Family(MGAN, MGANReport),
-    "gman": Family(GMAN, GMANReport),
-    "ldm": Family(LDM, LDMReport),
-    "realnvp": Family(RealNVP, RealNVPReport),
-    "gmm": Family(GMM, GMMReport),
+    "vae": Family(
+        "models.autoencoders.vae:VAE",
+        "models.autoencoders.vae_report:VAEReport",
+        "models.autoencoders.vae_page:VAEPage",
+    ),
+    "gan": Family(
+        "models.adversarial.gan:GAN",
+        "models.adversarial.gan_report:GANReport",
+        "models.adversarial.gan_page:GANPage",
+    ),
+    "pixelcnn": Family(
+        "models.autoregressive.pixelcnn:PixelCNN",
+        "models.autoregressive.pixelcnn_report:PixelCNNReport",
+        "models.autoregressive.pixelcnn_page:PixelCNNPage",
+    ),
+    "ddpm": Family(
+        "models.diffusion.ddpm:DDPM",
+        "models.diffusion.ddpm_report:DDPMReport",
+        "models.diffusion.ddpm_page:DDPMPage",
+    ),
+    "autoencoder": Family(
+        "models.autoencoders.autoencoder:Autoencoder",
+        "models.autoencoders.autoencoder_report:AutoencoderReport",
+    ),
+    "iwae": Family("models.autoencoders.iwae:IWAE", "models.autoencoders.iwae_report:IWAEReport"),
+    "cvae": Family("models.autoencoders.cvae:CVAE", "models.autoencoders.cvae_report:CVAEReport"),
+    "m2": Family("models.autoencoders.m2:M2", "models.autoencoders.m2_report:M2Report"),
+    "hvae": Family("models.autoencoders.hvae:HVAE", "models.autoencoders.hvae_report:HVAEReport"),
+    "vqvae": Family(
+        "models.autoencoders.vqvae:VQVAE", "models.autoencoders.vqvae_report:VQVAEReport"
+    ),
+    "vaegan": Family(
+        "models.adversarial.vaegan:VAEGAN", "models.adversarial.vaegan_report:VAEGANReport"
+    ),
+    "aae": Family("models.adversarial.aae:AAE", "models.adversarial.aae_report:AAEReport"),
+    "bigan": Family(
+        "models.adversarial.bigan:BiGAN", "models.adversarial.encoder_report:EncoderReport"
+    ),
+    "mgan": Family("models.adversarial.mgan:MGAN", "models.adversarial.mgan_report:MGANReport"),
+    "gman": Family("models.adversarial.gman:GMAN", "models.adversarial.gman_report:GMANReport"),
+    "ldm": Family("models.diffusion.ldm:LDM", "models.diffusion.ldm_report:LDMReport"),
+    "realnvp": Family(
+        "models.densities.realnvp:RealNVP", "models.densities.realnvp_report:RealNVPReport"
+    ),
+    "gmm": Family("models.densities.gmm:GMM", "models.densities.gmm_report:GMMReport"),
 }

@@ -5,13 +5,10 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from numba.core import event
-from tqdm import TqdmWarning
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", TqdmWarning)  # a notebook without ipywidgets has a bar of text
-    from tqdm.auto import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 DELAY = 2.0  # seconds before a bar appears
 
@@ -22,11 +19,15 @@ def is_watched() -> bool:
 
 
 @contextmanager
-def bar(text: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator[tqdm]:
+def bar(text: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator["tqdm"]:
     """A progress bar, which appears after DELAY; without `total`, only the text and a clock.
 
     A thread keeps its clock running between updates, such as while kernels are compiled.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a notebook without ipywidgets has a bar of text
+        from tqdm.auto import tqdm  # here, since every data set can show a bar, and the help none
+
     bar_format = None if total else "{desc} {elapsed}"
     with tqdm(
         desc=text, total=total, unit=unit, initial=done, bar_format=bar_format,
@@ -50,22 +51,3 @@ def bar(text: str, total: int | None = None, unit: str = "", done: int = 0) -> I
             finished.set()
             if clock.is_alive():
                 clock.join()
-
-
-class _Compilation(event.Listener):
-    reported = False
-
-    def on_start(self, event: event.Event) -> None:
-        if is_watched() and not self.reported:
-            self.reported = True
-            tqdm.write("chainrule: compiling kernels, which are kept for the next time", sys.stderr)
-
-    def on_end(self, event: event.Event) -> None:
-        pass
-
-
-@contextmanager
-def report_compilation() -> Iterator[None]:
-    """Print a line when Numba begins to compile a kernel that is not in its cache on disk."""
-    with event.install_listener("numba:compile", _Compilation()):
-        yield

@@ -21,13 +21,17 @@ def modules() -> dict[str, Path]:
 
 
 def imported(path: Path) -> set[str]:
-    """The names that a file imports, also inside its functions: modules, or what is in them."""
-    nodes = list(ast.walk(ast.parse(path.read_text())))
+    """The names that a file imports, also inside its functions: modules, or what is in them.
+
+    And the classes that the table of families names, MODULE:CLASS, to import them later.
+    """
+    text = path.read_text()
+    nodes = list(ast.walk(ast.parse(text)))
     names = {alias.name for n in nodes if isinstance(n, ast.Import) for alias in n.names}
     for n in nodes:
         if isinstance(n, ast.ImportFrom):
             names |= {f"{n.module}.{alias.name}" for alias in n.names}
-    return names
+    return names | {".".join(pair) for pair in re.findall(r'"(models\.[\w.]+):(\w+)"', text)}
 
 
 def graph() -> Graph:

@@ -3,6 +3,7 @@
     arguments      the arguments that each command takes
     assignments    settings as text: --set, and the list of settings in the help
     commands       what each command does
+    compilation    a line about kernels that are compiled
     runs           the run that a command is for, and the images that it is given
     outputs        the commands that give back images and codes; `output_arguments`, `grids`
     scores         the commands that give back likelihoods and classes
@@ -36,19 +37,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status: 0, 1 for a failure, 2 for wrong usage."""
     command = ""
     try:
+        from models.cli.arguments import parser
+
+        options = parser().parse_args(arguments)  # the help ends here, before what takes long
+        command = options.command
         import numpy as np
 
-        from models.cli.arguments import parser
         from models.cli.commands import COMMANDS
-        from models.progress import report_compilation
+        from models.cli.compilation import report_compilation
 
         # NumPy's warnings are silenced: the training loop reports a loss that is not finite.
         with np.errstate(all="ignore"), warnings.catch_warnings(), report_compilation():
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", Caution)
             warnings.showwarning = _print_warning
-            options = parser().parse_args(arguments)
-            command = options.command
             COMMANDS[command](options)
             sys.stdout.flush()
     except Failure as failure:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from autograd.array import DEVICES
+from kernels.dispatch import DEVICES
 from models.cli.assignments import settings_help, whole_number
 from models.cli.output_arguments import add_output_commands
 from models.data import DATASETS
@@ -46,6 +46,14 @@ EXAMPLES = """examples:
 class Parser(argparse.ArgumentParser):
     """Reports a mistake in one line, with exit status 2, and not by the whole usage."""
 
+    end_of_help: Callable[[], str] | None = None
+    """Makes the epilog when the help is printed: that of `train` imports every model."""
+
+    def format_help(self) -> str:
+        if self.end_of_help:
+            self.epilog = self.end_of_help()
+        return super().format_help()
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see {self.prog} --help)")
 
@@ -64,8 +72,9 @@ def parser() -> Parser:
 
     train = commands.add_parser(
         "train", help="train a model; writes numbers, pictures and a checkpoint to a directory",
-        epilog=settings_help(), formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    train.end_of_help = settings_help
     add = train.add_argument
     add("models", nargs="+", metavar="MODEL", help=f"one or more of: {', '.join(FAMILIES)}")
     add("--data", metavar="D|PATH",

@@ -15,8 +15,9 @@ from models.settings import RENAMED, declarations
 def settings_help() -> str:
     """Every setting of every family: its meaning, choices and defaults."""
     lines = ["settings (--set KEY=VALUE), with their defaults in brackets:"]
-    for family, (model, *_) in FAMILIES.items():
+    for family, its in FAMILIES.items():
         lines += ["", f"{family}:"]
+        model = its.model
         default = model.settings_type()
         for name, declared in declarations(model.settings_type).items():
             value = getattr(default, name)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from models.outputs.codes import WAYS
-from models.outputs.completion import REGIONS
+from models.outputs.interpolation import WAYS
+from models.outputs.masks import REGIONS
 
 OUT = "a new folder of PNG files, an array F.npz, or a picture F.png, F.svg or F.pdf (default: {})"
 

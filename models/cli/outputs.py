@@ -15,8 +15,8 @@ from models.data import Labels, Points, in_form, read_images
 from models.errors import UsageError
 from models.files import refuse_existing, refuse_unless_file
 from models.outputs import image_files
-from models.outputs.completion import REGIONS, missing_pixels
 from models.outputs.given import as_floats, classes_of
+from models.outputs.masks import REGIONS, missing_pixels
 from models.outputs.sampling import classes_in_turn
 from models.pictures.figure import FORMATS
 from models.progress import bar

@@ -22,7 +22,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from autograd import Rng
 from models.errors import UsageError
 
 Shape = tuple[int, ...]
@@ -191,7 +190,7 @@ class Dataset:
         names = self.test_names[:count]
         return dataclasses.replace(self, **cut, known_checksum="", test_names=names)
 
-    def observe(self, images: np.ndarray, pixels: str, rng: Rng) -> np.ndarray:
+    def observe(self, images: np.ndarray, pixels: str, rng: np.random.Generator) -> np.ndarray:
         """Images (N, *image_shape) as a model gets them: flat, (N, pixels), float32 in [0, 1].
 
         In colour the three numbers of a pixel stand beside each other.

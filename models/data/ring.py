@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from autograd import Rng
 from models.data.dataset import Dataset
 from models.errors import UsageError
 
@@ -36,7 +35,7 @@ class Points(Dataset):
                 )
         self._check_labels()
 
-    def observe(self, images: np.ndarray, pixels: str, rng: Rng) -> np.ndarray:
+    def observe(self, images: np.ndarray, pixels: str, rng: np.random.Generator) -> np.ndarray:
         """The points (N, 2) themselves, whatever `pixels` is."""
         return images.astype(np.float32)
 

@@ -13,7 +13,7 @@ import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import log_ndtr
+import scipy  # imports its parts at their first use
 
 from autograd import namespace, to_device
 from autograd.tensor import array_of
@@ -169,4 +169,5 @@ def log_mass(x_0: np.ndarray, mean: np.ndarray, sigma: np.ndarray, levels: int) 
     # Phi(b) - Phi(a) = Phi(-a) - Phi(-b): we take the one in the lower tail, which does not cancel.
     flip = below > 0
     a, b = np.where(flip, -above, below), np.where(flip, -below, above)
+    log_ndtr = scipy.special.log_ndtr
     return log_ndtr(b) + np.log1p(-np.exp(log_ndtr(a) - log_ndtr(b)))

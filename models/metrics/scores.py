@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.spatial.distance import cdist
+import scipy  # imports its parts at their first use
 
 from autograd import Rng
 from models.data import Dataset, baseline, batches
@@ -90,8 +90,8 @@ def _share_among(points: np.ndarray, members: np.ndarray, k: int) -> float:
     for part in batches(len(members), ROWS_PER_BATCH):
         batch = members[part]
         # The nearest to a member is itself, so the k-th neighbour is at place k from 0.
-        radius = np.partition(cdist(batch, members), k, axis=1)[:, k]
-        inside |= (cdist(batch, points) <= radius[:, None]).any(0)
+        radius = np.partition(scipy.spatial.distance.cdist(batch, members), k, axis=1)[:, k]
+        inside |= (scipy.spatial.distance.cdist(batch, points) <= radius[:, None]).any(0)
     return float(inside.mean())
 
 

@@ -1,6 +1,5 @@
 """Codes of images and images of codes, for the models that have an encoder or a decoder."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,10 +7,8 @@ import numpy as np
 from models.data import batches
 from models.errors import UsageError
 from models.outputs.given import BATCH, ModelWithData, classes_of, observed
-from models.outputs.interpolation import lerp, slerp
+from models.outputs.interpolation import WAYS
 from models.outputs.sampling import check_count, classes_in_turn
-
-WAYS: dict[str, Callable[..., np.ndarray]] = {"slerp": slerp, "lerp": lerp}
 
 
 def encode(run: ModelWithData, images: Any = None, labels: Any = None, seed: int = 0) -> np.ndarray:

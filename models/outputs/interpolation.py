@@ -1,5 +1,7 @@
 """Two ways from one code to another: the straight line, and the great arc."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 
@@ -26,3 +28,6 @@ def slerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
     t = np.linspace(0, 1, steps)[:, None]
     direction = (np.sin((1 - t) * omega) * unit_a + np.sin(t * omega) * unit_b) / np.sin(omega)
     return direction * ((1 - t) * norm_a + t * norm_b)
+
+
+WAYS: dict[str, Callable[..., np.ndarray]] = {"slerp": slerp, "lerp": lerp}

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax, logsumexp
+import scipy  # imports its parts at their first use
 
 from autograd import Array
 from models.errors import UsageError
@@ -23,7 +23,7 @@ def score(run: ModelWithData, images: Any = None, labels: Any = None, seed: int 
     rng, found = np.random.default_rng(seed), []
     for x, classes in observed(run, images, labels, rng, needed=False):
         if run.model.classes and classes is None:
-            found.append(-logsumexp(_log_joint(run, x, seed), axis=1))
+            found.append(-scipy.special.logsumexp(_log_joint(run, x, seed), axis=1))
         else:
             found.append(run.model.evaluate(x, rng, classes, thorough=True)["nll"])
     return np.concatenate(found)
@@ -39,6 +39,7 @@ def log_posterior(run: ModelWithData, images: Any = None, seed: int = 0) -> np.n
     if not run.model.classes:
         run.model.classes_of(1, np.zeros(1, int))  # raises, and says why
     parts = observed(run, images, None, np.random.default_rng(seed), needed=False)
+    log_softmax = scipy.special.log_softmax
     return np.concatenate([log_softmax(_log_joint(run, x, seed), axis=1) for x, _ in parts])
 
 

@@ -26,6 +26,7 @@ from typing import Any, TextIO
 import numpy as np
 from filelock import FileLock
 from matplotlib.figure import Figure
+from tqdm import tqdm
 
 from autograd import Array, to_device
 from models import pictures
@@ -33,7 +34,7 @@ from models.data import MANY, Labels, batches, load
 from models.errors import Caution, Failure, UsageError, printable
 from models.families import FAMILIES
 from models.outputs import codes, completion, likelihood, sampling
-from models.progress import bar, tqdm
+from models.progress import bar
 from models.training import checkpoint, summary
 from models.training.checkpoint import CHECKPOINT
 from models.training.config import Config

@@ -293,6 +293,22 @@ def test_help_is_for_a_newcomer(capsys):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "status", "models_needed"),
+    [("--help", 0, False), ("sample --help", 0, False), ("--version", 0, False),
+     ("learn", 2, False), ("train --help", 0, True)],
+)  # fmt: skip
+def test_help_imports_nothing_that_takes_long(arguments, status, models_needed):
+    slow = {"matplotlib", "numba", "scipy.spatial", "scipy.special", "sklearn"}
+    slow |= set() if models_needed else {"autograd", "scipy", "tqdm"}
+    code = "import atexit, sys; atexit.register(lambda: print(*sys.modules))\n"
+    program = [sys.executable, "-W", "error", "-c", f"{code}from models.cli import run; run()"]
+    done = subprocess.run([*program, *arguments.split()], capture_output=True, text=True)
+    assert done.returncode == status, done.stderr
+    imported = set(done.stdout.splitlines()[-1].split())
+    assert "models.cli.arguments" in imported and not imported & slow
+
+
+@pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
         ([], 2, "required: COMMAND"),

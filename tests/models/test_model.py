@@ -146,7 +146,7 @@ def test_one_test_image_is_enough_and_all_may_be_black(family, black):
 
 def test_a_family_is_one_file_and_one_line_that_registers_it(tmp_path, monkeypatch, capsys):
     """It trains, resumes, evaluates, samples and is compared, with a report by default."""
-    monkeypatch.setitem(FAMILIES, "mixture", Family(Mixture))
+    monkeypatch.setitem(FAMILIES, "mixture", Family("tests.models.bernoulli_mixture:Mixture"))
     run, short = tmp_path / "run", ["--limit", "300", "--set", "batch=50"]
     assert main(["train", "mixture", "--out", str(run), "--epochs", "8", *short]) == 0
     printed = capsys.readouterr().out

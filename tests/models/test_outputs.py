@@ -17,7 +17,7 @@ from models.data import DATASETS, Dataset, read_images
 from models.errors import UsageError
 from models.families import FAMILIES, Family
 from models.model import Model
-from models.outputs import codes, completion, likelihood, sampling
+from models.outputs import codes, completion, likelihood, masks, sampling
 from models.outputs.interpolation import lerp
 from models.settings import CommonSettings, setting
 
@@ -167,7 +167,7 @@ def test_ways_go_from_one_image_to_the_other():
 @pytest.mark.parametrize("data", [GREY, COLOUR])
 def test_what_is_missing_is_completed_and_the_rest_stays(data):
     run, whole = made(data), data.test / (data.levels - 1)
-    parts = {part: completion.region(part, (4, 6)) for part in completion.REGIONS}
+    parts = {part: masks.region(part, (4, 6)) for part in masks.REGIONS}
     for part, missing in parts.items():
         found = completion.complete(run, missing=part)
         np.testing.assert_allclose(found[:, ~missing], whole[:, ~missing], atol=1e-6)
@@ -220,7 +220,7 @@ def runs(tmp_path_factory):
     """Runs "grey", "conditional" and "colour", which tests read and do not change."""
     folder = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(FAMILIES, "copy", Family(Copy))
+        patch.setitem(FAMILIES, "copy", Family(f"{__name__}:Copy"))
         patch.setitem(DATASETS, "grey", lambda folder: GREY)
         patch.setitem(DATASETS, "colour", lambda folder: COLOUR)
         few = ["--steps", "1", "--set", "batch=5", "--pictures", "no", "--out"]
@@ -321,7 +321,7 @@ def test_points_are_plotted_where_they_are(tmp_path):
 
 
 def test_what_the_model_saw_stands_above_its_reconstruction(runs, tmp_path, monkeypatch):
-    monkeypatch.setitem(FAMILIES, "copy", Family(Copy))
+    monkeypatch.setitem(FAMILIES, "copy", Family(f"{__name__}:Copy"))
     monkeypatch.setitem(DATASETS, "grey", lambda folder: GREY)
     binary, shown = tmp_path / "binary", {}
     settings = ["--set", "pixels=fixed", "--set", "latent=24", "--set", "batch=5"]

@@ -7,6 +7,7 @@ from numba import njit
 
 from models import progress
 from models.cli import main
+from models.cli.compilation import report_compilation
 from models.data import load
 from models.metrics.classifier import Classifier
 from models.metrics.encoder import train
@@ -47,7 +48,7 @@ def test_short_work_has_no_bar_and_nor_has_any_without_a_terminal(monkeypatch, c
 
 
 def test_compilation_is_reported_once(terminal, capsys):
-    with progress.report_compilation():
+    with report_compilation():
         for shift in (1, 2):
             assert njit(lambda x, shift=shift: x + shift)(1) == 1 + shift
     assert capsys.readouterr().err.count("compiling kernels") == 1

@@ -81,9 +81,9 @@ SMALL = {
 
 def report(family, data, **changes):
     """The report of an untrained model."""
-    model, report_type, _ = FAMILIES[family]
+    model = FAMILIES[family].model
     settings = model.settings_type(**(SMALL[family] | changes))
-    return report_type(model.for_data(settings, data, np.random.default_rng(0)), data)
+    return FAMILIES[family].report(model.for_data(settings, data, np.random.default_rng(0)), data)
 
 
 def pictures_of(report):
