@@ -4,7 +4,7 @@ import os
 import pickle
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,10 @@ def njit_cached(function: Callable, **options: Any) -> Callable:
     except RuntimeError:  # Numba's, where no folder can be written
         kernel._cache = _NoFolder()
     return kernel
+
+
+njit_exact = partial(njit_cached, error_model="numpy")
+"""Compiles a kernel whose bits are NumPy's: no product is fused with a sum."""
 
 
 class _Cache(FunctionCache):

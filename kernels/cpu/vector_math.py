@@ -1,4 +1,4 @@
-"""ln, e^x, cosine and sine as polynomials, in float32, for the CPU kernels.
+"""ln, ln(1 + x), e^x, cosine and sine as polynomials, in float32, for the CPU kernels.
 
 The functions of the C library take one number at a time. These are inlined by force into the loop
 that calls them, and LLVM turns that loop into vector instructions.
@@ -17,11 +17,18 @@ LOG2_E = float32(1 / np.log(2))
 LN2_HIGH = float32(355 / 512)  # nine bits of ln 2: times a whole number below 2^15 it is exact
 LN2_LOW = float32(np.log(2) - 355 / 512)
 
+# As fdlibm's log1pf has them.
+SQRT_2, SQRT_2_LESS_1 = float32(1.414214), float32(0.41421387)
+LN2_OF_17_BITS, LN2_REST = float32(90851 / 2**17), float32(9.058001e-06)
+
 njit_elementwise = partial(njit_cached, error_model="numpy", fastmath={"contract"})
 """Compiles a kernel that calls these functions."""
 
 njit_inlined = njit(forceinline=True, error_model="numpy", fastmath={"contract"})
 """Compiles a function of one element that such a kernel calls."""
+
+njit_exact_inlined = njit(forceinline=True, error_model="numpy")
+"""The same, for kernels by `njit_exact`: no product is fused with a sum."""
 
 exp_remainder = njit_inlined(remainder)
 
@@ -41,6 +48,30 @@ def log(x):
     rest = float32(1 / 5) + t * (float32(1 / 7) + t * float32(1 / 9))
     rest = s * t * (float32(1 / 3) + t * rest)
     return float32(k) * LN2_HIGH + (float32(2) * (s + rest) + float32(k) * LN2_LOW)
+
+
+@njit_exact_inlined
+def log1p(x):
+    """ln(1 + x) for 0 <= x <= 1, with the bits of log1pf in the C library (fdlibm, Sun 1993).
+
+    u = 1 + x = 2^k (1 + f) with k = 0 below sqrt(2), else 1. For s = f / (2 + f)
+    ln(1 + f) = 2 artanh s = f - (f^2/2 - s (f^2/2 + R)), R = 2 (s^2/3 + s^4/5 + s^6/7 + ...). The
+    last four coefficients, fdlibm's, make up for the terms left out. What the rounding of 1 + x has
+    cut off adds cut / u.
+    """
+    u = float32(1) + x
+    halved = u >= SQRT_2
+    f = x if x < SQRT_2_LESS_1 else (float32(0.5) * u if halved else u) - float32(1)
+    cut = x - (u - float32(1)) if u < float32(2) else float32(0)
+    high = LN2_OF_17_BITS if halved else float32(0)
+    low = LN2_REST + cut / u if halved else float32(0)
+    s = f / (float32(2) + f)
+    t = s * s
+    rest = float32(0.18183573) + t * (float32(0.15313838) + t * float32(0.14798199))
+    rest = float32(2 / 7) + t * (float32(0.22222199) + t * rest)
+    rest = t * (float32(2 / 3) + t * (float32(2 / 5) + t * rest))
+    half = float32(0.5) * f * f
+    return high - ((half - (s * (half + rest) + low)) - f)
 
 
 @njit_inlined

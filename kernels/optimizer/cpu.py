@@ -9,12 +9,10 @@ from functools import partial
 import numpy as np
 from numba import float64
 
-from kernels.cpu.compile import njit_cached
+from kernels.cpu.compile import njit_cached, njit_exact
 from kernels.cpu.threads import run_if_large
 
 BLOCK = 4096  # elements whose squares one core adds up, in any order
-
-njit_exact = partial(njit_cached, error_model="numpy")
 
 
 def sgd(ps, gs, vs, numbers, momentum):

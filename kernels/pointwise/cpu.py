@@ -7,11 +7,11 @@ what another core has just written.
 import numpy as np
 from numba import float32
 
+from kernels.cpu.compile import njit_exact
 from kernels.cpu.threads import MIN_SHARED_SIZE, run_if_large
-from kernels.cpu.vector_math import exp, njit_elementwise, njit_inlined
+from kernels.cpu.vector_math import exp, log1p, njit_elementwise, njit_exact_inlined, njit_inlined
 from kernels.dispatch import SINGLE
 from kernels.pointwise import reference
-from kernels.pointwise.reference import bce_with_logits, softplus
 
 __all__ = [
     "add",
@@ -48,8 +48,20 @@ def sigmoid(x):
     return _over(_sigmoid, x) if x.dtype == SINGLE else reference.sigmoid(x)
 
 
+def softplus(x):
+    return _over(_softplus, _exp_of_minus_abs(x), x) if x.dtype == SINGLE else reference.softplus(x)
+
+
+def bce_with_logits(logits, targets):
+    if logits.dtype != SINGLE:
+        return reference.bce_with_logits(logits, targets)
+    return _over(_bce_with_logits, _exp_of_minus_abs(logits), logits, targets)
+
+
 def bce_with_logits_grad(g, logits, targets):
-    return g * (sigmoid(logits) - targets)
+    if g.dtype != SINGLE:
+        return reference.bce_with_logits_grad(g, logits, targets)
+    return _over(_bce_with_logits_grad, g, logits, targets)
 
 
 def silu(x):
@@ -58,6 +70,11 @@ def silu(x):
 
 def silu_grad(g, x):
     return _over(_silu_grad, g, x) if x.dtype == SINGLE else reference.silu_grad(g, x)
+
+
+def _exp_of_minus_abs(x):
+    """By NumPy, so that every bit of softplus is the definition's."""
+    return np.exp(-np.abs(x))
 
 
 def _over(kernel, *operands, numbers=()):
@@ -125,3 +142,30 @@ def _silu_grad(g, x, d, start, stop):
     for i in range(len(d)):
         s = _logistic(x[i])
         d[i] = g[i] * s * (float32(1) + x[i] * (float32(1) - s))
+
+
+@njit_exact_inlined
+def _log_of_1_and(e, x):
+    """As in the reference, log(1 + e^x) from e = e^-|x|; NaN stays NaN."""
+    return (float32(0) if x < float32(0) else x) + log1p(e)
+
+
+@njit_exact
+def _softplus(e, x, y, start, stop):
+    e, x, y = e[start:stop], x[start:stop], y[start:stop]
+    for i in range(len(y)):
+        y[i] = _log_of_1_and(e[i], x[i])
+
+
+@njit_exact
+def _bce_with_logits(e, logits, targets, y, start, stop):
+    e, logits, targets, y = e[start:stop], logits[start:stop], targets[start:stop], y[start:stop]
+    for i in range(len(y)):
+        y[i] = _log_of_1_and(e[i], logits[i]) - logits[i] * targets[i]
+
+
+@njit_elementwise
+def _bce_with_logits_grad(g, logits, targets, d, start, stop):
+    g, logits, targets, d = g[start:stop], logits[start:stop], targets[start:stop], d[start:stop]
+    for i in range(len(d)):
+        d[i] = g[i] * (_logistic(logits[i]) - targets[i])

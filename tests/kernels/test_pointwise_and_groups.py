@@ -1,13 +1,16 @@
 """The kernels between convolutions, on the CPU, against their definitions in float64."""
 
 import itertools
+from hashlib import sha256
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kernels
+from kernels.cpu.vector_math import log1p
 from kernels.dispatch import use
 
 LAYOUTS = {
@@ -83,10 +86,13 @@ ARRAYS = {
 }
 POINTWISE = {
     "add": lambda x, y: kernels.add(x, y),
+    "bce_with_logits": lambda x, y: kernels.bce_with_logits(x, y),
+    "bce_with_logits_grad": lambda x, y: kernels.bce_with_logits_grad(y, x, y),
     "sigmoid": lambda x, y: kernels.sigmoid(x),
     "silu": lambda x, y: kernels.silu(x),
     "silu_grad": lambda x, y: kernels.silu_grad(y, x),
     "leaky_relu": lambda x, y: kernels.leaky_relu(x, 0.2),
+    "softplus": lambda x, y: kernels.softplus(x),
     "leaky_relu_grad": lambda x, y: kernels.leaky_relu_grad(y, x, 0.2),
 }
 
@@ -136,6 +142,28 @@ def test_a_value_depends_on_neither_size_nor_place_nor_cores(name, size, first, 
 def bits(array):
     """As integers, so that -0 is not 0; all NaN are equal."""
     return np.where(np.isnan(array), np.float32(np.nan), array).view(np.int32)
+
+
+def test_log1p_has_the_bits_of_fdlibm():
+    """Of a thousandth of [0, 1], and where its formula changes. NumPy's log1p is that of the C
+    library, which is fdlibm's, for one, in glibc before 2.41.
+    """
+    one = np.float32(1).view(np.int32)
+    edges = np.float32([2**-29, 0.4142142, 0.5, 1]).view(np.int32)[:, None] - np.arange(32)
+    x = np.int32([*range(0, one, 997), *edges.flat]).view(np.float32)
+    found = numba.vectorize(lambda x: log1p(x))(x)
+    np.testing.assert_array_max_ulp(found, np.log1p(x.astype(float)).astype(np.float32))
+    assert sha256(found.tobytes()).hexdigest().startswith("f25a580bd7c8fdc0")
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.parametrize("target", [0, 1])
+def test_the_ends_of_the_cross_entropy_are_the_definitions(target):
+    logits = np.resize(np.float32(ENDS), 300)
+    with use("reference"):
+        expected = kernels.bce_with_logits(logits, np.full_like(logits, target))
+    found = kernels.bce_with_logits(logits, np.full_like(logits, target))
+    np.testing.assert_array_equal(bits(found), bits(expected))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
