@@ -3,13 +3,13 @@
 - At the import: Linux's C library keeps up to 2 GiB of freed memory for the next arrays; and NumPy
   has `row_stack`, also where NumPy has removed it.
 - At the first convolution: BLAS has one thread, for the rest of the process.
-- When a CPU kernel is compiled: Numba's cache on the disk keeps its machine code, in the folder
-  NUMBA_CACHE_DIR or in __pycache__ (`cpu/compile.py`).
+- When a kernel is compiled: Numba's cache on the disk keeps its machine code, in the folder
+  NUMBA_CACHE_DIR or in __pycache__ (`disk.py`).
 - At the first import of a CUDA kernel: two settings of Numba.
 
 CHAINRULE_LEAVE_PROCESS=1 in the environment turns all of it off. No result changes. The CPU kernels
-then run on one core, and are compiled again in each process. The functions below give the reason of
-each change.
+then run on one core, and kernels are compiled again in each process. The functions below give the
+reason of each change.
 """
 
 import ctypes

@@ -7,7 +7,7 @@ import sys
 import numba
 import pytest
 
-from kernels.cpu import compile as module
+from kernels import disk
 from kernels.cpu.compile import njit_cached
 
 
@@ -25,8 +25,8 @@ def call(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
 
     def call(function=double):
-        module._report.cache_clear()
-        module._made_by.cache_clear()
+        disk.report.cache_clear()
+        disk._made_by.cache_clear()
         kernel = njit_cached(function)
         assert kernel(21) == function(21)
         return sum(kernel.stats.cache_hits.values()) == 1, capsys.readouterr().err
@@ -77,7 +77,7 @@ def test_the_file_of_another_kernel_is_not_used(call, file, tmp_path):
 def test_the_file_of_another_version_is_replaced(call, file, version, monkeypatch):
     content = file.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(f"kernels.cpu.compile.{version}", "0")
+        patch.setattr(f"kernels.disk.{version}", "0")
         assert call() == (False, "")
     assert file.read_bytes() != content
     assert call() == (False, "")
@@ -86,7 +86,7 @@ def test_the_file_of_another_version_is_replaced(call, file, version, monkeypatc
 def test_the_file_of_another_source_is_replaced(call, file, monkeypatch, tmp_path):
     """Kernels use functions of each other's files."""
     (tmp_path / "other.py").write_text("changed = True")
-    monkeypatch.setattr(module, "PACKAGE", tmp_path)
+    monkeypatch.setattr(disk, "PACKAGE", tmp_path)
     assert call() == (False, "")
     assert call() == (True, "")
 

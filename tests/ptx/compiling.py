@@ -12,11 +12,10 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-import numba
 import nvidia
 from numba import cuda
 
-from kernels.cuda import launch
+from kernels.cuda import by_hand, launch
 
 PTXAS = next(p for root in nvidia.__path__ for p in Path(root).glob("cu*/bin/ptxas"))
 
@@ -57,10 +56,15 @@ class Report:
 
 
 @contextmanager
-def _pretended_device(cc: tuple[int, int]) -> Iterator[None]:
-    """Numba asks the current device for its architecture when a kernel calls a device function."""
+def pretended_device(cc: tuple[int, int]) -> Iterator[None]:
+    """Numba asks the current device for its architecture, and loads what it has compiled."""
     device = SimpleNamespace(compute_capability=cc)
-    with mock.patch("numba.cuda.dispatcher.get_current_device", lambda: device):
+    context = SimpleNamespace(device=device)
+    with (
+        mock.patch("numba.cuda.dispatcher.get_current_device", lambda: device),
+        mock.patch("numba.cuda.cudadrv.devices.get_context", lambda: context),
+        mock.patch("numba.cuda.dispatcher._Kernel.bind", lambda kernel: None),
+    ):
         yield
 
 
@@ -68,7 +72,7 @@ def _pretended_device(cc: tuple[int, int]) -> Iterator[None]:
 def compiled(kernel: Any, signature: tuple, cc: tuple[int, int]) -> Report:
     """The kernel (of `cuda.jit`) for arguments of these Numba types, on this architecture."""
     options = {name: kernel.targetoptions[name] for name in ("fastmath", "launch_bounds")}
-    with _pretended_device(cc):
+    with pretended_device(cc):
         text, _ = cuda.compile_ptx(kernel.py_func, signature, cc=cc, **options)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "kernel.ptx"
@@ -106,7 +110,7 @@ def launches(function: Callable, *args: Any) -> list[Launch]:
     started = []
 
     def record(kernel, grid, block, *arguments):
-        signature = tuple(map(numba.typeof, arguments))
+        signature = by_hand.signature_of(arguments)
         grid, block = (n if isinstance(n, tuple) else (n,) for n in (grid, block))
         started.append(Launch(kernel, signature, grid, block))
 
