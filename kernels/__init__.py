@@ -19,6 +19,7 @@ from kernels.group_norm import (
     sum_by_channel,
 )
 from kernels.logsumexp import logsumexp
+from kernels.matmul import matmul
 from kernels.pointwise import (
     add,
     bce_with_logits,
@@ -50,6 +51,7 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_grad",
     "logsumexp",
+    "matmul",
     "namespace",
     "normal",
     "optimizer",

@@ -27,6 +27,7 @@ KERNELS = (
     "group_norm",
     "logsumexp",
     "masked_conv2d",
+    "matmul",
     "optimizer",
     "pointwise",
     "reparameterize",

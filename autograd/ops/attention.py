@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from autograd.ops.elementwise import where
+from autograd.ops.linalg import matmul
 from autograd.ops.matrix import lower_triangle
 from autograd.ops.shape import swap_last_axes
 from autograd.ops.stable import softmax
@@ -18,7 +19,7 @@ def attention(q: Values, k: Values, v: Values, causal: bool = False) -> Any:
     Queries (..., N, d), keys (..., M, d) and values (..., M, D) give (..., N, D), by weights
     (..., N, M). If causal, query i sees the keys 0 to i only. Heads are an axis before N.
     """
-    scores = q @ swap_last_axes(k) / math.sqrt(q.shape[-1])
+    scores = matmul(q, swap_last_axes(k)) / math.sqrt(q.shape[-1])
     if causal:
         scores = where(lower_triangle(scores), scores, -np.inf)
-    return softmax(scores) @ v
+    return matmul(softmax(scores), v)

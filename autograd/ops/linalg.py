@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+import kernels
 from autograd.ops.shape import swap_last_axes
 from autograd.primitive import primitive
 from autograd.tensor import Values, array_of
@@ -13,12 +14,12 @@ from autograd.tensor import Values, array_of
 @primitive
 def matrix_product(x, y):
     """X Y of matrices in the last two axes, broadcast over the others."""
-    return x @ y
+    return kernels.matmul(x, y)
 
 
 matrix_product.rule(
-    x=lambda g, y: g @ swap_last_axes(y),  # dL/dX = G Y^T
-    y=lambda g, x: swap_last_axes(x) @ g,  # dL/dY = X^T G
+    x=lambda g, y: matrix_product(g, swap_last_axes(y)),  # dL/dX = G Y^T
+    y=lambda g, x: matrix_product(swap_last_axes(x), g),  # dL/dY = X^T G
 )
 
 
@@ -38,19 +39,20 @@ def linear(x, w, b=None):
     """x W^T + b: x is (..., in), W is (out, in), b is (out,) or None."""
     if x.shape[-1] != w.shape[1]:
         raise ValueError(f"x has {x.shape[-1]} features and W {w.shape} takes {w.shape[1]}")
-    return _of_rows(x, w.T) if b is None else _of_rows(x, w.T) + b
+    y = _of_rows(kernels.matmul, x, w.T)
+    return y if b is None else y + b
 
 
 linear.rule(
-    x=lambda g, w: _of_rows(g, w),
-    w=lambda g, x: _rows(g).T @ _rows(x),
+    x=lambda g, w: _of_rows(matrix_product, g, w),
+    w=lambda g, x: matrix_product(_rows(g).T, _rows(x)),
     b=lambda g: g,  # the sweep sums over the axes along which b was broadcast
 )
 
 
-def _of_rows(x, w):
+def _of_rows(product, x, w):
     """x @ w as one product. (NumPy makes a product for each matrix in x.)"""
-    return (_rows(x) @ w).reshape((*x.shape[:-1], w.shape[-1]))
+    return product(_rows(x), w).reshape((*x.shape[:-1], w.shape[-1]))
 
 
 def _rows(x):
@@ -69,5 +71,5 @@ def squared_distances(x: Values, y: Values) -> Any:
     centre = array_of(y).sum(axis=-2, keepdims=True) / max(1, y.shape[-2])
     x, y = x - centre, y - centre
     of_y = swap_last_axes((y * y).sum(axis=-1, keepdims=True))
-    squares = (x * x).sum(axis=-1, keepdims=True) - 2 * (x @ swap_last_axes(y)) + of_y
+    squares = (x * x).sum(axis=-1, keepdims=True) - 2 * matmul(x, swap_last_axes(y)) + of_y
     return squares + np.maximum(-array_of(squares), 0)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Rng, Tensor, exp, grad, nn, norm
+from autograd import Rng, Tensor, exp, grad, matmul, nn, norm
 from autograd import abs as absolute
 
 KERNEL_DIMENSIONS = 5  # C of minibatch discrimination, as in the code of Salimans et al.
@@ -89,8 +89,8 @@ class SpectralNorm(nn.Module):
         """u^T W v, which is differentiated for W alone: u and v count as constants (eq. 12)."""
         w = self.layer.tensors()["weight"]
         w = w.reshape(w.shape[0], -1)
-        v = _unit(w.data.T @ self.u.data)
-        u = _unit(w.data @ v)
+        v = _unit(matmul(w.data.T, self.u.data))
+        u = _unit(matmul(w.data, v))
         if self.training:
             self.u.data[...] = u
         return ((w @ v) * u).sum()
