@@ -20,17 +20,18 @@ from autograd import check, nn, optim
 from autograd.array import Array, Rng, namespace, to_device
 from autograd.derivatives import hessian, hvp, jacobian, jvp, vjp
 from autograd.faults import detect_nan, detect_writes
-from autograd.modes import no_grad
+from autograd.modes import no_grad, no_replay
 from autograd.ops import *  # noqa: F403
 from autograd.ops import __all__ as _ops
 from autograd.primitive import PRIMITIVES, primitive
+from autograd.replay import Replayed, drawn, sent
 from autograd.sweep import backward, grad
 from autograd.tensor import Tensor, Values
 from autograd.traces import trace, tracing
 
 __all__ = [
-    "PRIMITIVES", "Array", "Rng", "Tensor", "Values", "backward", "check", "detect_nan",
-    "detect_writes", "grad", "hessian", "hvp", "jacobian", "jvp", "namespace", "nn", "no_grad",
-    "optim", "primitive", "to_device", "trace", "tracing", "vjp",
+    "PRIMITIVES", "Array", "Replayed", "Rng", "Tensor", "Values", "backward", "check", "detect_nan",
+    "detect_writes", "drawn", "grad", "hessian", "hvp", "jacobian", "jvp", "namespace", "nn",
+    "no_grad", "no_replay", "optim", "primitive", "sent", "to_device", "trace", "tracing", "vjp",
     *(name for name in _ops if not hasattr(builtins, name)),  # abs, max, min and sum by their name
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 @dataclass(frozen=True, slots=True)
 class Mode:
     recording: bool = True
+    replaying: bool = True  # see `replay`
     watchers: tuple = ()  # see `watch`
 
 
@@ -32,4 +33,11 @@ def switched(**switches: Any) -> Iterator[None]:
 def no_grad() -> Iterator[None]:
     """Record nothing: for evaluation, and for updating parameters. Also a decorator."""
     with switched(recording=False):
+        yield
+
+
+@contextmanager
+def no_replay() -> Iterator[None]:
+    """Have Python start each kernel, for a `Replayed` function too."""
+    with switched(replaying=False):
         yield

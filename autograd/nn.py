@@ -12,6 +12,7 @@ import numpy as np
 
 from autograd import ops
 from autograd.array import Rng, namespace
+from autograd.memory import note_write
 from autograd.module import Module
 from autograd.ops.shape import by_channel
 from autograd.tensor import Tensor, Values, array_of
@@ -168,8 +169,9 @@ class BatchNorm(Module):
         if n < 2:
             raise ValueError(f"BatchNorm of {x.shape}: one value a feature has no variance")
         mean, var = self.running_mean, self.running_var
-        # New arrays, since a graph may hold the old ones.
-        mean.data, var.data = running_moments(array_of(x), mean.data, var.data, self.momentum)
+        for average in (mean.data, var.data):
+            note_write(average, "BatchNorm")
+        running_moments(array_of(x), mean.data, var.data, self.momentum)
         one, features = (1, 0, *range(2, x.ndim)), self.weight.size
         flat = ops.transpose(x, axes=one).reshape(1, features, n)  # as a single example
         y = ops.group_norm(flat, self.weight, self.bias, groups=features, eps=self.eps)

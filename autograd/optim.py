@@ -14,6 +14,7 @@ import numpy as np
 
 from autograd.array import Array, namespace, to_device
 from autograd.memory import note_write
+from autograd.replay import sent
 from autograd.tensor import Tensor
 from kernels import optimizer
 
@@ -21,7 +22,6 @@ Arrays = list[Array]
 Parameters = Mapping[str, Tensor]
 Schedule = Callable[[int], float]
 Rate = float | Schedule
-AHEAD = 1000  # steps
 
 
 class Optimizer:
@@ -35,7 +35,6 @@ class Optimizer:
         self.parameters = parameters
         self.schedule = learning_rate if callable(learning_rate) else lambda step: learning_rate
         self.steps = 0
-        self._numbers = _Numbers()
         self._state = {
             f"{slot}.{name}": namespace(parameter.data).zeros_like(parameter.data)
             for slot in self.slots
@@ -44,16 +43,20 @@ class Optimizer:
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
-        self.steps += 1
         grads = {name: p.grad.data for name, p in self.parameters.items() if p.grad is not None}
         if not grads:
+            self.steps += 1
             return
         arrays = [self.parameters[name].data for name in grads]
+        numbers = sent(self._next_numbers, arrays[0], float)
         for array in arrays:
             note_write(array, f"step {self.steps} of {type(self).__name__}")
         slots = [[self._state[f"{slot}.{name}"] for name in grads] for slot in self.slots]
-        numbers = self._numbers.of(self.steps, self.numbers, arrays[0])
         self.update(numbers, arrays, list(grads.values()), *slots)
+
+    def _next_numbers(self) -> tuple[float, ...]:
+        self.steps += 1
+        return self.numbers(self.steps)
 
     def numbers(self, step: int) -> tuple[float, ...]:
         """What is new in a step, counted from 1: the learning rate, and what depends on it."""
@@ -62,6 +65,11 @@ class Optimizer:
     def update(self, numbers: Array, ps: Arrays, gs: Arrays, *slots: Any) -> None:
         """Change the parameters and the slots in place by the gradients, which stay."""
         raise NotImplementedError
+
+    @property
+    def arrays(self) -> Arrays:
+        """Those of the state, themselves."""
+        return list(self._state.values())
 
     def state(self) -> dict[str, np.ndarray]:
         arrays = {name: to_device(array, "cpu").copy() for name, array in self._state.items()}
@@ -77,32 +85,6 @@ class Optimizer:
         for name, array in self._state.items():
             array[...] = namespace(array).asarray(state[name])
         self.steps = int(state["steps"])
-
-
-class _Numbers:
-    """The numbers of a step, in an array on the device of its parameters.
-
-    A GPU is sent those of many steps at once, and counts by itself which are next. So a step waits
-    for nothing from the host, and a CUDA graph of a step goes on from one to the next.
-    """
-
-    def __init__(self) -> None:
-        self.table: Array = None
-        self.next = self.end = 0  # the steps whose numbers the GPU still has
-
-    def of(self, step: int, numbers: Callable[[int], tuple[float, ...]], like: Array) -> Array:
-        """`numbers(step)` as float64, beside the array `like`."""
-        xp = namespace(like)
-        if xp is np:
-            return np.array(numbers(step), float)
-        if step != self.next or step == self.end:
-            rows = xp.asarray(np.array([numbers(step + i) for i in range(AHEAD)], float))
-            if self.table is None:
-                self.table, self.row = rows, xp.zeros(1, np.int32)
-            self.table[...], self.row[...], self.end = rows, -1, step + AHEAD
-        self.row += 1
-        self.next = step + 1
-        return self.table[self.row][0]
 
 
 class SGD(Optimizer):
@@ -208,14 +190,15 @@ class EMA:
     def __init__(self, parameters: Parameters, decay: float = 0.999):
         self.parameters, self.decay = parameters, decay
         self.average = {name: p.data.copy() for name, p in parameters.items()}
-        self._numbers = _Numbers()
 
-    def update(self, t: int) -> None:
+    def update(self, t: Callable[[], int]) -> None:
+        """After t() updates."""
         averages = list(self.average.values())
         for average in averages:
             note_write(average, "an update of EMA")
         ps = [self.parameters[name].data for name in self.average]
-        optimizer.average(averages, ps, self._numbers.of(t, self.numbers, averages[0]))
+        numbers = sent(lambda: self.numbers(t()), averages[0], float)
+        optimizer.average(averages, ps, numbers)
 
     def numbers(self, t: int) -> tuple[float, float]:
         """d and 1 - d, after t updates."""

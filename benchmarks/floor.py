@@ -50,7 +50,7 @@ def counting() -> Iterator["Counter"]:
         counter.moved += of_each * sum(p.data.nbytes for p in changed)
         step(self)
 
-    def counted_average(self: optim.EMA, t: int) -> None:
+    def counted_average(self: optim.EMA, t: Callable[[], int]) -> None:
         counter.moved += 2 * sum(a.nbytes for a in self.average.values())
         average(self, t)
 

@@ -4,7 +4,7 @@ Each family has its settings for MNIST, on the pretended CuPy of `tests/autograd
 CUDA kernels are started by the code that starts them on a GPU, but do not run: they leave zeros.
 Counted are, by the function that asks for them,
 
-    CuPy's, ours    launches of kernels: of CuPy's functions, and of our own
+    CuPy's, ours    launches of kernels: of CuPy's functions and cuBLAS's, and of our own
     waits           of the host for the GPU, to read a number or an array
     sends           of an array from the host; one of a step's is the batch
 
@@ -22,10 +22,12 @@ from unittest import mock
 
 import numpy as np
 
-from autograd import to_device
+from autograd.modes import switched
 from kernels.cuda import launch
+from kernels.matmul import cuda as matmul
 from models.data import Dataset
 from models.families import FAMILIES
+from models.training.step import Steps
 from tests.autograd import device
 
 SIDE = 28  # of the images of a step
@@ -53,6 +55,10 @@ class Counts:
         arrays = {id(x): x.memory for x in single if isinstance(x, device.ndarray)}
         self.add("ours", arrays.values())
 
+    def products(self, *arrays: device.ndarray) -> None:
+        """In the place of `matmul.products`, for which we ask cuBLAS."""
+        self.add("CuPy's", [x.memory for x in arrays])
+
     def add(self, kind: str, arrays: Any) -> None:
         self.of[kind][_asking()] += 1
         if kind in ("CuPy's", "ours"):
@@ -65,8 +71,9 @@ class Counts:
 
 def _asking() -> str:
     """The function that asked: the nearest that is not of CuPy, NumPy or launching."""
+    passed_over = "numpy", device.__name__, launch.__name__, "kernels.matmul"
     frame: Any = sys._getframe(3)
-    while frame.f_globals["__name__"].startswith(("numpy", device.__name__, launch.__name__)):
+    while frame.f_globals["__name__"].startswith(passed_over):
         frame = frame.f_back
     return f"{frame.f_globals['__name__']}.{frame.f_code.co_qualname}"
 
@@ -76,7 +83,8 @@ def counting() -> Iterator[Counts]:
     """In the block, of what is done with arrays of the pretended device."""
     counts = Counts()
     patched = mock.patch.multiple(device, tell=counts.tell, empty=_zeros)
-    with patched, mock.patch.object(launch, "start", counts.start):
+    start = mock.patch.object(launch, "start", counts.start)
+    with patched, start, mock.patch.object(matmul, "products", counts.products):
         yield counts
 
 
@@ -85,7 +93,7 @@ def _zeros(shape: Any, dtype: Any = np.float64) -> device.ndarray:
 
 
 def counted(family: str) -> dict[str, Numbers]:
-    """The numbers of the second step of training, and of samples by an untrained model."""
+    """The numbers of a step by Python, of one by a CUDA graph if there can be one, of samples."""
     with device.pretended():
         _forget()
         model, data = _model(family, SIDE)
@@ -93,14 +101,17 @@ def counted(family: str) -> dict[str, Numbers]:
         chosen = np.arange(model.images_per_step) % len(data.train)
         batch = data.observe(data.train[chosen], model.pixels, rng)
         labels = chosen % 10 if model.classes else None
-        for _ in range(2):  # the first sends tables, too
-            with counting() as of_step:
-                model.update(to_device(batch, "cuda"), rng, 0.0, labels, optimizers)
+        steps, found = Steps(model, optimizers), {}
+        for phase in ("step", "replay"):
+            for _ in range(3):  # the first sends tables, too; the second records the graph
+                with counting() as counts, switched(replaying=phase == "replay"):
+                    steps.make(lambda rng: batch, rng, 0.0, labels)
+            found[phase] = counts.numbers()
         model, _ = _model(family, SAMPLED_SIDE)
-        with counting() as of_samples:
+        with counting() as counts:
             model.sample(SAMPLES, rng)
         _forget()
-    return {"step": of_step.numbers(), "samples": of_samples.numbers()}
+    return found | {"samples": counts.numbers()}
 
 
 def _forget() -> None:

@@ -8,12 +8,12 @@ exception: any real numbers, (n, 2).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from autograd import Array, Rng, Tensor, Values, namespace, nn, no_grad, optim, to_device
+from autograd import Array, Rng, Tensor, Values, namespace, nn, no_grad, optim, sent
 from autograd.tensor import array_of
 from kernels import normal
 from models.data import Dataset, Labels, Points, Shape, channels_of
@@ -100,16 +100,20 @@ class Model(nn.Module):
         schedule = optim.cosine_schedule(s.learning_rate, s.final_learning_rate, steps)
         return {"adam": self.optimizer_type(self.parameters(), schedule)}
 
+    def stage(self, epoch: float) -> int:
+        """The part of the training that `epoch` is in: within one all steps do the same."""
+        return 0
+
     def update(
         self, x: Any, rng: Rng, epoch: float, labels: Labels, optimizers: Optimizers
-    ) -> dict[str, float]:
-        """One step of training on a batch; returns the loss and its parts."""
+    ) -> dict[str, Any]:
+        """One step of training on a batch; returns the loss and its parts, for `read`."""
         loss, parts = self.loss(x, rng, epoch, labels)
         self.zero_grad()
         loss.backward()
         for optimizer in optimizers.values():
             optimizer.step()
-        return read({"loss": loss.data, **parts})
+        return {"loss": loss.data, **parts}
 
     def evaluate(self, x: Any, rng: Rng, labels: Labels = None, thorough: bool = False) -> Numbers:
         """Numbers of each of the images (N, pixels); by default the loss of the batch.
@@ -203,9 +207,17 @@ class Model(nn.Module):
         """`values` as float32, on the model's device."""
         return self.xp.asarray(values, dtype=np.float32)
 
+    def sent(self, make: Callable[[], Any], dtype: Any = np.float32) -> Array:
+        """`make()` on the model's device, in each step anew: see `autograd.replay`."""
+        return sent(make, self._first_array, dtype)
+
+    def number(self, make: Callable[[], float]) -> Any:
+        """`make()`, a number that changes from step to step; on a GPU an array there."""
+        return make() if self.xp is np else self.sent(make)
+
     def normal(self, rng: Rng, shape: Shape) -> Array:
         """Samples of N(0, 1), made on the model's device."""
-        return normal(shape, random_seed(rng), like=self._first_array)
+        return normal(shape, random_seed(rng, self._first_array), like=self._first_array)
 
     @property
     def xp(self) -> Any:
@@ -218,15 +230,11 @@ class Model(nn.Module):
         return tensor.data
 
 
-def read(numbers: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers as floats: arrays of one on a GPU come together, so the host waits once."""
-    there = {name: x for name, x in numbers.items() if namespace(x) is not np}
-    if there:
-        together = namespace(next(iter(there.values()))).stack(list(there.values()))
-        numbers = {**numbers, **dict(zip(there, to_device(together, "cpu")))}
-    return {name: float(x) for name, x in numbers.items()}
+def random_seed(rng: Rng, like: Values | None = None) -> Any:
+    """A seed for the kernels that make their own noise; like an array on a GPU, an array there."""
 
+    def number() -> int:
+        return int(rng.integers(2**64, dtype=np.uint64))
 
-def random_seed(rng: Rng) -> int:
-    """A seed for the kernels that make their own noise."""
-    return int(rng.integers(2**64, dtype=np.uint64))
+    on_cpu = like is None or namespace(array_of(like)) is np
+    return number() if on_cpu else sent(number, array_of(like), np.uint64)

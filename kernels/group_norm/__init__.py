@@ -43,12 +43,12 @@ def sum_by_channel(x: Array) -> Array:
     return implementation("group_norm", x).sum_by_channel(x)
 
 
-def running_moments(x: Array, mean: Array, var: Array, momentum: float) -> tuple[Array, Array]:
-    """a + momentum (new - a), each (C,), for the averages of the mean and of the variance.
+def running_moments(x: Array, mean: Array, var: Array, momentum: float) -> None:
+    """a <- a + momentum (new - a), each (C,), for the averages of the mean and of the variance.
 
     The new ones are those of each channel of x, over examples and positions, the variance unbiased.
     """
-    return implementation("group_norm", x, mean, var).running_moments(x, mean, var, momentum)
+    implementation("group_norm", x, mean, var).running_moments(x, mean, var, momentum)
 
 
 def _check(x: Array, w: Array, groups: int) -> None:

@@ -52,11 +52,9 @@ def group_norm_weight_grad(g, x, groups, eps):
 
 def running_moments(x, mean, var, momentum):
     xp, positions = namespace(x), x[:1, :1].size
-    new = xp.empty(mean.shape, np.float32), xp.empty(var.shape, np.float32)
     flat = xp.ascontiguousarray(x).reshape(-1)
     numbers = len(x) * positions, positions, np.float32(momentum)
-    launch(_running_moments, x.shape[1], MAX_THREADS, flat, mean, var, *new, *numbers)
-    return new
+    launch(_running_moments, x.shape[1], MAX_THREADS, flat, mean, var, *numbers)
 
 
 def _over_groups(kernel, x, groups, arrays, eps):
@@ -157,7 +155,7 @@ def _of_channel(i, positions):
 
 
 @cuda.jit
-def _running_moments(x, mean, var, new_mean, new_var, size, positions, momentum):
+def _running_moments(x, mean, var, size, positions, momentum):
     """Of the channel of this block, which has so many numbers."""
     sums = cuda.shared.array(MAX_THREADS, float32)
     total = float32(0)
@@ -171,5 +169,5 @@ def _running_moments(x, mean, var, new_mean, new_var, size, positions, momentum)
     var_of_x = sum_of_block(total, sums) / float32(size - 1)
     channel = cuda.blockIdx.x
     if cuda.threadIdx.x == 0:
-        new_mean[channel] = mean[channel] + momentum * (of_x - mean[channel])
-        new_var[channel] = var[channel] + momentum * (var_of_x - var[channel])
+        mean[channel] += momentum * (of_x - mean[channel])
+        var[channel] += momentum * (var_of_x - var[channel])

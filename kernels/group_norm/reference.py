@@ -31,7 +31,8 @@ def running_moments(x, mean, var, momentum, sum_by_channel=sum_by_channel):
     of_x = sum_by_channel(x) / n
     deviation = x - _by_channel(of_x, x)
     var_of_x = sum_by_channel(deviation * deviation) / (n - 1)
-    return mean + momentum * (of_x - mean), var + momentum * (var_of_x - var)
+    mean[...] = mean + momentum * (of_x - mean)
+    var[...] = var + momentum * (var_of_x - var)
 
 
 def _standardised(x, groups, eps):

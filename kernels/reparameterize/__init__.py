@@ -4,20 +4,24 @@ A counter-based generator computes the noise from (seed, offset) and the element
 array. It is the same for every implementation, shape and number of threads, and the gradient
 computes it a second time instead of storing it. Two samples are independent if their seeds or
 their offsets differ; a step counter is a good offset.
+
+A seed is a number. On CUDA it may be an array without dimensions, of uint64 and in the GPU's
+memory: so a CUDA graph of a step finds there what is new.
 """
 
 import operator
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-from kernels.dispatch import Array, implementation, namespace
+from kernels.dispatch import Array, implementation, is_on_device, namespace
 
 
 def reparameterize(
     mu: Array,
     logvar: Array,
-    seed: int,
+    seed: Any,
     offset: int = 0,
     out: tuple[Array, Array] | None = None,
 ) -> tuple[Array, Array]:
@@ -52,7 +56,7 @@ def reparameterize(
 
 
 def reparameterize_logvar_grad(
-    g_z: Array, g_kl: Array, logvar: Array, seed: int, offset: int = 0
+    g_z: Array, g_kl: Array, logvar: Array, seed: Any, offset: int = 0
 ) -> Array:
     """The gradient for logvar, of a loss whose gradients for z and kl are g_z and g_kl.
 
@@ -72,7 +76,7 @@ def reparameterize_logvar_grad(
 
 def normal(
     shape: int | tuple[int, ...],
-    seed: int,
+    seed: Any,
     offset: int = 0,
     dtype: np.typing.DTypeLike | None = None,
     like: Array | None = None,
@@ -103,7 +107,9 @@ def _implementation(*arrays: Array) -> ModuleType:
     return chosen
 
 
-def _numbers(seed: int, offset: int) -> tuple[int, int]:
+def _numbers(seed: Any, offset: int) -> tuple[Any, int]:
+    if is_on_device(seed):
+        return seed, operator.index(offset)
     seed, offset = operator.index(seed), operator.index(offset)
     if not (0 <= seed < 2**64 and 0 <= offset < 2**64):
         raise ValueError(f"seed {seed} and offset {offset} must be at least 0 and below 2^64")

@@ -8,6 +8,7 @@ always the same.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import cuda, float32, int32, uint32, uint64
@@ -96,7 +97,7 @@ def _forward(mu, logvar, z, kl, seed, offset, columns, aligned):
             whole = aligned and first <= i and i + 4 <= last
             m = _load(mu, i, first, last, whole)
             v = _load(logvar, i, first, last, whole)
-            eps = _normals(block, seed, offset)
+            eps = _normals(block, seed[0], offset)
             z0, kl0 = _sample(m[0], v[0], eps[0])
             z1, kl1 = _sample(m[1], v[1], eps[1])
             z2, kl2 = _sample(m[2], v[2], eps[2])
@@ -138,7 +139,7 @@ def _logvar_grad(g_z, logvar, g_logvar, g_kl, seed, offset, columns, aligned):
         whole = aligned and first <= i and i + 4 <= last
         g = _load(g_z, i, first, last, whole)
         v = _load(logvar, i, first, last, whole)
-        eps = _normals(block, seed, offset)
+        eps = _normals(block, seed[0], offset)
         gradient = (
             _differentiate(g[0], weight, v[0], eps[0]),
             _differentiate(g[1], weight, v[1], eps[1]),
@@ -154,7 +155,7 @@ def _normal(eps, seed, offset):
     block = cuda.grid(1)
     i, last = 4 * block, len(eps)
     if i < last:
-        _store(eps, i, 0, last, i + 4 <= last, _normals(block, seed, offset))
+        _store(eps, i, 0, last, i + 4 <= last, _normals(block, seed[0], offset))
 
 
 def _geometry(rows: int, columns: int) -> tuple[int, tuple[int, int]]:
@@ -174,7 +175,13 @@ def _aligned(*arrays: Array) -> bool:
     return all(address % 16 == 0 for address in addresses)
 
 
-def normal(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dtype) -> Array:
+def _seed(seed: Any, like: Array) -> Array:
+    """As an array of one, in the memory of the GPU."""
+    number = np.array([seed], np.uint64) if isinstance(seed, int) else seed
+    return namespace(like).asarray(number).reshape(1)
+
+
+def normal(shape: tuple[int, ...], seed: Any, offset: int, dtype: np.dtype) -> Array:
     if SIMULATED:
         eps = np.empty(shape, dtype)
     else:
@@ -183,28 +190,28 @@ def normal(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dtype) -> A
         eps = cupy.empty(shape, dtype)
     if eps.size:
         grid = -(-eps.size // (4 * THREADS))
-        launch(_normal, grid, THREADS, eps.reshape(-1), np.uint64(seed), np.uint64(offset))
+        launch(_normal, grid, THREADS, eps.reshape(-1), _seed(seed, eps), np.uint64(offset))
     return eps
 
 
-def reparameterize(mu: Array, logvar: Array, seed: int, offset: int, z: Array, kl: Array) -> None:
+def reparameterize(mu: Array, logvar: Array, seed: Any, offset: int, z: Array, kl: Array) -> None:
     if not z.size:
         kl[...] = 0
         return
     columns = mu.shape[-1]
     mu, logvar, z, kl = _flat(mu), _flat(logvar), z.reshape(-1), kl.reshape(-1)
     grid, block = _geometry(kl.size, columns)
-    numbers = np.uint64(seed), np.uint64(offset), columns
+    numbers = _seed(seed, mu), np.uint64(offset), columns
     launch(_forward, grid, block, mu, logvar, z, kl, *numbers, _aligned(mu, logvar, z))
 
 
 def reparameterize_logvar_grad(
-    g_z: Array, g_kl: Array, logvar: Array, seed: int, offset: int
+    g_z: Array, g_kl: Array, logvar: Array, seed: Any, offset: int
 ) -> Array:
     g_logvar = namespace(g_z).empty(g_z.shape, g_z.dtype)
     if g_z.size:
         arrays = _flat(g_z), _flat(logvar), g_logvar.reshape(-1)
         grid, block = _geometry(g_kl.size, g_z.shape[-1])
-        numbers = np.uint64(seed), np.uint64(offset), g_z.shape[-1]
+        numbers = _seed(seed, g_z), np.uint64(offset), g_z.shape[-1]
         launch(_logvar_grad, grid, block, *arrays, _flat(g_kl), *numbers, _aligned(*arrays))
     return g_logvar

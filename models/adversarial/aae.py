@@ -50,7 +50,7 @@ class AAE(EncoderGAN):
     def rivals(self, x: Any, classes: Any, rng: Rng) -> tuple[Any, Any]:
         """What D has to tell apart: samples of the prior, and the codes of the images."""
         codes = self.encode(self.standardise(x))
-        return self.array(self.sample_codes(len(x), rng)), codes
+        return self.sent_codes(len(x), rng), codes
 
     def generator_parameters(self) -> dict[str, Tensor]:
         """Those of E: it alone makes codes."""
@@ -66,13 +66,13 @@ class AAE(EncoderGAN):
 
     def update(
         self, x: Any, rng: Rng, epoch: float, labels: Labels, optimizers: Optimizers
-    ) -> dict[str, float]:
+    ) -> dict[str, Any]:
         """The phase of reconstruction, and then that of regularisation."""
         images, classes = self.standardise(x), self._one_hot(len(x), labels)
         error = self.squared_error(images, self.encode(images), classes).mean()
         descend(error, optimizers["autoencoder"])
         numbers = super().update(x, rng, epoch, labels, optimizers)
-        return {"squared_error": error.item(), **numbers}
+        return {"squared_error": error.data, **numbers}
 
     @no_grad()
     def evaluate(self, x: Any, rng: Rng, labels: Labels = None, thorough: bool = False) -> Numbers:

@@ -34,7 +34,7 @@ class BiGAN(EncoderGAN):
 
     def rivals(self, x: Any, classes: Any, rng: Rng) -> tuple[Any, Any]:
         """The pairs (x, E(x)) of images and (G(z), z) of samples, (N, pixels + latent) each."""
-        x, z = self.standardise(x), self.array(self.sample_codes(len(x), rng))
+        x, z = self.standardise(x), self.sent_codes(len(x), rng)
         encoded, generated = [x, self.encode(x)], [self.generator(z, classes), z]
         return concatenate(encoded, axis=1), concatenate(generated, axis=1)
 

@@ -27,7 +27,7 @@ from models.adversarial.gan_settings import DEFAULTS, Settings
 from models.adversarial.losses import LOSSES
 from models.adversarial.networks import Discriminator, Generator, evaluating
 from models.data import Labels, Shape, batches
-from models.model import Loss, Model, Numbers, Optimizers, read
+from models.model import Loss, Model, Numbers, Optimizers
 
 
 class GAN(Model):
@@ -55,7 +55,7 @@ class GAN(Model):
         loss = of_real.mean() + of_fake.mean()
         parts = {"wasserstein": -loss.data} if pair.has_critic else {}
         if s.loss == "wgan-gp":
-            mix = self.array(rng.random((len(real), 1), dtype=np.float32))
+            mix = self.sent(lambda: rng.random((len(real), 1), dtype=np.float32))
             mixed = mix * real  # recorded, while D looks ahead, if an encoder made a part of it
             leaf = mixed if isinstance(mixed, Tensor) else Tensor(mixed, requires_grad=True)
             between = leaf + (1 - mix) * fake
@@ -103,7 +103,7 @@ class GAN(Model):
 
     def update(
         self, x: Any, rng: Rng, epoch: float, labels: Labels, optimizers: Optimizers
-    ) -> dict[str, float]:
+    ) -> dict[str, Any]:
         """`critic_steps` steps of D, each on its own minibatch, then one of G (algorithm 1)."""
         s = self.settings
         for part in batches(self.images_per_step, s.batch):
@@ -115,11 +115,11 @@ class GAN(Model):
             descend(loss, optimizers["discriminator"])
             if s.loss == "wgan":  # Arjovsky et al. 2017, algorithm 1, line 7
                 for weight in self.discriminator.parameters().values():
-                    weight.data = weight.data.clip(-s.clip, s.clip)
+                    weight.data[...] = weight.data.clip(-s.clip, s.clip)
         real, fake = self.rivals(images, classes, rng)
         loss = self.generator_loss(fake, real, classes, rng)
         descend(loss, optimizers["generator"])
-        return read({**numbers, "generator_loss": loss.data})
+        return {**numbers, "generator_loss": loss.data}
 
     @no_grad()
     def decode_codes(self, z: np.ndarray, rng: Rng, labels: Labels = None) -> np.ndarray:
@@ -131,9 +131,13 @@ class GAN(Model):
         """What D has to tell apart, for images (N, pixels): them, and as many samples."""
         return self.standardise(x), self.generate(len(x), classes, rng)
 
+    def sent_codes(self, n: int, rng: Rng) -> Array:
+        """Samples z of the prior, (n, latent), on the model's device."""
+        return self.sent(lambda: self.sample_codes(n, rng))
+
     def generate(self, n: int, classes: Any, rng: Rng) -> Tensor:
         """G(z) for z of the prior, (n, pixels): images in [-1, 1], or points."""
-        return self.generator(self.array(self.sample_codes(n, rng)), classes)
+        return self.generator(self.sent_codes(n, rng), classes)
 
     def standardise(self, x: Values) -> Any:
         """Pixels in [0, 1] as the generator's in [-1, 1]; points as they are."""
@@ -142,8 +146,9 @@ class GAN(Model):
 
     def _one_hot(self, n: int, labels: Labels) -> Array | None:
         """(n, classes), of labels or else of each class in turn; None if it is not conditional."""
-        found = self.classes_of(n, labels)
-        return None if found is None else self.array(one_hot(found, self.classes))
+        if self.classes_of(n, labels) is None:
+            return None
+        return self.sent(lambda: one_hot(self.classes_of(n, labels), self.classes))
 
     @no_grad()
     def evaluate(self, x: Any, rng: Rng, labels: Labels = None, thorough: bool = False) -> Numbers:

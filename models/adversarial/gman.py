@@ -64,10 +64,10 @@ class GMAN(GAN):
 
     def update(
         self, x: Any, rng: Rng, epoch: float, labels: Labels, optimizers: Optimizers
-    ) -> dict[str, float]:
+    ) -> dict[str, Any]:
         """As of a GAN; with the largest of the weights that the generator gave to them."""
         numbers = super().update(x, rng, epoch, labels, optimizers)
-        return numbers | {"largest_weight": float(self.weights.numpy().max())}
+        return numbers | {"largest_weight": self.weights.data.max()}
 
     def evaluate(self, x: Any, rng: Rng, labels: Labels = None, thorough: bool = False) -> Numbers:
         """As of a GAN, the mean over the discriminators."""

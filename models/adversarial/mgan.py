@@ -91,7 +91,7 @@ class MGAN(GAN):
     def cross_entropy(self, fake: Any, classes: Any) -> Tensor:
         """-log C_k(x) of samples (N, pixels) that each generator made in turn, nats: (N,)."""
         logits = self.discriminator.classify(fake, classes)
-        return cross_entropy(logits, self.xp.asarray(self.turns(len(fake))))
+        return cross_entropy(logits, self.sent(lambda: self.turns(len(fake)), int))
 
     def discriminator_loss(self, real: Any, fake: Any, classes: Any, rng: Rng) -> Loss:
         """What D and C minimise; D's alone is the part `discriminator_loss`."""

@@ -38,7 +38,7 @@ class GaussianEncoder(Encoder):
 
     def forward(self, x: Any, rng: Rng) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         mu, logvar = self.moments(x)
-        return reparameterize(mu, logvar, seed=random_seed(rng))
+        return reparameterize(mu, logvar, seed=random_seed(rng, mu))
 
 
 class VAEGAN(EncoderGAN):
@@ -60,7 +60,7 @@ class VAEGAN(EncoderGAN):
     def rivals(self, x: Any, classes: Any, rng: Rng) -> tuple[Any, Any]:
         """Images, and as many samples: the first half of codes of images, the others of p(z)."""
         x, half = self.standardise(x), len(x) // 2
-        z = [self.encoder(x[:half], rng)[0], self.array(self.sample_codes(len(x) - half, rng))]
+        z = [self.encoder(x[:half], rng)[0], self.sent_codes(len(x) - half, rng)]
         return x, self.generator(concatenate(z, axis=0), classes)
 
     def generator_loss(self, fake: Any, real: Any, classes: Any, rng: Rng) -> Tensor:
@@ -82,11 +82,11 @@ class VAEGAN(EncoderGAN):
 
     def update(
         self, x: Any, rng: Rng, epoch: float, labels: Labels, optimizers: Optimizers
-    ) -> dict[str, float]:
+    ) -> dict[str, Any]:
         """A step of the encoder, and then a GAN's: of D, and of the generator."""
         loss = self.encoder_loss(self.standardise(x), self._one_hot(len(x), labels), rng)
         descend(loss, optimizers["encoder"])
-        return {**super().update(x, rng, epoch, labels, optimizers), "encoder_loss": loss.item()}
+        return {**super().update(x, rng, epoch, labels, optimizers), "encoder_loss": loss.data}
 
     @no_grad()
     def evaluate(self, x: Any, rng: Rng, labels: Labels = None, thorough: bool = False) -> Numbers:

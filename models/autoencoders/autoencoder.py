@@ -77,11 +77,11 @@ class Autoencoder(Model):
     def corrupt(self, x: Array, rng: Rng) -> tuple[Array, Array]:
         """What the encoder is given for images (N, pixels), and which pixels count in the loss."""
         self.check_pixels(x)
-        s, everything = self.settings, self.array(np.ones(x.shape[1]))
+        s, everything = self.settings, self.sent(lambda: np.ones(x.shape[1]))
         if s.kind == "denoising":
-            return x + self.array(s.noise * rng.standard_normal(x.shape)), everything
+            return x + self.sent(lambda: s.noise * rng.standard_normal(x.shape)), everything
         if s.kind == "masked":
-            hidden = self.array(self.hide(len(x), rng))
+            hidden = self.sent(lambda: self.hide(len(x), rng))
             return x * (1 - hidden) + HIDDEN_PIXEL * hidden, hidden
         return x, everything
 

@@ -39,7 +39,7 @@ class CVAE(VAE):
         It has the same parameters. Without labels the classes are each in turn.
         """
         told = copy.copy(self)
-        told.y = self.array(one_hot(self.classes_of(n, labels), self.classes))
+        told.y = self.sent(lambda: one_hot(self.classes_of(n, labels), self.classes))
         return told
 
     def encode(self, x: Any) -> tuple[Tensor, Tensor]:

@@ -22,7 +22,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from autograd import Rng, Tensor, nn, no_grad
+from autograd import Rng, Tensor, drawn, nn, no_grad
 from autograd.ops import cross_entropy, exp, log_softmax
 from models.autoencoders.cvae import CVAE
 from models.autoencoders.m2_settings import DEFAULTS, Settings
@@ -55,7 +55,7 @@ class M2(CVAE):
     def told_each(self) -> "M2":
         """This model, told each class of every image: what it gives is (classes, N, ...)."""
         told = copy.copy(self)
-        told.y = self.array(np.eye(self.classes))[:, None]
+        told.y = self.sent(lambda: np.eye(self.classes))[:, None]
         return told
 
     def unlabelled_bound(self, x: Any, rng: Rng, beta: float = 1.0) -> Tensor:
@@ -78,15 +78,16 @@ class M2(CVAE):
             unlabelled = self.unlabelled_bound(x, rng, self.beta_at(epoch)).mean()
             loss = self.share * loss + (1 - self.share) * unlabelled  # J / N              (eq. 8)
             parts["unlabelled"] = unlabelled.data
-        classification = cross_entropy(self.classifier(known), y).mean()
+        classification = cross_entropy(self.classifier(known), self.sent(lambda: y, int)).mean()
         parts["classification"] = classification.data
         return loss + self.settings.alpha * classification, parts  # J^alpha / N           (eq. 9)
 
     def batch_of_known(self, rng: Rng) -> tuple[Any, np.ndarray]:
         """At most `batch` labelled images, (n, pixels), and their classes, (n,)."""
         known, labels = self.known.train, np.asarray(self.known.train_labels)
-        chosen = rng.permutation(len(known))[: self.settings.batch]
-        return self.array(self.known.observe(known[chosen], self.pixels, rng)), labels[chosen]
+        chosen = drawn(lambda: rng.permutation(len(known))[: self.settings.batch])
+        x = self.sent(lambda: self.known.observe(known[chosen], self.pixels, rng))
+        return x, drawn(lambda: labels[chosen])
 
     def evaluate(self, x: Any, rng: Rng, labels: Labels = None, thorough: bool = False) -> Numbers:
         """As a CVAE's, of p(x|y); "unlabelled", the bound U(x) on -log p(x); and "accuracy", 1

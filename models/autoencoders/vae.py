@@ -129,12 +129,14 @@ class VAE(Model):
     def terms(self, x: Any, rng: Rng) -> tuple[Tensor, ...]:
         """The reconstruction, with one sample of z, and the KL: (N,) each, in nats."""
         mu, logvar = self.encode(x)
-        z, kl = reparameterize(mu, logvar, seed=random_seed(rng))
+        z, kl = reparameterize(mu, logvar, seed=random_seed(rng, mu))
         return self.reconstruction(x, z), kl
 
-    def beta_at(self, epoch: float) -> float:
+    def beta_at(self, epoch: float) -> Any:
         s = self.settings
-        return s.beta * (min(epoch / s.anneal_epochs, 1.0) if s.anneal_epochs else 1.0)
+        if not s.anneal_epochs:
+            return s.beta
+        return self.number(lambda: s.beta * float(min(epoch / s.anneal_epochs, 1.0)))
 
     def loss(self, x: Any, rng: Rng, epoch: float = math.inf, labels: Labels = None) -> Loss:
         """reconstruction + beta KL, nats per image, mean over the batch; and its parts.

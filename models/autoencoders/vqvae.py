@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Array, Rng, Tensor, nn, no_grad, optim, to_device
+from autograd import Array, Rng, Tensor, matmul, nn, no_grad, optim, to_device
 from autograd.ops import argmin, embedding, one_hot, squared_distances
 from models.autoencoders.networks import doubling, halving, sizes
 from models.autoencoders.vae import VAE
@@ -39,7 +39,7 @@ from models.autoencoders.vqvae_settings import DEFAULTS, Settings
 from models.autoregressive import pixelcnn_settings
 from models.autoregressive.pixelcnn import PixelCNN
 from models.data import Labels
-from models.model import Loss, Model, Numbers, Optimizers, random_seed, read
+from models.model import Loss, Model, Numbers, Optimizers, random_seed
 
 LEAST_USES = 1e-6  # a batch, of a vector that still moves
 
@@ -103,9 +103,13 @@ class VQVAE(VAE):
         """Codes (N, places) as the prior has them: grey levels in [0, 1]."""
         return (k / (self.settings.codes - 1)).astype(np.float32)
 
+    def stage(self, epoch: float) -> int:
+        """0 for the autoencoder; 1 for what learns its codes."""
+        return int(epoch >= self.settings.autoencoder_epochs)
+
     def loss(self, x: Any, rng: Rng, epoch: float = math.inf, labels: Labels = None) -> Loss:
         """Eq. 3 in the first stage, -log p of the codes in the second, in nats; and the parts."""
-        if epoch < self.settings.autoencoder_epochs:
+        if self.stage(epoch) == 0:
             return self.autoencoder_loss(x, *self.quantise(x))
         with no_grad():
             _, k = self.quantise(x)
@@ -138,9 +142,9 @@ class VQVAE(VAE):
 
     def update(
         self, x: Any, rng: Rng, epoch: float, labels: Labels, optimizers: Optimizers
-    ) -> dict[str, float]:
+    ) -> dict[str, Any]:
         """A step of the stage that `epoch` is in: of the autoencoder, or of the codes' prior."""
-        first = epoch < self.settings.autoencoder_epochs
+        first = self.stage(epoch) == 0
         self.zero_grad()
         if first:
             z_e, k = self.quantise(x)
@@ -151,14 +155,14 @@ class VQVAE(VAE):
         optimizers["autoencoder" if first else "prior"].step()
         if first:
             self.move_codebook(z_e.data, k, rng)
-        return read({"loss": loss.data, **parts})
+        return {"loss": loss.data, **parts}
 
     def move_codebook(self, z_e: Array, k: Array, rng: Rng) -> None:
         """The moving averages after a batch (appendix A.1), and dead vectors revived."""
         s = self.settings
         outputs, chosen = z_e.reshape(-1, s.latent), one_hot(k.reshape(-1), s.codes)
         uses = s.decay * self.uses.data + (1 - s.decay) * chosen.sum(0)
-        sums = s.decay * self.sums.data + (1 - s.decay) * (chosen.T @ outputs)
+        sums = s.decay * self.sums.data + (1 - s.decay) * matmul(chosen.T, outputs)
         vectors = self.codebook.data
         if s.codebook == "ema":  # what has not been chosen for very long stays
             used = (uses > LEAST_USES)[:, None]

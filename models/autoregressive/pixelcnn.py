@@ -72,10 +72,12 @@ class PixelCNN(Model):
         """
         if self.classes and labels is None:
             raise UsageError("log p(x | class) needs the classes: this pixelcnn is conditional")
-        labels = self.classes_of(len(x), labels)
+        told = self.classes_of(len(x), labels)
+        if told is not None:
+            told = self.sent(lambda: self.classes_of(len(x), labels), int)
         self.check_levels(x)
         images = planes(x, self.shape)
-        log_p = self.distribution.log_prob(self.logits(images, labels), images)
+        log_p = self.distribution.log_prob(self.logits(images, told), images)
         return log_p.reshape(len(x), -1).sum(axis=1)  # eq. 1
 
     def check_levels(self, x: Array) -> None:

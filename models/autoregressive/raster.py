@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Array, namespace, no_grad, to_device
+from autograd import Array, Replayed, namespace, no_grad, sent, to_device
 from autograd.ops import conv2d
 from autograd.tensor import array_of
 from kernels.conv2d.mask import live_taps
@@ -26,28 +26,44 @@ def sample(model: Any, images: Array, known: Array, u: Array, labels: Any) -> No
     """Sample the pixels of `images` (n, channels, height, width) that are not `known`, in order.
 
     `known` is (n, height, width). Each number has its own of `u` (n, channels, height, width),
-    samples of U[0, 1).
+    samples of U[0, 1). On a GPU a pixel is a CUDA graph.
     """
     raster = Raster(model.network, images, labels)
     width = images.shape[3]
     some = to_device(~known.all(axis=0), "cpu")  # places to be sampled in one image at least
+    place = np.zeros((2, 1), int)  # the row and the column of a pixel that a graph samples
+
+    def sample_pixel() -> None:
+        raster.row, raster.columns = sent(lambda: place, images)
+        _sample_pixel(model, raster, known, u)
+
+    by_graph = Replayed(sample_pixel, raster.changing)
     for row in range(some.any(axis=1).nonzero()[0].max(initial=-1) + 1):
-        above = model.network.above(raster.piece(row, 0, width), raster)
+        raster.row, raster.columns = row, slice(0, width)
+        raster.keep_above(model.network.above(raster.piece(), raster))
         for start, stop in _pieces(some[row]):
-            x = raster.piece(row, start, stop)
-            here = [part[..., start:stop] for part in above]
+            raster.row, raster.columns = row, slice(start, stop)
             if not some[row, start]:
-                model.network.across(x, here, raster)
-                continue
-            for channel in range(images.shape[1]):
-                if channel < model.distribution.groups:  # else the logits stay as they are
-                    logits = model.network.across(x, here, raster).data[0, :, :, 0].T
-                pixel = x[0, :, :, 0].T
-                chosen = model.distribution.choose(
-                    logits, pixel, channel, u[:, channel, row, start]
-                )
-                keep(pixel[:, channel], known[:, row, start], chosen)
+                model.network.across(raster.piece(), raster.above(), raster)
+            elif by_graph.xp is np:
+                _sample_pixel(model, raster, known, u)
+            else:
+                place[:, 0] = row, start
+                by_graph()
     images[...] = raster.images
+
+
+def _sample_pixel(model: Any, raster: "Raster", known: Array, u: Array) -> None:
+    """The numbers of the pixel where the raster is, one after the other."""
+    row, column, above = raster.row, raster.columns, raster.above()
+    for channel in range(u.shape[1]):
+        if channel < model.distribution.groups:  # else the logits stay as they are
+            logits = model.network.across(raster.piece(), above, raster).data[0, :, :, 0].T
+        pixel = raster.piece()[0, :, :, 0].T
+        chosen = model.distribution.choose(logits, pixel, channel, u[:, channel, row, column][:, 0])
+        old = raster.images[:, channel, row, column]
+        new = namespace(u).where(known[:, row, column], old, chosen[:, None])
+        raster.images[:, channel, row, column] = new
 
 
 def _pieces(some: Array) -> list[tuple[int, int]]:
@@ -76,8 +92,12 @@ class Raster:
     """Stands in for the masked convolutions of a network, for a piece of one row at a time.
 
     A piece (1, features, n, columns) has the n images where an image has its rows: 1x1
-    convolutions and functions of single elements take it as they take images.
+    convolutions and functions of single elements take it as they take images. Where it is, `row`
+    and `columns` say: a number and a slice, or arrays (1,), which a CUDA graph looks up anew.
     """
+
+    row: Any
+    columns: Any
 
     def __init__(self, network: Any, images: Array, labels: Any):
         n, channels, height, width = images.shape
@@ -90,11 +110,24 @@ class Raster:
         # What each layer was fed, padded: (n, height, width, features).
         self.fed: dict[Any, Array] = dict.fromkeys(network.image_layers(), canvas)
         self.prepared: dict[Any, Any] = {}
+        self.of_above: list[Array] = []
 
-    def piece(self, row: int, start: int, stop: int) -> Array:
-        """That piece of the images, (1, channels, n, columns): a view, to be written to."""
-        self.row, self.columns = row, slice(start, stop)
-        return self.images[:, :, row, start:stop].transpose(1, 0, 2)[None]
+    def piece(self) -> Array:
+        """That of the images, (1, channels, n, columns)."""
+        return self.images[:, :, self.row, self.columns].transpose(1, 0, 2)[None]
+
+    def keep_above(self, parts: list[Any]) -> None:
+        """Keep what the network makes of the rows above, for this row; always in the same place."""
+        arrays = [array_of(part) for part in parts]
+        self.of_above = self.of_above or [array.copy() for array in arrays]
+        for kept, array in zip(self.of_above, arrays):
+            kept[...] = array
+
+    def above(self) -> list[Array]:
+        return [part[..., self.columns] for part in self.of_above]
+
+    def changing(self) -> list[Array]:
+        return [self.images, *self.fed.values()]
 
     def __call__(self, layer: Any, piece: Any) -> Array:
         h: Any = array_of(piece)

@@ -96,7 +96,7 @@ def parser() -> Parser:
     add("--health", type=_whole(1), default=0, metavar="N",
         help="record the gradients, updates and dead units of each layer every N steps (default: "
         "never)")
-    _add_shared(train, "--seed", "--device")
+    _add_shared(train, "--seed", "--device", "--graph")
     add("--out", type=Path, metavar="DIR",
         help="a new directory (default: in runs/); several models get a folder each inside it")
     add("--resume", type=Path, metavar="DIR", help="continue a run, with its own settings")
@@ -258,6 +258,11 @@ SHARED: dict[str, dict[str, Any]] = {
         "help": "of every random choice (default: 0)",
     },
     "--device": {"choices": DEVICES, "help": "default: cpu; a resumed run keeps its own"},
+    "--graph": {
+        "choices": ("auto", "off"), "default": "auto",
+        "help": "on a GPU: make a step as one CUDA graph if it can be (auto, the default), or "
+        "start each kernel by itself (off)",
+    },
     "--set": {
         "action": "append", "default": [], "metavar": "KEY=VALUE",
         "help": "a setting, listed by chainrule train --help; may be repeated. A trained model "

@@ -17,7 +17,7 @@ def add_output_commands(commands: Any, whole: Callable, add_shared: Callable) ->
     add = sample.add_argument
     add_shared(sample, "directory")
     add("-n", type=whole(1), metavar="N", help="number of samples (default: 64, or 6 per class)")
-    add_shared(sample, "--class")
+    add_shared(sample, "--class", "--graph")
     _add_out(sample, "DIR/sample.png")
 
     encode = commands.add_parser("encode", help="the codes of images")

@@ -23,7 +23,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from autograd import Array, Rng, Tensor, no_grad, optim, to_device
+from autograd import Array, Rng, Tensor, drawn, no_grad, optim, to_device
 from models.data import Dataset, Labels, Points, Shape, batches
 from models.diffusion.ddpm_settings import DEFAULTS, Settings
 from models.diffusion.gaussian_diffusion import (
@@ -36,7 +36,7 @@ from models.diffusion.gaussian_diffusion import (
 from models.diffusion.networks import FEATURES, MLP, UNet, with_angles
 from models.diffusion.sampler import Sampler
 from models.errors import UsageError
-from models.model import Loss, Model, Numbers, Optimizers, read
+from models.model import Loss, Model, Numbers, Optimizers
 
 SAMPLES_PER_BATCH = 500
 
@@ -91,10 +91,8 @@ class DDPM(Model):
             labels = np.full(len(x_t), self.classes)
         if not self.settings.fourier:
             return self.network(x_t[:, None], t, labels)
-        signal, noise = (
-            coefficient(values[t], x_t)
-            for values in (self.diffusion.alpha_bar, self.diffusion.noise)
-        )
+        signal = coefficient(lambda: self.diffusion.alpha_bar[t], x_t)
+        noise = coefficient(lambda: self.diffusion.noise[t], x_t)
         return self.network(with_angles(x_t, signal, noise, self.levels), t, labels)
 
     def loss(self, x: Any, rng: Rng, epoch: float = math.inf, labels: Labels = None) -> Loss:
@@ -107,16 +105,21 @@ class DDPM(Model):
         n = len(x)
         x_0 = self.standardise(x)
         if labels is not None:
-            self.classes_of(n, labels)
-            labels = np.where(rng.random(n) < self.settings.drop, self.classes, labels)
-        t = self._times(n, rng)
+            known, drop = np.asarray(self.classes_of(n, labels)), self.settings.drop
+            labels = drawn(lambda: np.where(rng.random(n) < drop, self.classes, known))
+        t = drawn(lambda: self._times(n, rng))
         eps = self.normal(rng, x_0.shape)
         x_t = self.diffusion.q_sample(x_0, eps, t)
         target = self.diffusion.target(self.settings.objective, x_0, eps, t)
         error = ((self.predict(x_t, t, labels) - target) ** 2).mean(axis=1)
-        halves = {"little_noise": 2 * t <= self.settings.T, "much_noise": 2 * t > self.settings.T}
-        parts = {k: error.data[i.nonzero()[0]].mean() for k, i in halves.items() if i.any()}
-        return error.mean(), parts
+        of_halves = (self.sent(lambda: self._halves(t)) * error.data).sum(axis=1)
+        return error.mean(), {"little_noise": of_halves[0], "much_noise": of_halves[1]}
+
+    def _halves(self, t: np.ndarray) -> np.ndarray:
+        """The shares of the times (N,) in both means, (2, N)."""
+        lesser = 2 * t <= self.settings.T
+        halves = np.stack([lesser, ~lesser])
+        return halves / np.maximum(1, halves.sum(axis=1, keepdims=True))
 
     def _times(self, n: int, rng: Rng) -> np.ndarray:
         """Times of a batch, (n,): each uniform on 1 ... T, together spread evenly."""
@@ -125,15 +128,15 @@ class DDPM(Model):
 
     def update(
         self, x: Any, rng: Rng, epoch: float, labels: Labels, optimizers: Optimizers
-    ) -> dict[str, float]:
+    ) -> dict[str, Any]:
         """A step with the gradient clipped at norm 1, and one of the average of the weights."""
         loss, parts = self.loss(x, rng, epoch, labels)
         self.zero_grad()
         loss.backward()
         optim.clip_gradients(optimizers["adam"].parameters, 1.0)
         optimizers["adam"].step()
-        self.ema.update(optimizers["adam"].steps - 1)
-        return read({"loss": loss.data, **parts})
+        self.ema.update(lambda: optimizers["adam"].steps - 1)
+        return {"loss": loss.data, **parts}
 
     def denoise(self, x_t: Array, t: np.ndarray, labels: Labels, guidance: float = 0.0) -> Array:
         """The x_0 (N, pixels) that the network predicts; of images, within [-1, 1].

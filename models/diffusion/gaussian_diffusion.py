@@ -10,12 +10,13 @@ the dtype and the device of the arrays (N, ...); each has a time of its own, t (
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy  # imports its parts at their first use
 
-from autograd import namespace, to_device
+from autograd import sent, to_device
 from autograd.tensor import array_of
 from models.errors import Caution, UsageError
 
@@ -78,9 +79,10 @@ class GaussianDiffusion:
                 stacklevel=2,
             )
 
-    def scales(self, t: np.ndarray, like: Any) -> list[Any]:
+    def scales(self, t: np.ndarray, like: Any) -> tuple[Any, Any]:
         """sqrt(abar_t) of x_0 and sqrt(1 - abar_t) of eps, to broadcast against `like`."""
-        return [coefficient(variance[t] ** 0.5, like) for variance in (self.alpha_bar, self.noise)]
+        signal = coefficient(lambda: self.alpha_bar[t] ** 0.5, like)
+        return signal, coefficient(lambda: self.noise[t] ** 0.5, like)
 
     def q_sample(self, x_0: Any, eps: Any, t: np.ndarray) -> Any:
         """x_t, a sample of q(x_t|x_0) for eps ~ N(0, I) (eq. 4)."""
@@ -89,9 +91,13 @@ class GaussianDiffusion:
 
     def q_step(self, x_s: Any, eps: Any, s: np.ndarray, t: np.ndarray) -> Any:
         """x_t, a sample of q(x_t|x_s) for s < t and eps ~ N(0, I): the steps of eq. 2 at once."""
-        log_kept = self.log_alpha_bar[t] - self.log_alpha_bar[s]
-        signal, noise = np.exp(0.5 * log_kept), np.sqrt(-np.expm1(log_kept))
-        return coefficient(signal, x_s) * x_s + coefficient(noise, x_s) * eps
+        signal = coefficient(lambda: np.exp(0.5 * self._log_kept(s, t)), x_s)
+        noise = coefficient(lambda: np.sqrt(-np.expm1(self._log_kept(s, t))), x_s)
+        return signal * x_s + noise * eps
+
+    def _log_kept(self, s: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """log abar_t / abar_s."""
+        return self.log_alpha_bar[t] - self.log_alpha_bar[s]
 
     def target(self, objective: str, x_0: Any, eps: Any, t: np.ndarray) -> Any:
         """The target of a network for x_t: eps, x_0, or v of Salimans & Ho 2022 (appendix D).
@@ -116,7 +122,7 @@ class GaussianDiffusion:
         eta = 1 is the diffusion's own, by Bayes from x_t | x_s and x_s | x_0 (Ho et al. 2020, eq. 7
         where s = t - 1); with eta = 0 it has no variance. All have the same q(x_t|x_0).
         """
-        beta = -np.expm1(self.log_alpha_bar[t] - self.log_alpha_bar[s])  # of the step from s to t
+        beta = -np.expm1(self._log_kept(s, t))  # of the step from s to t
         variance = eta**2 * beta * self.noise[s] / self.noise[t]
         # x_s has sqrt(abar_s) of x_0; with the variance, its share of x_t's eps makes 1 - abar_s.
         on_x_t = np.sqrt((self.noise[s] - variance) / self.noise[t])
@@ -127,8 +133,9 @@ class GaussianDiffusion:
         self, x_0: Any, x_t: Any, t: np.ndarray, s: np.ndarray, eta: float = 1.0
     ) -> tuple[Any, np.ndarray]:
         """The mean of q(x_s|x_t, x_0), and its variance (N,)."""
-        on_x_0, on_x_t, variance = self.posterior(t, s, eta)
-        return coefficient(on_x_0, x_0) * x_0 + coefficient(on_x_t, x_t) * x_t, variance
+        on_x_0 = coefficient(lambda: self.posterior(t, s, eta).on_x_0, x_0)
+        on_x_t = coefficient(lambda: self.posterior(t, s, eta).on_x_t, x_t)
+        return on_x_0 * x_0 + on_x_t * x_t, self.posterior(t, s, eta).variance
 
     def prior_kl(self, x_0: Any) -> np.ndarray:
         """L_T = KL(q(x_T|x_0) || N(0, I)) in nats, (N,)."""
@@ -144,15 +151,15 @@ class GaussianDiffusion:
         is no density: there it is that of q(x_1|x_2, x_0), as in the authors' code.
         """
         if kind == "large":
-            return -np.expm1(self.log_alpha_bar[t] - self.log_alpha_bar[s])
+            return -np.expm1(self._log_kept(s, t))
         last = self.posterior(np.array(2), np.array(1)).variance if self.steps > 1 else self.beta[1]
         return np.where(s == 0, last, self.posterior(t, s).variance)
 
 
-def coefficient(values: np.ndarray, like: Any) -> Any:
-    """N numbers reshaped to broadcast against `like` (N, ...), in its dtype and on its device."""
-    xp = namespace(array_of(like))
-    return xp.asarray(values.reshape(-1, *[1] * (like.ndim - 1)), dtype=like.dtype)
+def coefficient(values: Callable[[], np.ndarray], like: Any) -> Any:
+    """N numbers to broadcast against `like` (N, ...), in its dtype, and `sent` to its device."""
+    shape = (-1, *[1] * (like.ndim - 1))
+    return sent(lambda: values().reshape(shape), array_of(like), like.dtype)
 
 
 def log_mass(x_0: np.ndarray, mean: np.ndarray, sigma: np.ndarray, levels: int) -> np.ndarray:

@@ -60,7 +60,8 @@ class LDM(Model):
     @no_grad()
     def encode(self, x: Any, rng: Rng) -> np.ndarray:
         """A sample of q(z|x) for images (N, pixels): codes (N, latent), without a gradient."""
-        return reparameterize(*self.autoencoder.encode(x), seed=random_seed(rng))[0].data
+        mu, logvar = self.autoencoder.encode(x)
+        return reparameterize(mu, logvar, seed=random_seed(rng, mu))[0].data
 
     def standardise(self, z: Any) -> None:
         """Tell the diffusion the mean and the deviation of the codes (N, latent) of a batch.
@@ -70,9 +71,13 @@ class LDM(Model):
         self.diffusion.center.data[...] = z.mean(axis=0)
         self.diffusion.scale.data[...] = (z - z.mean(axis=0)).std()
 
+    def stage(self, epoch: float) -> int:
+        """0 for the autoencoder; 1 for what learns its codes."""
+        return int(epoch >= self.settings.autoencoder_epochs)
+
     def loss(self, x: Any, rng: Rng, epoch: float = math.inf, labels: Labels = None) -> Loss:
         """That of the stage which this epoch belongs to."""
-        if epoch < self.settings.autoencoder_epochs:
+        if self.stage(epoch) == 0:
             return self.autoencoder.loss(x, rng, epoch)
         return self.diffusion.loss(self.encode(x, rng), rng, epoch)
 
@@ -87,10 +92,10 @@ class LDM(Model):
 
     def update(
         self, x: Any, rng: Rng, epoch: float, labels: Labels, optimizers: Optimizers
-    ) -> dict[str, float]:
+    ) -> dict[str, Any]:
         """A step of the VAE in the first `autoencoder_epochs`, and then of the diffusion."""
         self.zero_grad()  # of both: the stage that rests has none
-        if epoch < self.settings.autoencoder_epochs:
+        if self.stage(epoch) == 0:
             own = {"adam": optimizers["autoencoder"]}
             return self.autoencoder.update(x, rng, epoch, None, own)
         z, own = self.encode(x, rng), {"adam": optimizers["diffusion"]}
@@ -107,7 +112,7 @@ class LDM(Model):
         is of the decoded means of q(z|x).
         """
         mu, logvar = self.autoencoder.encode(x)
-        z, kl = reparameterize(mu, logvar, seed=random_seed(rng))
+        z, kl = reparameterize(mu, logvar, seed=random_seed(rng, mu))
         reconstruction = self.autoencoder.reconstruction(x, z).numpy()
         entropy = 0.5 * (logvar + math.log(2 * math.pi * math.e)).sum(axis=1).numpy()
         prior = self.diffusion.evaluate(z.data, rng, thorough=thorough)["nll"]

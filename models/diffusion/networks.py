@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Array, Rng, Tensor, namespace, nn
+from autograd import Array, Rng, Tensor, namespace, nn, sent
 from autograd.ops import attention, concatenate, gelu, silu, upsample_nearest
 from models.data import Labels, Shape, channels_of, flat, planes
 from models.diffusion.ddpm_settings import GROUPS, Settings
@@ -62,10 +62,10 @@ class Conditioning(nn.Module):
         self.label = nn.Embedding(classes + 1, features, rng) if classes else None
 
     def forward(self, t: np.ndarray, labels: Labels) -> Tensor:
-        asarray = namespace(self.sinusoids.data).asarray
-        h = self.output(silu(self.hidden(self.sinusoids[asarray(t)])))
+        table = self.sinusoids.data
+        h = self.output(silu(self.hidden(self.sinusoids[sent(lambda: t, table)])))
         if self.label is not None:
-            h = h + self.label(asarray(labels))
+            h = h + self.label(sent(lambda: labels, table))
         return silu(h)
 
 

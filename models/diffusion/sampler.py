@@ -6,10 +6,11 @@ All begin or end with noise x_T, and go through the same times between T and 0.
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from autograd import Array, Rng, namespace
+from autograd import Array, Replayed, Rng, drawn, namespace
 from models.data import Shape
 from models.diffusion.ddpm_settings import Settings
 from models.diffusion.gaussian_diffusion import GaussianDiffusion, coefficient
@@ -34,26 +35,40 @@ class Sampler:
         s = self.settings
         return np.linspace(s.T, 0, (s.sampling_steps or s.T) + 1).round().astype(int).tolist()
 
-    def step(self, x_t: Array, t: int, s: int, rng: Rng) -> Array:
+    def step(self, x_t: Array, t: Any, s: Any, rng: Rng) -> Array:
         """A sample of p(x_s|x_t), (N, pixels); at s = 0 its mean."""
-        settings, n = self.settings, len(x_t)
-        now, then = np.full(n, t), np.full(n, s)
-        eta = settings.eta if settings.sampler == "ddim" else 1.0
+        n = len(x_t)
+        now, then = drawn(lambda: np.full(n, t)), drawn(lambda: np.full(n, s))
         x_0 = self.denoise(x_t, now)
-        mean, variance = self.diffusion.posterior_mean(x_0, x_t, now, then, eta)
-        if settings.sampler == "ddpm":
-            variance = self.diffusion.variance(settings.variance, now, then)
-        if s == 0 or not variance.any():
+        mean, _ = self.diffusion.posterior_mean(x_0, x_t, now, then, self.eta)
+        if s == 0 or not self.variance(now, then).any():
             return mean
-        return mean + coefficient(variance**0.5, mean) * self.normal(rng, x_t.shape)
+        sigma = coefficient(lambda: self.variance(now, then) ** 0.5, mean)
+        return mean + sigma * self.normal(rng, x_t.shape)
+
+    @property
+    def eta(self) -> float:
+        return self.settings.eta if self.settings.sampler == "ddim" else 1.0
+
+    def variance(self, t: np.ndarray, s: np.ndarray) -> np.ndarray:
+        """Of p(x_s|x_t), (N,)."""
+        if self.settings.sampler == "ddpm":
+            return self.diffusion.variance(self.settings.variance, t, s)
+        return self.diffusion.posterior(t, s, self.eta).variance
 
     def chain(self, n: int, rng: Rng) -> Iterator[tuple[int, Array]]:
         """(T, x_T), ..., (0, x_0), from noise; x (n, pixels)."""
         x, times = self.normal(rng, (n, self.pixels)), self.times
-        yield times[0], x
-        for t, s in itertools.pairwise(times):
-            x = self.step(x, t, s, rng)
-            yield s, x
+        t, s = np.array(0), np.array(0)
+
+        def step() -> None:
+            x[...] = self.step(x, t, s, rng)
+
+        on_gpu = Replayed(step, lambda: [x])
+        yield times[0], x.copy()
+        for t[...], s[...] in itertools.pairwise(times):
+            (on_gpu if s else step)()  # at s = 0 there is no noise
+            yield int(s), x.copy()
 
     def sample(self, n: int, rng: Rng) -> Array:
         """x_0 (n, pixels), the end of a chain."""

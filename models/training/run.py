@@ -18,7 +18,7 @@ import math
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO
@@ -28,7 +28,7 @@ from filelock import FileLock
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from autograd import Array, to_device
+from autograd import Array, Rng, to_device
 from models import pictures
 from models.data import MANY, Labels, batches, load
 from models.errors import Caution, Failure, UsageError, printable
@@ -43,6 +43,7 @@ from models.training.interrupts import held_back
 from models.training.locks import LOCK, claim, refuse_unless_free, release
 from models.training.log import HEALTH, METRICS, drop_after, read_metrics
 from models.training.picture_schedule import PictureSchedule
+from models.training.step import Steps
 
 TESTS_PRINTED = 6  # of all epochs
 TEST_BATCH = 500  # images
@@ -97,6 +98,7 @@ class Run:
         self.step = 0
         self.health_interval = 0
         self.optimizers = self.model.optimizers(self.total_steps)
+        self.steps = Steps(self.model, self.optimizers)
 
     def __repr__(self) -> str:
         model, data, total = self.config.model, self.data.name, self.total_steps
@@ -275,11 +277,13 @@ class Run:
         size = self.model.images_per_step
         self._keep_weights()
         with held_back() as waiting:
+            started = time.perf_counter()
             for i in range(first, last):
-                started = time.perf_counter()
-                numbers = self._train_step(order[i * size : (i + 1) * size])
-                numbers["seconds"] = round(time.perf_counter() - started, 6)
-                metrics.write(json.dumps(numbers) + "\n")
+                # The last by Python, for its gradients: `save` looks at them.
+                self._train_step(order[i * size : (i + 1) * size], by_python=i == last - 1)
+                if self.steps.due or waiting or i == last - 1:
+                    self._write_numbers(metrics, started)
+                    started = time.perf_counter()
                 self._keep_weights()
                 progress.update()
                 if waiting:  # the step in hand is made as a whole
@@ -289,33 +293,39 @@ class Run:
         times = self.config.keep
         checkpoint.keep_weights(self.directory, self.model, self.step, times, self.total_steps)
 
-    def _train_step(self, chosen: np.ndarray) -> dict[str, Any]:
-        rng = self.config.rng(_BATCH, self.step)
-        images = self.data.observe(self.data.train[chosen], self.model.pixels, rng)
-        x = to_device(images, self.config.device)
-        labels = self._labels(self.data.train_labels, chosen)
-        epoch = self.step / self.steps_per_epoch
-        with self._recording():
-            numbers = self.model.update(x, rng, epoch, labels, self.optimizers)
-        self._refuse_unless_finite(numbers)
-        self.step += 1
-        return {"step": self.step, **numbers}
+    def _train_step(self, chosen: np.ndarray, by_python: bool) -> None:
+        def images(rng: Rng) -> np.ndarray:
+            return self.data.observe(self.data.train[chosen], self.model.pixels, rng)
 
-    def _recording(self) -> AbstractContextManager:
+        rng, epoch = self.config.rng(_BATCH, self.step), self.step / self.steps_per_epoch
+        given = images, rng, epoch, self._labels(self.data.train_labels, chosen)
         if self.health_interval and self.step % self.health_interval == 0:
-            return recording(self.model, self.directory, self.step + 1)
-        return nullcontext()
+            with recording(self.model, self.directory, self.step + 1):
+                self.steps.make(*given, by_python=True)
+        else:
+            self.steps.make(*given, by_python)
+        self.step += 1
+
+    def _write_numbers(self, metrics: TextIO, started: float) -> None:
+        """A line for each step that was made since; refuses numbers that are not finite."""
+        read = self.steps.read()
+        seconds = round((time.perf_counter() - started) / len(read), 6)
+        for made_before, numbers in enumerate(read, self.step - len(read)):
+            self._refuse_unless_finite(numbers, made_before)
+            line = {"step": made_before + 1, **numbers, "seconds": seconds}
+            metrics.write(json.dumps(line) + "\n")
 
     def _labels(self, labels: Labels, chosen: Any) -> Labels:
         return labels[chosen] if self.model.classes and labels is not None else None
 
-    def _refuse_unless_finite(self, numbers: Mapping[str, Any]) -> None:
+    def _refuse_unless_finite(self, numbers: Mapping[str, Any], step: int | None = None) -> None:
         for name, values in numbers.items():
             wrong = np.extract(~np.isfinite(values), values)
             if wrong.size:
                 kept = (self.directory / CHECKPOINT).exists()
+                step = self.step if step is None else step
                 raise Failure(
-                    f"{name} is {wrong[0]} at step {self.step}: try a smaller learning_rate than "
+                    f"{name} is {wrong[0]} at step {step}: try a smaller learning_rate than "
                     f"{self.settings.learning_rate:g}"
                     + (f"; {self.directory} keeps its last checkpoint" if kept else "")
                 )

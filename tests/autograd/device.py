@@ -11,16 +11,20 @@ leans on what CuPy lacks, fails in a test and not on a GPU. Imitated are these r
   `__array_function__`, and are missing where CuPy has none;
 - functions and methods take the keywords that CuPy's take.
 
-What CuPy would have the GPU do is told to `tell`, and that is how it is counted.
+What CuPy would have the GPU do is told to `tell`, and that is how it is counted. While a stream
+captures nothing is done, and a new array holds garbage until the graph is launched. What CuPy
+refuses then is refused: a wait, an array from the host, a product by its cuBLAS.
 
 Functions that nothing has needed are missing too: look in CuPy before adding one to `FUNCTIONS`.
-Not imitated are streams, rounding, the sums of duplicates in another order and indices out of range
-(CuPy wraps them around).
+Not imitated are streams beside each other, rounding, the sums of duplicates in another order and
+indices out of range (CuPy wraps them around).
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
@@ -54,6 +58,7 @@ METHODS = {
 FUNCTIONS = {
     "array2string": "separator",
     "ascontiguousarray": "dtype",
+    "broadcast_to": "",
     "clip": "out",
     "concatenate": "axis out dtype casting",
     "diagonal": "offset axis1 axis2",
@@ -69,6 +74,8 @@ FUNCTIONS = {
     "zeros_like": "dtype order shape",
 }
 """Functions whose first argument is an array, or arrays, of the device."""
+
+BY_CUBLAS = np.matmul, np.tensordot
 
 LINALG = ("cholesky", "eigvalsh", "slogdet", "solve")
 
@@ -91,6 +98,32 @@ def tell(kind: str, name: str, *arrays: Any) -> None:
     """
 
 
+class CUDARuntimeError(RuntimeError):
+    pass
+
+
+_captured: list[Callable[[], Any]] | None = None
+"""What a stream captures, in order; None while none does."""
+
+
+def perform(write: Callable[[], Any]) -> None:
+    """write(), which changes arrays: now, or in each launch of the graph that is captured."""
+    write() if _captured is None else _captured.append(write)
+
+
+def _made(compute: Callable[[], Any], result: np.ndarray) -> None:
+    """The new array `result` of compute() holds garbage, in a capture."""
+    if _captured is not None:
+        result.fill(77 if result.dtype.kind == "f" else 0)
+        _captured.append(lambda: np.copyto(result, compute()))
+
+
+def _told(kind: str, name: str, *arrays: Any) -> None:
+    if _captured is not None and kind != "launch":
+        raise CUDARuntimeError(f"{name}, a {kind}, is not permitted when stream is capturing")
+    tell(kind, name, *arrays)
+
+
 class ndarray(NDArrayOperatorsMixin):
     def __init__(self, memory: np.ndarray):
         self.memory = memory  # which stands for the GPU's
@@ -101,7 +134,8 @@ class ndarray(NDArrayOperatorsMixin):
     size = property(lambda self: self.memory.size)
     T = property(lambda self: ndarray(self.memory.T))
     device = SimpleNamespace(id=0)
-    data = SimpleNamespace(ptr=0)
+    data = property(lambda self: SimpleNamespace(ptr=self.memory.ctypes.data))
+    strides = property(lambda self: self.memory.strides)
     astype: Any  # as all of METHODS
 
     @property
@@ -110,8 +144,15 @@ class ndarray(NDArrayOperatorsMixin):
         return SimpleNamespace(c_contiguous=flags.c_contiguous, f_contiguous=flags.f_contiguous)
 
     def get(self) -> np.ndarray:
-        tell("wait", "get", self.memory)
+        _told("wait", "get", self.memory)
         return self.memory.copy()
+
+    def set(self, array: np.ndarray) -> None:
+        _told("send", "set", array)
+        self.memory[...] = array
+
+    def view(self, dtype: Any) -> "ndarray":
+        return ndarray(self.memory.view(dtype))
 
     def item(self) -> Any:
         return self.get().item()
@@ -137,13 +178,16 @@ class ndarray(NDArrayOperatorsMixin):
         if isinstance(result, np.generic):
             parts = index if isinstance(index, tuple) else (index,)
             result = self.memory[(*_index(parts), ...)]  # an array without dimensions: a view
-        _tell_unless_view("getitem", result, self.memory)
-        return _on_device(result)
+        if not np.may_share_memory(result, self.memory):
+            _told("launch", "getitem", self.memory, result)
+            _made(lambda: self.memory[_index(index)], result)
+        return ndarray(result)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         _tell_of_index("setitem", index)
-        tell("launch", "setitem", _in_memory(value), self.memory[_index(index)])
-        self.memory[_index(index)] = _in_memory(value)
+        value, index = _in_memory(value), _index(index)
+        _told("launch", "setitem", value, self.memory[index])
+        perform(lambda: self.memory.__setitem__(index, value))
 
     def __array__(self, *_args: Any, **_keywords: Any) -> np.ndarray:
         raise TypeError("Implicit conversion to a NumPy array is not allowed: use `.get()`")
@@ -196,24 +240,32 @@ def _tell_of_index(name: str, index: Any) -> None:
     """NumPy's arrays are sent; of a mask the host has to know how many elements it selects."""
     for part in index if isinstance(index, tuple) else (index,):
         if isinstance(part, np.ndarray):
-            tell("send", name, part)
+            _told("send", name, part)
         if isinstance(part, ndarray) and part.dtype == bool and name == "getitem":
-            tell("wait", name, part.memory)
+            _told("wait", name, part.memory)
 
 
-def _tell_unless_view(name: str, result: Any, *operands: Any) -> None:
-    """A kernel makes what is no view of an operand, and no dtype or text."""
-    arrays = [x for x in operands if isinstance(x, np.ndarray)]
-    if isinstance(result, np.ndarray | np.generic | tuple) and not any(
-        np.may_share_memory(result, x) for x in arrays
-    ):
-        tell("launch", name, *arrays, result)
+def _arrays(values: Any) -> list[np.ndarray]:
+    """Those among the values, also in tuples and lists."""
+    if isinstance(values, tuple | list):
+        return [array for value in values for array in _arrays(value)]
+    return [values] if isinstance(values, np.ndarray) else []
+
+
+def _part(compute: Callable[[], Any], i: int | None) -> Any:
+    return compute() if i is None else compute()[i]
+
+
+def _without_scalars(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_without_scalars, value))
+    return np.asarray(value) if isinstance(value, np.generic) else value
 
 
 def _on_device(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(map(_on_device, value))
-    return ndarray(np.asarray(value)) if isinstance(value, np.ndarray | np.generic) else value
+    return ndarray(value) if isinstance(value, np.ndarray) else value
 
 
 class _Function:
@@ -230,23 +282,70 @@ class _Function:
         first = arguments[0][0] if isinstance(arguments[0], tuple | list) else arguments[0]
         if self.first_on_device and not isinstance(first, ndarray):
             raise TypeError(f"{name} of CuPy takes an array of the device first")
-        out = keywords.get("out")
-        inputs, keywords = _in_memory(arguments), {k: _in_memory(v) for k, v in keywords.items()}
-        with np.errstate(all="ignore"):  # CuPy never warns
-            result = self.function(*inputs, **keywords)
+        in_memory = {key: _in_memory(value) for key, value in keywords.items()}
+        return self.of_memory(_in_memory(arguments), in_memory, keywords.get("out"))
+
+    def of_memory(self, inputs: Any, keywords: Any, out: Any = None) -> Any:
+        name, operands = self.function.__name__, _arrays(inputs)
+
+        def compute() -> Any:
+            with np.errstate(all="ignore"):  # CuPy never warns
+                result = self.function(*inputs, **keywords)
+            return _without_scalars(result)
+
+        if self.function in BY_CUBLAS and _captured is not None:
+            raise NotImplementedError("calling cuBLAS API during stream capture")
+        if out is not None:
+            _told("launch", name, *operands, out.memory)
+            perform(compute)
+            return out
+        result = compute()
+        made = [x for x in _arrays(result) if not any(np.may_share_memory(x, y) for y in operands)]
         if name in ("concatenate", "stack"):  # copies up to eight parts one by one
-            for part in inputs[0] if len(inputs[0]) <= 8 else inputs[:1]:
-                tell("launch", name, part, part)
-        elif out is not None:
-            tell("launch", name, *inputs, result)
-        else:
-            _tell_unless_view(name, result, *inputs)
-        return _on_device(result) if out is None else out
+            for part in operands if len(operands) <= 8 else operands[:1]:
+                _told("launch", name, part, part)
+        elif made:
+            _told("launch", name, *operands, *made)
+        for i, array in enumerate(made):
+            _made(partial(_part, compute, None if array is result else i), array)
+        return _on_device(result)
 
     def at(self, array: ndarray, index: Any, values: Any) -> None:
         _tell_of_index("at", index)
-        tell("launch", f"{self.function.__name__}.at", array.memory, _in_memory(values))
-        self.function.at(array.memory, _index(index), _in_memory(values))
+        given = array.memory, _index(index), _in_memory(values)
+        _told("launch", f"{self.function.__name__}.at", *given)
+        perform(lambda: self.function.at(*given))
+
+
+IN_PLACE = ["sgd", "rmsprop", "adam", "average", "running_moments", "reparameterize"]
+
+
+class Kernels:
+    """The functions of kernels/<name>/reference.py, each as one launch of the device."""
+
+    def __init__(self, name: str):
+        self.module = import_module(f"kernels.{name}.reference")
+
+    def clip(self, gs: list[ndarray], most: float) -> tuple[list[ndarray], ndarray]:
+        def copies(gs: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+            clipped, norm = self.module.clip(gs, most)
+            return *(g.copy() for g in clipped), np.float64(norm)
+
+        *clipped, norm = _Function(copies, "", False)(gs)
+        return clipped, norm
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(self.module, name)
+
+        def run(*arguments: Any) -> Any:
+            *others, last = arguments  # which may be the taps of a mask, on the host
+            inputs = [*_in_memory(others), getattr(last, "memory", last)]
+            if name not in IN_PLACE:
+                return _Function(function, "", False).of_memory(inputs, {})
+            _told("launch", name, *_arrays(inputs))
+            return perform(lambda: function(*inputs))
+
+        return run
 
 
 def _method(name: str, keywords: str) -> Any:
@@ -258,7 +357,8 @@ def _creating(function: Any) -> Any:
     def make(*arguments: Any, **keywords: Any) -> ndarray:
         result = function(*arguments, **keywords)
         if function is not np.empty:
-            tell("launch", function.__name__, result)
+            _told("launch", function.__name__, result)
+            _made(lambda: function(*arguments, **keywords), result)
         return ndarray(result)
 
     return make
@@ -282,7 +382,7 @@ def asarray(value: Any, dtype: Any = None) -> ndarray:
     if isinstance(value, ndarray):
         return value if dtype in (None, value.dtype) else value.astype(dtype)
     result = np.array(value, dtype)
-    tell("send", "asarray", result)
+    _told("send", "asarray", result)
     return ndarray(result)
 
 
@@ -305,12 +405,44 @@ scipy_special = SimpleNamespace(
 """In the place of cupyx.scipy.special."""
 
 
-class CUDARuntimeError(RuntimeError):
-    pass
+class Stream:
+    """A stream, with cupy.cuda.Graph for what it has captured."""
+
+    def __init__(self, non_blocking: bool = False):
+        pass
+
+    def __enter__(self) -> "Stream":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        pass
+
+    def synchronize(self) -> None:
+        _told("wait", "synchronize")
+
+    def begin_capture(self) -> None:
+        global _captured
+        _captured = []
+
+    def end_capture(self) -> SimpleNamespace:
+        global _captured
+        captured, _captured = _captured, None
+        assert captured is not None
+
+        def launch(stream: Stream) -> None:
+            _told("launch", "graph")
+            for write in captured:
+                write()
+
+        return SimpleNamespace(launch=launch)
 
 
 cuda = SimpleNamespace(
     Device=lambda number: nullcontext(),
+    MemoryPool=lambda: SimpleNamespace(malloc=None),
+    Stream=Stream,
+    get_current_stream=lambda: SimpleNamespace(ptr=0),
+    using_allocator=lambda malloc: nullcontext(),
     runtime=SimpleNamespace(getDevice=lambda: 0, CUDARuntimeError=CUDARuntimeError),
 )
 

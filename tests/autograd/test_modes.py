@@ -80,7 +80,7 @@ def sgd(x):
 def averaged(x):
     average = optim.EMA({"x": x}, 0.5)
     average.average["x"] = x.data
-    average.update(0)
+    average.update(lambda: 0)
 
 
 def loaded(x):

@@ -364,7 +364,7 @@ def test_ema_forgets_the_start_and_gives_the_parameters_back(steps, lag):
     ema = optim.EMA({"p": p}, decay=0.999)
     for t in range(steps):
         p.data[...] = t + 1
-        ema.update(t)
+        ema.update(lambda t=t: t)
     with ema.applied():
         assert p.data == pytest.approx(steps - lag, abs=0.5)
     assert p.data == steps

@@ -84,8 +84,10 @@ def test_normalised_groups_and_their_gradients(shape, groups, layout):
 def test_running_moments(shape):
     rng = np.random.default_rng(0)
     x, mean, var = (3 + rng.standard_normal(s, np.float32) for s in (shape, shape[1], shape[1]))
-    expected = groups_by_definition.running_moments(*(a.astype(float) for a in (x, mean, var)), 0.1)
-    found = groups_on_cuda.running_moments(*map(on_device, (x, mean, var)), 0.1)
+    expected = [a.astype(float) for a in (x, mean, var)]
+    found = [on_device(a) for a in (x, mean, var)]
+    groups_by_definition.running_moments(*expected, 0.1)
+    groups_on_cuda.running_moments(*found, 0.1)
     for a, b in zip(found, expected):
         np.testing.assert_allclose(to_numpy(a), b, rtol=1e-5)
 

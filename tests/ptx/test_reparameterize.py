@@ -13,7 +13,7 @@ from kernels.reparameterize import cuda as implementation
 Z, KL = np.zeros((128, 32), np.float32), np.zeros(128, np.float32)
 (FORWARD,) = launches(implementation.reparameterize, Z, Z, 1, 2, Z.copy(), KL.copy())
 (GRAD,) = launches(implementation.reparameterize_logvar_grad, Z, KL, Z, 1, 2)
-NORMAL = Launch(implementation._normal, (float32[::1], uint64, uint64), (1,), (256,))
+NORMAL = Launch(implementation._normal, (float32[::1], uint64[::1], uint64), (1,), (256,))
 
 # With 64 registers a multiprocessor has 1,024 threads at work at a time, with 32 all its 2,048.
 BUDGETS = {
