@@ -11,6 +11,7 @@ are the switches (`modes`), the writes to arrays (`memory`), the source line of 
 and the methods of a Tensor (`operators`). Who wants to know what happens is a watcher (`watch`),
 such as the searches for a NaN or a write (`faults`). A `module` is a function with
 parameters, `nn` has the layers that are modules, `optim` optimisers, `check` the numerical checks.
+`replay` has a GPU repeat a step by itself.
 """
 
 import builtins
