@@ -13,7 +13,9 @@ as a graph, and only if both leave the same bits are the calls to come made by t
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +29,10 @@ _running: ContextVar["Replayed | None"] = ContextVar("_running", default=None)
 
 
 def sent(make: Callable[[], Any], like: Array, dtype: Any = None) -> Array:
-    """`make()` as an array beside `like`. For each replay `make` is called anew."""
+    """`make()` as an array beside `like`. For each replay `make` is called anew.
+
+    So what `make` reads has to be new by then, but in the same object: an array, a generator.
+    """
     running = _running.get()
     if running is None:
         return namespace(like).asarray(make(), dtype)
@@ -52,7 +57,6 @@ class Replayed:
         self.xp = namespace(state()[0])
         self.inputs = _Inputs()
         self.graph: Any = None
-        self.stream: Any = None
         self.out: Array | None = None
         self.refused = ""
 
@@ -60,18 +64,19 @@ class Replayed:
         xp = self.xp
         if xp is np or self.refused or not mode().replaying:
             return self.function()
-        if self.graph is not None:
-            self.inputs.send()
-            self.graph.launch(self.stream)
-            return self.out
         if not self.inputs.packed:
+            self.inputs = _Inputs()  # in case that an earlier call was interrupted
             out = self._by_python()
             self.inputs.pack(xp)
             return out
-        self.stream, self.pool = xp.cuda.Stream(), xp.cuda.MemoryPool()
-        self.inputs.send()
-        with self.stream, xp.cuda.using_allocator(self.pool.malloc):
-            return self._record()
+        stream = _stream(xp, xp.cuda.runtime.getDevice())
+        self.inputs.send(stream)
+        if self.graph is not None:
+            self.graph.launch(stream)
+            return self.out
+        self.pool = xp.cuda.MemoryPool()  # no one else may use the memory of a graph
+        with stream, xp.cuda.using_allocator(self.pool.malloc):
+            return self._record(stream)
 
     def _by_python(self) -> Array | None:
         self.inputs.position = 0
@@ -81,7 +86,7 @@ class Replayed:
         finally:
             _running.reset(token)
 
-    def _record(self) -> Array | None:
+    def _record(self, stream: Any) -> Array | None:
         """The call by Python; and, from the same state, as a graph, which is kept if all agrees."""
         state = self.state()
         before = _copies(state)
@@ -89,8 +94,8 @@ class Replayed:
         after, expected = _copies(self.state()), _bits([*self.state(), by_python])
         _write(before, state)
         try:
-            graph = self._captured()
-            graph.launch(self.stream)
+            graph = self._captured(stream)
+            graph.launch(stream)
             if any(a is not b for a, b in zip(state, self.state(), strict=True)):
                 self.refused = "an array is replaced, and not written to"
             elif _bits([*state, self.out]) != expected:
@@ -103,14 +108,22 @@ class Replayed:
         _write(after, self.state())
         return by_python
 
-    def _captured(self) -> Any:
-        self.stream.synchronize()
-        self.stream.begin_capture()
+    def _captured(self, stream: Any) -> Any:
+        stream.synchronize()
+        stream.begin_capture()
         try:
             self.out = self._by_python()
-        finally:
-            graph = self.stream.end_capture()
-        return graph
+        except BaseException:
+            with suppress(Exception):  # the first error says more
+                stream.end_capture()
+            raise
+        return stream.end_capture()
+
+
+@cache
+def _stream(xp: Any, device: int) -> Any:
+    """One for all graphs. CUDA keeps it in order with its default stream, where other code runs."""
+    return xp.cuda.Stream()
 
 
 class _Input(NamedTuple):
@@ -150,10 +163,10 @@ class _Inputs:
                 self.found[i] = _Input(make, *places)
         self.packed = True
 
-    def send(self) -> None:
+    def send(self, stream: Any) -> None:
         for make, here, _ in self.found:
             here[...] = make()
-        self.there.set(self.here)
+        self.there.set(self.here, stream)
 
 
 def _copies(arrays: list[Array]) -> list[Array]:

@@ -147,7 +147,7 @@ class ndarray(NDArrayOperatorsMixin):
         _told("wait", "get", self.memory)
         return self.memory.copy()
 
-    def set(self, array: np.ndarray) -> None:
+    def set(self, array: np.ndarray, stream: Any = None) -> None:
         _told("send", "set", array)
         self.memory[...] = array
 
