@@ -1,7 +1,9 @@
 """A run of training.
 
 config             what it was asked for, and config.json
-run                the model, its data and its optimisers in a directory, and the loop
+run                the model, its data and its optimisers in a directory
+loop               epochs, tests and checkpoints
+step               a step, on a GPU a CUDA graph
 picture_schedule   when it makes its pictures
 log                metrics.jsonl and health.jsonl
 health             the gradients and updates of each layer, and its dead units

@@ -20,6 +20,8 @@ from models.version import __version__
 
 PACKAGES = ("numpy", "numba", "scikit-learn", "safetensors")
 
+WEIGHTS, ORDER, BATCH, TEST, PICTURE = range(5)  # the purposes of random numbers
+
 
 @dataclass(frozen=True)
 class Config:
@@ -62,6 +64,7 @@ class Config:
         return config
 
     def rng(self, purpose: int, count: int = 0) -> Rng:
+        """Random numbers for one of the purposes above, of a step or an epoch."""
         return np.random.default_rng([self.seed, purpose, count])
 
     def write(self, directory: Path) -> None:

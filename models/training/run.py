@@ -1,4 +1,4 @@
-"""A run: a directory, and the loop that fills it.
+"""A run: a model with its data and its optimisers, in a directory.
 
     config.json              what was asked for, with versions and the data's checksum
     metrics.jsonl            a line a training step, and one a test at the end of each epoch
@@ -13,48 +13,41 @@ save, and a resumed run goes on exactly as it would have gone.
 """
 
 import dataclasses
-import json
 import math
-import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from filelock import FileLock
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
-from autograd import Array, Rng, to_device
+from autograd import Array, to_device
 from models import pictures
 from models.data import MANY, Labels, batches, load
 from models.errors import Caution, Failure, UsageError, printable
 from models.families import FAMILIES
 from models.outputs import codes, completion, likelihood, sampling
 from models.progress import bar
-from models.training import checkpoint, summary
+from models.training import checkpoint, loop, summary
 from models.training.checkpoint import CHECKPOINT
-from models.training.config import Config
-from models.training.health import Health, recording
-from models.training.interrupts import held_back
+from models.training.config import PICTURE, TEST, WEIGHTS, Config
+from models.training.health import Health
 from models.training.locks import LOCK, claim, refuse_unless_free, release
-from models.training.log import HEALTH, METRICS, drop_after, read_metrics
-from models.training.picture_schedule import PictureSchedule
+from models.training.log import read_metrics
 from models.training.step import Steps
 
-TESTS_PRINTED = 6  # of all epochs
 TEST_BATCH = 500  # images
 CURVES = "curves"
-_WEIGHTS, _ORDER, _BATCH, _TEST, _PICTURE = range(5)  # the purposes of random numbers
 
 
 class Run:
     """A model with its data and its optimiser, in a directory, at a step."""
 
-    # What it gives back, once it is trained. Each takes the run first, and so is a method of it.
+    # Each of these takes the run first, and so is a method of it.
+    train = loop.train
     sample = sampling.sample
     encode, decode = codes.encode, codes.decode
     reconstruct, interpolate = codes.reconstruct, codes.interpolate
@@ -81,7 +74,7 @@ class Run:
         self.lock = FileLock(directory / LOCK)
         self.settings = config.settings
         family = FAMILIES[config.model]
-        self.model = family.model.for_data(self.settings, self.data, config.rng(_WEIGHTS))
+        self.model = family.model.for_data(self.settings, self.data, config.rng(WEIGHTS))
         self.report = family.report(self.model, self.data)
         try:
             self.model.to(config.device)
@@ -110,7 +103,7 @@ class Run:
     @cached_property
     def test_images(self) -> Array:
         """The test images in the model's form, (N, pixels), on its device: the first MANY."""
-        rng = self.config.rng(_TEST)
+        rng = self.config.rng(TEST)
         images = self.data.observe(self.data.test[:MANY], self.model.pixels, rng)
         return to_device(images, self.config.device)
 
@@ -210,115 +203,10 @@ class Run:
                 )
                 return
 
-    def train(
-        self, progress: tqdm | None = None, pictures: str | int = "auto", health: int = 0
-    ) -> list[Path]:
-        """From where the run stands to its last step; returns the paths of the pictures.
-
-        `progress` is a bar that several runs share; without it the run has its own. `pictures` are
-        made at the "end" and, unless that is all, each so many epochs or ("auto") as often as
-        takes no longer than the training does; or "no" pictures are made. The `health` of every
-        so many steps is recorded, from the first; 0 for none. An interrupt is raised after the step
-        in hand, and nothing is lost: `train` goes on from there. Raises Failure if a number is not
-        finite, or if another process trains the run.
-        """
-        self.health_interval = health
-        claim(self.lock)
-        try:
-            own = bar(self.config.model, self.total_steps, "step", self.step)
-            with own if progress is None else nullcontext(progress) as shown:
-                self._train(shown, PictureSchedule(pictures))
-            return [] if pictures == "no" else self.make_pictures()
-        except KeyboardInterrupt:
-            with held_back():
-                self.save()
-            raise
-        finally:
-            release(self.lock)
-
-    def _train(self, progress: tqdm, schedule: PictureSchedule) -> None:
-        for name in (METRICS, HEALTH):
-            drop_after(self.directory / name, self.step)
-        lines = read_metrics(self.directory)
-        tested = max((line["step"] for line in lines if line.get("test")), default=0)
-        epochs = math.ceil(self.total_steps / self.steps_per_epoch)
-        epochs_per_line = max(1, epochs // TESTS_PRINTED)
-        key, name = self.report.headline
-        progress.write(f"{self.config.model} on {self.data.name}, {self.pixel_form}")
-        with (self.directory / METRICS).open("a", encoding="utf-8") as metrics:
-            while self.step < self.total_steps or tested < self.step:
-                if not (self._ends_epoch and tested < self.step):
-                    self._train_epoch(metrics, progress)
-                test = {k: float(v.mean()) for k, v in self._evaluate().items()}
-                self._refuse_unless_finite(test)
-                metrics.write(json.dumps({"step": self.step, "test": True, **test}) + "\n")
-                metrics.flush()
-                tested = self.step
-                self.save()
-                progress.set_postfix_str(f"{name} {test[key]:.2f}")
-                epoch = math.ceil(self.step / self.steps_per_epoch)
-                finished = self.step == self.total_steps
-                if printed := epoch % epochs_per_line == 0 or finished:
-                    progress.write(f"epoch {epoch:4d}/{epochs}  test {self.report.line(test)}")
-                if not finished and schedule.due(epoch, printed):
-                    started = time.perf_counter()
-                    self.make_pictures()
-                    schedule.record(time.perf_counter() - started)
-
-    @property
-    def _ends_epoch(self) -> bool:
-        return self.step % self.steps_per_epoch == 0 or self.step == self.total_steps
-
-    def _train_epoch(self, metrics: TextIO, progress: tqdm) -> None:
-        """Train to the end of the epoch, or to the last step; writes the numbers of each step."""
-        epoch, first = divmod(self.step, self.steps_per_epoch)
-        order = self.config.rng(_ORDER, epoch).permutation(len(self.data.train))
-        last = min(self.steps_per_epoch, self.total_steps - epoch * self.steps_per_epoch)
-        size = self.model.images_per_step
-        self._keep_weights()
-        with held_back() as waiting:
-            started = time.perf_counter()
-            for i in range(first, last):
-                # The last by Python, for its gradients: `save` looks at them.
-                self._train_step(order[i * size : (i + 1) * size], by_python=i == last - 1)
-                if self.steps.due or waiting or i == last - 1:
-                    self._write_numbers(metrics, started)
-                    started = time.perf_counter()
-                self._keep_weights()
-                progress.update()
-                if waiting:  # the step in hand is made as a whole
-                    break
-
-    def _keep_weights(self) -> None:
-        times = self.config.keep
-        checkpoint.keep_weights(self.directory, self.model, self.step, times, self.total_steps)
-
-    def _train_step(self, chosen: np.ndarray, by_python: bool) -> None:
-        def images(rng: Rng) -> np.ndarray:
-            return self.data.observe(self.data.train[chosen], self.model.pixels, rng)
-
-        rng, epoch = self.config.rng(_BATCH, self.step), self.step / self.steps_per_epoch
-        given = images, rng, epoch, self._labels(self.data.train_labels, chosen)
-        if self.health_interval and self.step % self.health_interval == 0:
-            with recording(self.model, self.directory, self.step + 1):
-                self.steps.make(*given, by_python=True)
-        else:
-            self.steps.make(*given, by_python)
-        self.step += 1
-
-    def _write_numbers(self, metrics: TextIO, started: float) -> None:
-        """A line for each step that was made since; refuses numbers that are not finite."""
-        read = self.steps.read()
-        seconds = round((time.perf_counter() - started) / len(read), 6)
-        for made_before, numbers in enumerate(read, self.step - len(read)):
-            self._refuse_unless_finite(numbers, made_before)
-            line = {"step": made_before + 1, **numbers, "seconds": seconds}
-            metrics.write(json.dumps(line) + "\n")
-
-    def _labels(self, labels: Labels, chosen: Any) -> Labels:
+    def labels_of(self, labels: Labels, chosen: Any) -> Labels:
         return labels[chosen] if self.model.classes and labels is not None else None
 
-    def _refuse_unless_finite(self, numbers: Mapping[str, Any], step: int | None = None) -> None:
+    def refuse_unless_finite(self, numbers: Mapping[str, Any], step: int | None = None) -> None:
         for name, values in numbers.items():
             wrong = np.extract(~np.isfinite(values), values)
             if wrong.size:
@@ -330,13 +218,13 @@ class Run:
                     + (f"; {self.directory} keeps its last checkpoint" if kept else "")
                 )
 
-    def _evaluate(self, thorough: bool = False) -> dict[str, np.ndarray]:
+    def evaluate_each(self, thorough: bool = False) -> dict[str, np.ndarray]:
         """The numbers of the test images, (N,) or (N, dimensions) each, in batches."""
-        rng = self.config.rng(_TEST, 1)
+        rng = self.config.rng(TEST, 1)
         found = []
         with bar(f"{self.config.model}: test", len(self.test_images), "image") as progress:
             for batch in batches(len(self.test_images), TEST_BATCH):
-                x, labels = self.test_images[batch], self._labels(self.data.test_labels, batch)
+                x, labels = self.test_images[batch], self.labels_of(self.data.test_labels, batch)
                 found.append(self.model.evaluate(x, rng, labels, thorough))
                 progress.update(len(x))
         return {k: np.concatenate([numbers[k] for numbers in found]) for k in found[0]}
@@ -347,7 +235,7 @@ class Run:
         `intervals` are the half-widths of 95% intervals of those means: over the choice of the
         test images, not over seeds of the training.
         """
-        numbers = self._evaluate(thorough=True)
+        numbers = self.evaluate_each(thorough=True)
         count = len(self.test_images)
         return {
             "model": self.config.model,
@@ -369,9 +257,9 @@ class Run:
         """Raises Failure if a gradient, or a number to save, is not finite: a loss can hide it."""
         for name, p in self.model.parameters().items():
             if p.grad is not None:
-                self._refuse_unless_finite({f"gradient.{name}": p.grad.numpy()})
+                self.refuse_unless_finite({f"gradient.{name}": p.grad.numpy()})
         arrays = checkpoint.state(self.model, self.optimizers)
-        self._refuse_unless_finite(arrays)
+        self.refuse_unless_finite(arrays)
         checkpoint.save(self.directory, arrays, self.config.model, self.step)
 
     def replay(self) -> Iterator[int]:
@@ -385,7 +273,7 @@ class Run:
 
     def figures(self) -> dict[str, Figure]:
         """Every picture of the run by its name: a notebook shows a figure as it is."""
-        figures = self.report.pictures(self.test_images, self.config.rng(_PICTURE))
+        figures = self.report.pictures(self.test_images, self.config.rng(PICTURE))
         if health := self.health:
             figures["health"] = health.picture(self.steps_per_epoch, self.report.title)
         return {**figures, CURVES: self.curves()}

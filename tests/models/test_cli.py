@@ -17,6 +17,7 @@ from models.cli import main
 from models.data import DATASETS, Dataset
 from models.errors import Failure
 from models.files import read_arrays, replacing, write_arrays
+from models.training import loop
 from models.training.picture_schedule import PictureSchedule
 from models.training.run import Run
 
@@ -123,14 +124,14 @@ def test_the_same_seed_gives_the_same_run_and_another_does_not(run, tmp_path):
 
 def test_an_interrupted_run_resumes_as_if_nothing_had_happened(run, tmp_path, monkeypatch, capsys):
     directory = tmp_path / "run"
-    train_step, stop_at = Run._train_step, 7  # in the third epoch, after the second was saved
+    train_step, stop_at = loop.train_step, 7  # in the third epoch, after the second was saved
 
-    def interrupted(self, images):
-        if self.step == stop_at:
+    def interrupted(run, *arguments, **keywords):
+        if run.step == stop_at:
             raise KeyboardInterrupt
-        return train_step(self, images)
+        return train_step(run, *arguments, **keywords)
 
-    monkeypatch.setattr(Run, "_train_step", interrupted)
+    monkeypatch.setattr(loop, "train_step", interrupted)
     assert train(directory, "--epochs", "3") == 130
     assert "--resume" in capsys.readouterr().err
     assert lines(directory)[-1]["step"] == stop_at
@@ -203,7 +204,7 @@ def test_pictures_are_made_when_asked_for_or_when_they_cost_little(
 
     steps = []
     monkeypatch.setattr(Run, "make_pictures", lambda self: steps.append(self.step) or [])
-    monkeypatch.setattr("models.training.run.PictureSchedule", Schedule)
+    monkeypatch.setattr("models.training.loop.PictureSchedule", Schedule)
     assert train(tmp_path / "run", "--epochs", "7", *pictures) == 0
     assert len(steps) == times
     assert steps[-1:] == [21][:times]
@@ -218,7 +219,7 @@ def test_pictures_never_take_longer_than_training(tmp_path, monkeypatch):
         return []
 
     monkeypatch.setattr(Run, "make_pictures", make_pictures)
-    monkeypatch.setattr("models.training.run.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("models.training.loop.time.perf_counter", lambda: next(clock))
     assert train(tmp_path / "run", "--epochs", "30") == 0
     total = next(clock)
     assert len(took) > 1 and sum(took) < total / 2
@@ -448,14 +449,14 @@ def test_a_run_on_other_data_is_refused(copy, capsys):
 
 def test_a_loss_that_is_nan_stops_and_keeps_the_checkpoint(tmp_path, capsys, monkeypatch):
     directory = tmp_path / "run"
-    train_step = Run._train_step
+    train_step = loop.train_step
 
-    def poisoned(self, images):
-        if self.step == 4:
-            self.model.mu.weight.data[0, 0] = np.nan
-        return train_step(self, images)
+    def poisoned(run, *arguments, **keywords):
+        if run.step == 4:
+            run.model.mu.weight.data[0, 0] = np.nan
+        return train_step(run, *arguments, **keywords)
 
-    monkeypatch.setattr(Run, "_train_step", poisoned)
+    monkeypatch.setattr(loop, "train_step", poisoned)
     assert train(directory, "--epochs", "3") == 1
     error = capsys.readouterr().err
     assert "loss is nan at step 4: try a smaller learning_rate than 0.001" in error

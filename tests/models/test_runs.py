@@ -22,6 +22,7 @@ from models.diffusion import ddpm
 from models.errors import Failure, UsageError
 from models.families import FAMILIES
 from models.settings import RENAMED
+from models.training import loop
 from models.training.locks import LOCK, claim, refuse_unless_free, release
 from models.training.run import Run
 
@@ -265,7 +266,7 @@ def test_what_blew_up_is_named_and_the_last_good_checkpoint_stays(whole, tmp_pat
     directory = shutil.copytree(whole / "1", tmp_path / "run")
     before = (directory / "checkpoint.safetensors").read_bytes()
     run = Run.open(directory)
-    run._train_step(np.arange(500))
+    loop.train_step(run, np.arange(500))
     spoil(run, run.model.parameters()["encoder.steps.0.weight"])
     with pytest.raises(Failure, match=rf"{name} at step 4: .* keeps its last checkpoint"):
         run.save()
