@@ -46,9 +46,11 @@ def _add_comparison(name: str) -> None:
     setattr(Tensor, f"__{name}__", lambda x, y: compare(x.data, array_of(y)))
 
 
-def _reduction(f: Callable) -> Callable:
+def _reduction(f: Any) -> Callable:
+    call = f.__call__
+
     def method(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return f(x, axis=axis, keepdims=keepdims)
+        return call(x, axis=axis, keepdims=keepdims)
 
     return method
 

@@ -104,13 +104,11 @@ class Primitive:
                 break
         else:
             return self.forward(*inputs, **keywords)
-        arrays, parents, has_parent = [], [], False
+        arrays, parents = [], []
         for x in inputs:
             if type(x) is Tensor:
                 arrays.append(x._data)
                 parents.append(x.node)
-                if x.node is not None:
-                    has_parent = True
             else:
                 arrays.append(x if type(x) in PLAIN else array_or_number(x))
                 parents.append(None)
@@ -123,7 +121,7 @@ class Primitive:
             ans = as_array(ans)
         out = object.__new__(Tensor)  # as Tensor(ans), at half the cost
         out._data, out.node = ans, None
-        if has_parent and now.recording:
+        if now.recording and any(parents):
             if ans.dtype in FLOATS:
                 if self.keywords:
                     keywords = self.defaults | keywords

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -83,10 +83,12 @@ def implementation(kernel: str, *arrays: Array) -> Any:
             raise TypeError(f"{kernel} by {name} takes {dtypes}, not {describe(arrays)}")
     if name == "cuda" and not on_device and os.environ.get("NUMBA_ENABLE_CUDASIM") != "1":
         raise TypeError(f"{kernel} by cuda takes CuPy's arrays, not {describe(arrays)}")
-    return _module(f"kernels.{kernel}.{name}")
+    return _module(kernel, name)
 
 
-_module = cache(importlib.import_module)  # whose own look-up is slow beside a small kernel
+@cache  # since Python's own look-up is slow beside a small kernel
+def _module(kernel: str, name: str) -> ModuleType:
+    return importlib.import_module(f"kernels.{kernel}.{name}")
 
 
 def describe(arrays: Sequence[Array]) -> str:
@@ -94,11 +96,12 @@ def describe(arrays: Sequence[Array]) -> str:
 
 
 def is_on_device(array: Array) -> bool:
+    if type(array) is np.ndarray:
+        return False
     cupy = sys.modules.get("cupy")  # without that import there is no CuPy array
     return cupy is not None and isinstance(array, cupy.ndarray)
 
 
 def namespace(array: Array) -> Any:
     """The module, `numpy` or `cupy`, whose functions take `array`."""
-    on_cpu = type(array) is np.ndarray or not is_on_device(array)
-    return np if on_cpu else sys.modules["cupy"]
+    return sys.modules["cupy"] if is_on_device(array) else np

@@ -23,7 +23,7 @@ def leaky_relu(x, *, slope=0.2):
 
 @primitive
 def leaky_relu_grad(g, y, *, slope):
-    """g where y > 0, else slope * g. y has the sign of x."""
+    """g where y > 0, else slope * g, for y = leaky_relu(x)."""
     return kernels.leaky_relu_grad(g, y, slope)
 
 

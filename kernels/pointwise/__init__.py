@@ -34,7 +34,7 @@ def leaky_relu(x: Array, slope: float) -> Array:
 
 
 def leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
-    """g, but slope * g where y, which has the sign of x, is not positive."""
+    """g, but slope * g where y, the leaky_relu of x by this slope, is not positive."""
     return (reference if g.size < MIN_SIZE else _chosen(g, y)).leaky_relu_grad(g, y, slope)
 
 

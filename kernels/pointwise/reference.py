@@ -12,7 +12,9 @@ def leaky_relu(x, slope):
 
 
 def leaky_relu_grad(g, y, slope):
-    return np.where(y <= 0.0, slope * g if slope else 0.0, g)
+    if not slope:
+        return np.where(y, g, 0.0)  # a ReLU's y is 0 where it is not positive
+    return np.where(y <= 0.0, slope * g, g)
 
 
 def sigmoid(x):

@@ -116,6 +116,7 @@ def away_from_zero(primitive, s):
 def on_either_side(leaky_relu_grad, s):
     shape, slope = s.shape(), s.choose(0.0, 0.2)
     y = s.nonzero(shape)
+    y = np.where(y > 0, y, slope * y)
     return lambda g: leaky_relu_grad(g, beside(g, y.astype(g.dtype)), slope=slope), [
         s.normal(shape)
     ]

@@ -30,7 +30,7 @@ POINTWISE = {
     "leaky_relu": lambda run, x, y: run.leaky_relu(x, 0.2),
     "leaky_relu_grad": lambda run, x, y: run.leaky_relu_grad(y, x, 0.2),
     "relu": lambda run, x, y: run.leaky_relu(x, 0.0),
-    "relu_grad": lambda run, x, y: run.leaky_relu_grad(y, x, 0.0),
+    "relu_grad": lambda run, x, y: run.leaky_relu_grad(y, run.leaky_relu(x, 0.0), 0.0),
 }
 
 

@@ -95,6 +95,7 @@ POINTWISE = {
     "leaky_relu": lambda x, y: kernels.leaky_relu(x, 0.2),
     "softplus": lambda x, y: kernels.softplus(x),
     "leaky_relu_grad": lambda x, y: kernels.leaky_relu_grad(y, x, 0.2),
+    "relu_grad": lambda x, y: kernels.leaky_relu_grad(y, kernels.leaky_relu(x, 0.0), 0.0),
 }
 
 
