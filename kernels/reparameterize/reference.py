@@ -21,7 +21,7 @@ def normal(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dtype) -> n
     """eps: element i of the flat array is number i % 4 of the four of block i // 4."""
     count = math.prod(shape)
     blocks = np.arange(-(-count // 4), dtype=np.uint64)
-    words = philox(blocks, np.uint64(offset), np.uint64(seed))
+    words = philox(blocks, np.uint64(offset), np.uint64(int(seed)))
     a, b, c, d = (word.astype(dtype) for word in words)
     points = (*_box_muller(a, b), *_box_muller(c, d))
     return np.stack(points, axis=1).ravel()[:count].reshape(shape)
