@@ -73,7 +73,7 @@ def _on_cpu():
     @njit(nogil=True)
     def multiply(a, a_rows, a_steps, b, c, c_rows):
         for _ in range(times):
-            product(a, 0, a_rows, a_steps, b, 0, columns, c, 0, c_rows, columns)
+            product(a, 0, a_rows, a_steps, b, 0, 0, c, 0, c_rows, columns)
 
     def work(core: int) -> None:
         c = np.zeros(ROWS * columns, np.float32)

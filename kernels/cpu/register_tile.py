@@ -3,7 +3,8 @@
     C[c_rows[i] + j] += sum over r of A[a_rows[i] + a_steps[r]] B[r, j]
 
 Tables give the places of the rows and the columns of A, and of the rows of C, so that a convolution
-is a product of arrays as they lie in memory, and nothing is unfolded.
+is a product of arrays as they lie in memory, and nothing is unfolded. Only B is packed, in strips
+as wide as a tile: then the part that a tile reads is one piece of memory.
 
 To multiply a scalar of A by a vector of B takes a load or two for each multiplication, and the
 loads limit the speed. A tile of ROWS x VECTORS does ROWS x VECTORS multiplications for ROWS +
@@ -11,6 +12,7 @@ VECTORS loads, as the thread tile of the CUDA ladder does. Numba cannot express 
 `_tile` generates the LLVM code itself; the compiler keeps each vector of the tile in a register.
 """
 
+import numpy as np
 from llvmlite import binding, ir
 from numba import njit, types
 from numba.core import cgutils
@@ -30,31 +32,43 @@ def whole_vectors(columns: int, itemsize: int) -> int:
     return -(-columns // lanes) * lanes
 
 
-def pitch(columns: int, itemsize: int) -> int:
-    """The distance of the rows of B: one vector more than a row where a tile takes part of a row.
+def strip_width(columns: int, itemsize: int) -> int:
+    """The columns of a strip of B: those of a tile, or all if there are fewer."""
+    return min(whole_vectors(columns, itemsize), VECTORS * REGISTER_BYTES // itemsize)
 
-    At a distance that is a power of two, those parts would compete for the same cache lines.
-    """
-    lanes = REGISTER_BYTES // itemsize
-    return columns + lanes * (columns > VECTORS * lanes)
+
+def in_strips(b: np.ndarray) -> np.ndarray:
+    """B (rows, columns) as (strips, rows, strip_width), filled with zeros."""
+    rows, columns = b.shape
+    width = strip_width(columns, b.itemsize)
+    strips = np.zeros((-(-columns // width), rows, width), b.dtype)
+    for strip, left in zip(strips, range(0, columns, width)):
+        part = b[:, left : left + width]
+        strip[:, : part.shape[1]] = part
+    return strips
 
 
 @njit(inline="always")
-def product(a, a_start, a_rows, a_steps, b, b_start, b_pitch, c, c_start, c_rows, columns):
-    """Add the product to C. a, b and c are flat; B has `columns` columns, in whole vectors."""
+def product(a, a_start, a_rows, a_steps, b, b_start, b_strip, c, c_start, c_rows, columns):
+    """Add the product to C. a, b and c are flat; B has `columns` columns, in whole vectors.
+
+    `b_strip` is the distance of two strips of B.
+    """
     rows = len(a_rows)
     lanes = REGISTER_BYTES // c.itemsize
-    tiles = max(1, -(-rows // ROWS))
-    height = -(-rows // tiles)  # tiles of nearly equal height: 7 rows are 4 + 3, not 6 + 1
+    width = min(columns, VECTORS * lanes)
     v = 0
     while v < columns:
         vectors = VECTORS
         while v + vectors * lanes > columns:
             vectors //= 2
-        for i in range(0, rows, height):
-            shape = (min(height, rows - i), vectors)
-            _tile(a, a_start, a_rows[i:], a_steps, b, b_start + v, b_pitch,
-                  c, c_start + v, c_rows[i:], shape)  # fmt: skip
+        place = b_start + v // width * b_strip + v % width
+        i = 0
+        for tiles in range(-(-rows // ROWS), 0, -1):
+            height = -(-(rows - i) // tiles)  # nearly equal: 7 rows are 4 + 3, not 6 + 1
+            _tile(a, a_start, a_rows[i:], a_steps, b, place, width,
+                  c, c_start + v, c_rows[i:], (height, vectors))  # fmt: skip
+            i += height
         v += vectors * lanes
 
 

@@ -90,6 +90,8 @@ CPU_CASES: dict[str, tuple[tuple, dict]] = {
     ),
     "images that need no copy": ((3, WIDEST, 3, (6, 5), (3, 3)), {}),
     "images that need no copy, 1 x 1": ((3, WIDEST, WIDEST, (6, 5), (1, 1)), {}),
+    "more images than a product": ((12, ROWS, 3, (8, 7), (3, 3)), {"padding": 1}),
+    "an image of more than a product": ((2, ROWS, 3, (24, 23), (3, 3)), {"padding": 1}),
     "a kernel larger than the image": ((2, 2, 2, (2, 2), (5, 5)), {"padding": 2}),
     "one image": ((1, 2, 2, (4, 4), (2, 2)), {}),
     "no image": ((0, 2, 2, (4, 4), (2, 2)), {}),
