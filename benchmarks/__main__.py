@@ -20,7 +20,7 @@ from models.pictures import suffix_of
 STEPS = ("operations", "sweeps", "vae_step", "gan_step", "pixelcnn_step", "ddpm_step", "conv_step")
 KERNELS = ("conv2d", "masked_conv2d", "reparameterize")
 MODELS = ("pixelcnn_sampling", "mode_collapse", "iwae_gradients", "families", "em")
-ALONE = ("launches", "growth")
+ALONE = ("launches", "growth", "startup")
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
         type=int,
         default=31,
         help="turns of each side (default 31); of mode_collapse and iwae_gradients the seeds, at "
-        "most 3, and of families, at most 5; of growth at most 3",
+        "most 3, and of families, at most 5; of growth at most 3, of startup at most 5",
     )
     parser.add_argument("--json", type=Path, metavar="F", help="also write the numbers there")
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="of a kernel")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, nn, optim
-from benchmarks import floor, growth, launches, pixelcnn_step, vae_step
+from benchmarks import floor, growth, launches, pixelcnn_step, startup, vae_step
 from benchmarks.__main__ import main
 from benchmarks.families import save_picture, tables
 from benchmarks.roofline import Cost
@@ -165,6 +165,19 @@ def test_the_rows_of_a_step_compare_with_the_fastest():
     *_, row = table({"a net": {"floor": 5e-4, "sides": sides}}).splitlines()
     times, ratios = "0.5 | 2 | 25% | 4; 1.6 |  |  | 2.5", "**0.50**; 1.25 | 1.25"
     assert row == f"| a net | {times} | {ratios} | 200, 400 |"
+
+
+def test_a_first_step_and_what_is_beyond_a_smaller_program():
+    imports, first = startup.first_step("gan", "digits")
+    steps = {"GAN, digits": {"imports": imports, "cold": 6, "warm": first}}
+    programs = {"python": 0.05, "import numpy": 0.15, "chainrule --help": 0.25}
+    rows = startup.table(programs, steps).splitlines()
+    assert rows[2:5] == [
+        "| `python` | 0.05 |  |",
+        "| `import numpy` | 0.15 | 0.10, python |",
+        "| `chainrule --help` | 0.25 |  |",
+    ]
+    assert rows[-1] == f"| GAN, digits | {imports:.2f} | 6.00 | {first:.2f} |" and first > 0
 
 
 @pytest.mark.parametrize(

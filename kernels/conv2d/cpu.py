@@ -308,7 +308,11 @@ def _add_windows(g, weights, x, pixels, window, wide, chunk, top, left, start, s
         for p in range(count * size):
             for k in range(len(window)):
                 flat[pixels[p] + window[k]] += windows[p, k]
-        x[n : n + count] = padded[:count, top : top + height, left : left + width]
+        for k in range(count):  # a loop: an assignment of arrays takes Numba seconds to compile
+            for i in range(height):
+                row, place = padded[k, top + i, left:].reshape(-1), x[n + k, i].reshape(-1)
+                for j in range(len(place)):
+                    place[j] = row[j]
 
 
 @njit_cached

@@ -14,13 +14,16 @@ from kernels import machine
 from kernels.disk import CheckedCache, report_no_folder
 
 
-def njit_cached(function: Callable, **options: Any) -> Callable:
-    """Numba's njit, without the interpreter's lock and with the cache."""
+def njit_cached(function: Callable, prepare: Callable | None = None, **options: Any) -> Callable:
+    """Numba's njit, without the interpreter's lock and with the cache.
+
+    `prepare` is called with the types of the arguments before code for them is read from the cache.
+    """
     kernel = numba.njit(nogil=True, **options)(function)
     if numba.config.DISABLE_JIT or machine.LEAVE_PROCESS:
         return kernel
     try:
-        kernel._cache = _Cache(function)
+        kernel._cache = _Cache(function, prepare)
     except RuntimeError:  # Numba's, where no folder can be written
         kernel._cache = _NoFolder()
     return kernel
@@ -31,8 +34,14 @@ njit_exact = partial(njit_cached, error_model="numpy")
 
 
 class _Cache(CheckedCache):
+    def __init__(self, function, prepare=None):
+        super().__init__(function)
+        self._prepare = prepare
+
     def load_overload(self, sig, target_context):
         target_context.refresh()
+        if self._prepare:
+            self._prepare(sig)
         code = self.read(self._path(sig, target_context.codegen()))
         return code and self._impl.rebuild(target_context, pickle.loads(code))
 

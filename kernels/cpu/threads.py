@@ -6,10 +6,11 @@ from functools import cache
 from threading import Lock
 from typing import Any
 
-from numba import prange
+from numba import intp, prange
 
 from kernels import machine
 from kernels.cpu.compile import njit_cached
+from kernels.cpu.symbols import caller, define
 
 MAX_CORES = (
     len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -29,10 +30,15 @@ def run(kernel: Any, count: int, *arguments: Any) -> None:
     """Call kernel(*arguments, start, stop), compiled, on each core for its share of range(count).
 
     The threads are OpenMP's, which spin for some milliseconds before they sleep; waking a thread
-    costs as much as a small convolution. The arguments are arrays and numbers.
+    costs as much as a small convolution. The arguments are arrays and numbers. On one core there is
+    no loop, which would have to be compiled.
     """
-    with _one_at_a_time:
-        _on_cores(kernel)(count, min(CORES, count), *arguments)
+    shares = min(CORES, count)
+    if shares == 1:
+        kernel(*arguments, 0, count)
+    elif shares:
+        with _one_at_a_time:
+            _on_cores(kernel)(count, shares, *arguments)
 
 
 def run_if_large(kernel: Any, size: int, count: int, *arguments: Any) -> None:
@@ -57,21 +63,21 @@ def take_cores_from_blas() -> None:
 def _on_cores(kernel: Any) -> Callable:
     """The kernel's loop over the cores, compiled and cached on disk.
 
-    Numba caches on disk only what is compiled for one kernel, not a function that takes the kernel
-    as an argument: so there is a loop for each kernel, which finds it in its closure. The name of
-    the cache file comes from the qualified name, which is the same for all of these loops: without
-    a name of its own, each would overwrite the file of the one before.
+    There is a loop for each kernel, which it calls by its symbol (`kernels.cpu.symbols`). The name
+    of the cache file comes from the qualified name, which is the same for all of these loops:
+    without a name of its own, each would overwrite the file of the one before.
     """
+    call = caller(kernel)
 
     def loop(count, shares, *arguments):
-        if shares == 1:
-            kernel(*arguments, 0, count)
-        else:
-            for i in prange(shares):
-                kernel(*arguments, count * i // shares, count * (i + 1) // shares)
+        for i in prange(shares):
+            call((*arguments, intp(count * i // shares), intp(count * (i + 1) // shares)))
+
+    def prepare(types):  # of count, shares and the tuple of the arguments
+        define(kernel, (*types[-1], intp, intp))
 
     loop.__qualname__ = f"{kernel.__module__}.{kernel.__qualname__}"
-    return njit_cached(loop, parallel=True)
+    return njit_cached(loop, prepare, parallel=True)
 
 
 def _use_one_core() -> None:

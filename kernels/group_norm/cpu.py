@@ -108,7 +108,8 @@ def _weight_grad(g, x, d, groups, eps, start, stop):
     for n in range(start, stop):
         _moments(x[n], groups, eps, block, mean, r)
         _products(g[n], x[n], mean, g_block, block, g_sums, d[n])
-        d[n] *= r
+        for c in range(len(r)):
+            d[n, c] *= r[c]
 
 
 @_njit

@@ -143,6 +143,23 @@ def test_two_processes_at_once_and_a_third_that_finds_flipped_bits(tmp_path):
     assert messages(start(tmp_path)).endswith("is damaged: compiled again\n")
 
 
+ON_CORES = """
+from kernels.cpu import threads
+threads.CORES, threads.MIN_SHARED_SIZE = 2, 1
+"""
+
+
+def test_a_loop_over_the_cores_from_disk_calls_a_kernel_that_is_compiled_again(tmp_path):
+    """The loop has no copy of the kernel, only its name."""
+    assert messages(start(tmp_path, ON_CORES)) == ""
+    (loop,) = tmp_path.rglob("threads.*.nbc")
+    (kernel,) = set(tmp_path.rglob("*.nbc")) - {loop}
+    written = loop.stat().st_mtime_ns
+    kernel.unlink()
+    assert messages(start(tmp_path, ON_CORES)) == ""
+    assert kernel.exists() and loop.stat().st_mtime_ns == written
+
+
 FULL = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
 GONE = """
 import os, shutil, kernels.pointwise.cpu
