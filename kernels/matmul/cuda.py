@@ -38,12 +38,16 @@ def _stack(a: Array, batch: tuple[int, ...]) -> Array:
 
 
 def _layout(a: Array) -> tuple[int, int] | None:
-    """cuBLAS's operation, and the elements from a row, or column, to the next; None if neither."""
+    """cuBLAS's operation, and the elements from a row, or column, to the next; None if neither.
+
+    Along an axis of one element the stride says nothing: a new axis has 0.
+    """
+    _, rows, columns = a.shape
     row, column = (n // ITEMSIZE for n in a.strides[1:])
-    if column == 1 and row >= a.shape[2]:
-        return AS_IT_IS, row
-    if row == 1 and column >= a.shape[1]:
-        return TRANSPOSED, column
+    if (column == 1 or columns == 1) and (row >= columns or rows == 1):
+        return AS_IT_IS, max(row, columns)
+    if (row == 1 or rows == 1) and (column >= rows or columns == 1):
+        return TRANSPOSED, max(column, rows)
     return None
 
 

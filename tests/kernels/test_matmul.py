@@ -47,7 +47,8 @@ def cupy(monkeypatch):
 
 
 def stored(shape, layout, rng):
-    """Of this shape, in a layout: `transposed` in its last axes, or a `slice` of a larger one."""
+    """Of this shape, in a layout: `transposed` in its last axes, a `slice` of a larger one, or
+    with 0 as the stride of an axis of one element, which a `new axis` has."""
     *batch, rows, columns = shape
     if layout == "transposed":
         return rng.standard_normal((*batch, columns, rows), np.float32).swapaxes(-1, -2)
@@ -55,10 +56,14 @@ def stored(shape, layout, rng):
         return rng.standard_normal((*batch, rows, columns + 3), np.float32)[..., 1 : columns + 1]
     if layout == "every other":
         return rng.standard_normal((*batch, rows, 2 * columns), np.float32)[..., ::2]
-    return rng.standard_normal(shape, np.float32)
+    x = rng.standard_normal(shape, np.float32)
+    if layout == "new axis":
+        strides = [0 if n == 1 else stride for n, stride in zip(x.shape, x.strides)]
+        return np.lib.stride_tricks.as_strided(x, x.shape, strides)
+    return x
 
 
-LAYOUTS = ("by rows", "transposed", "slice", "every other")
+LAYOUTS = ("by rows", "transposed", "slice", "every other", "new axis")
 SHAPES = [
     ((4, 5), (5, 3)),
     ((1, 5), (5, 1)),
