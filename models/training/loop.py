@@ -99,13 +99,15 @@ def _train_epoch(run: Any, metrics: TextIO, progress: tqdm) -> None:
         for i in range(first, last):
             # The last by Python, for its gradients: `save` looks at them.
             train_step(run, order[i * size : (i + 1) * size], by_python=i == last - 1)
-            if run.steps.due or waiting or i == last - 1:
+            if run.steps.due:
                 _write_numbers(run, metrics, started)
                 started = time.perf_counter()
             _keep_weights(run)
             progress.update()
             if waiting:  # the step in hand is made as a whole
                 break
+        if run.steps.unread:
+            _write_numbers(run, metrics, started)
 
 
 def _keep_weights(run: Any) -> None:

@@ -13,7 +13,7 @@ leans on what CuPy lacks, fails in a test and not on a GPU. Imitated are these r
 
 What CuPy would have the GPU do is told to `tell`, and that is how it is counted. While a stream
 captures nothing is done, and a new array holds garbage until the graph is launched. What CuPy
-refuses then is refused: a wait, an array from the host, a product by its cuBLAS.
+refuses then is refused: a wait, an array from the host, cuBLAS and cuSOLVER.
 
 Functions that nothing has needed are missing too: look in CuPy before adding one to `FUNCTIONS`.
 Not imitated are streams beside each other, rounding, the sums of duplicates in another order and
@@ -75,9 +75,15 @@ FUNCTIONS = {
 }
 """Functions whose first argument is an array, or arrays, of the device."""
 
-BY_CUBLAS = np.matmul, np.tensordot
-
 LINALG = ("cholesky", "eigvalsh", "slogdet", "solve")
+
+BY_LIBRARY = (
+    np.matmul,
+    np.tensordot,
+    linalg.solve_triangular,
+    *(getattr(np.linalg, name) for name in LINALG),
+)
+"""By cuBLAS or cuSOLVER."""
 
 CREATING = ("arange", "empty", "eye", "indices", "ones", "tri", "zeros")
 
@@ -293,8 +299,8 @@ class _Function:
                 result = self.function(*inputs, **keywords)
             return _without_scalars(result)
 
-        if self.function in BY_CUBLAS and _captured is not None:
-            raise NotImplementedError("calling cuBLAS API during stream capture")
+        if self.function in BY_LIBRARY and _captured is not None:
+            raise NotImplementedError("calling cuBLAS or cuSOLVER API during stream capture")
         if out is not None:
             _told("launch", name, *operands, out.memory)
             perform(compute)

@@ -4,6 +4,7 @@ On a stand-in for CuPy that records and repeats what is captured; tests/gpu has 
 """
 
 import json
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from kernels import dispatch
 from models.cli import main
 from models.diffusion import ddpm
 from models.errors import Caution
+from models.training import loop
 from models.training.checkpoint import CHECKPOINT
 from models.training.step import MOST_UNREAD, Steps
 from tests.autograd import device
@@ -53,12 +55,8 @@ def made(name: str, replaying: bool) -> tuple[Steps, list[bytes]]:
     return steps, [to_device(a, "cpu").tobytes() for a in steps._state()] + numbers
 
 
-BY_PYTHON = {
-    "vqvae, ema": "a wait",
-    "vqvae, loss": "a wait",
-    "gmm, em": "a wait",
-}
-"""The families whose steps read numbers in their midst."""
+BY_PYTHON = ("vqvae, ema", "vqvae, loss", "gmm, em", "gmm, gradient")
+"""The families whose steps read numbers in their midst, or ask cuBLAS or cuSOLVER by CuPy."""
 
 
 @pytest.mark.filterwarnings("ignore:a step is no CUDA graph")
@@ -69,13 +67,13 @@ def test_a_graph_makes_the_same_steps_as_python(name):
     assert of_graph == of_python
     refused = {graph.refused for graph in graphs.graphs.values()} - {""}
     assert (not refused) == (name not in BY_PYTHON)
-    assert all(BY_PYTHON[name] in reason for reason in refused)
+    assert all("stream" in reason and "captur" in reason for reason in refused)
     if not refused:
         assert all(graph.graph for graph in graphs.graphs.values())
 
 
 def test_it_is_said_once_why_there_is_no_graph():
-    with pytest.warns(Caution, match=r"Python starts each kernel: .* a wait") as told:
+    with pytest.warns(Caution, match="Python starts each kernel: .* captur") as told:
         made("vqvae, ema", True)
     assert len(told) == 1
 
@@ -98,6 +96,20 @@ def test_a_run_with_graphs_is_the_run_without(tmp_path, capsys):
     }
     assert lines[0] == lines[1]
     assert [line["step"] for line in lines[0] if "test" not in line][-1] == int(steps)
+
+
+def test_an_interrupt_after_a_step_loses_none_of_its_numbers(tmp_path, capsys, monkeypatch):
+    def interrupted(run):  # in the place of what comes between a step and the end of the loop
+        if run.step == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    command = ["train", "vae", *TINY, "--steps", "5", "--pictures", "no", "--out", str(tmp_path)]
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_keep_weights", interrupted)
+        assert main(command) == 130
+    assert main(["train", "vae", "--resume", str(tmp_path), "--pictures", "no"]) == 0
+    lines = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
+    assert [line["step"] for line in lines if "test" not in line] == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("sampler", ["ddpm", "ddim"])
