@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from autograd import ops
-from autograd.array import Rng, namespace
+from autograd.array import Rng
 from autograd.memory import note_write
 from autograd.module import Module
 from autograd.ops.shape import by_channel
+from autograd.replay import sent
 from autograd.tensor import Tensor, Values, array_of
 from kernels import Mask, Pair, pair, running_moments
 
@@ -222,7 +223,7 @@ class Dropout(Module):
     def forward(self, x: Values) -> Any:
         if not self.training or self.rate == 0:
             return x
-        kept = namespace(array_of(x)).asarray(self.rng.random(x.shape) >= self.rate)
+        kept = sent(lambda: self.rng.random(x.shape) >= self.rate, array_of(x))
         return x * (kept.astype(x.dtype) / (1 - self.rate))
 
 

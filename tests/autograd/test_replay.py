@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autograd import Replayed, drawn, namespace, no_replay, sent
+from autograd import Replayed, drawn, namespace, nn, no_replay, sent
 from kernels import dispatch
 from tests.autograd import device
 
@@ -77,6 +77,23 @@ def test_all_of_a_step_is_sent_by_one_copy(cupy, monkeypatch):
     monkeypatch.setattr(cupy, "tell", lambda kind, name, *_: told.append((kind, name)))
     replayed()
     assert told == [("send", "set"), ("launch", "graph")]
+
+
+def test_dropout_draws_anew_in_each_replay(cupy):
+    ones = np.ones((4, 5), np.float32)
+
+    def kept(xp):
+        layer, x, y = nn.Dropout(0.5, np.random.default_rng(0)), xp.asarray(ones), xp.zeros((4, 5))
+
+        def drop():
+            y[...] = layer(x)
+
+        replayed = Replayed(drop, lambda: [y])
+        return [replayed() or values(y) for _ in range(4)], replayed.graph
+
+    on_gpu, graph = kept(cupy)
+    np.testing.assert_array_equal(on_gpu, kept(np)[0])
+    assert graph is not None
 
 
 class Wrong(Sum):
