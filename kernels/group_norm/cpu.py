@@ -7,7 +7,7 @@ over the blocks. An example stays in the cache from the first pass over it to th
 share the examples; a single one, as in batch normalisation, has one core.
 """
 
-from functools import partial
+from functools import lru_cache, partial
 from math import prod
 
 import numpy as np
@@ -56,16 +56,24 @@ def running_moments(x, mean, var, momentum):
 
 def _rows(images):
     """(N, rows, positions of a row times C): a view if the channels are last in memory."""
-    n, c, *size = images.shape
-    positions = prod(size)
-    together = max((k for k in range(2, ROW_LENGTH // c + 1) if positions % k == 0), default=1)
-    channels_last = np.ascontiguousarray(np.moveaxis(images, 1, -1))
-    return channels_last.reshape(n, positions // together, together * c)
+    shape, last, _, _ = _layout(images.shape)
+    return np.ascontiguousarray(images.transpose(last)).reshape(shape)
 
 
 def _images(rows, shape):
+    _, _, channels_last, second = _layout(shape)
+    return rows.reshape(channels_last).transpose(second)
+
+
+@lru_cache(maxsize=1024)
+def _layout(shape):
+    """Of images of this shape: the shape of `_rows`, and the order of axes with channels last;
+    their shape in that order, and the order that gives back this one."""
     n, c, *size = shape
-    return np.moveaxis(rows.reshape(n, *size, c), -1, 1)
+    positions, ndim = prod(size), len(shape)
+    together = max((k for k in range(2, ROW_LENGTH // c + 1) if positions % k == 0), default=1)
+    rows = n, positions // together, together * c
+    return rows, (0, *range(2, ndim), 1), (n, *size, c), (0, ndim - 1, *range(1, ndim - 1))
 
 
 @_njit
@@ -75,7 +83,9 @@ def _forward(x, w, b, y, groups, eps, start, stop):
     _spread(b, shift)
     for n in range(start, stop):
         _moments(x[n], groups, eps, block, mean, r)
-        _spread(w * r, scale)
+        for c in range(len(r)):
+            r[c] *= w[c]
+        _spread(r, scale)
         for p in range(x.shape[1]):
             row, out = x[n, p], y[n, p]
             for c in range(len(row)):
@@ -85,16 +95,22 @@ def _forward(x, w, b, y, groups, eps, start, stop):
 @_njit
 def _input_grad(g, x, w, d, groups, eps, start, stop):
     mean, mean_g, scale, slope = _line(x), _line(x), _line(x), _line(x)
-    r, g_sums, sums = np.empty(len(w)), np.empty(len(w)), np.empty(len(w))
+    r, wr, g_sums, sums = np.empty(len(w)), np.empty(len(w)), np.empty(len(w)), np.empty(len(w))
     count = x[0].size // groups
     for n in range(start, stop):
         _moments(x[n], groups, eps, slope, mean, r)
         _products(g[n], x[n], mean, mean_g, slope, g_sums, sums)
-        _average(w * r * g_sums, groups, count, g_sums)
-        _average(w * r * sums, groups, count, sums)
-        _spread(w * r, scale)
+        for c in range(len(w)):
+            wr[c] = w[c] * r[c]
+            g_sums[c] *= wr[c]
+            sums[c] *= wr[c]
+        _average(g_sums, groups, count, g_sums)
+        _average(sums, groups, count, sums)
+        for c in range(len(w)):
+            sums[c] *= r[c] * r[c]
+        _spread(wr, scale)
         _spread(g_sums, mean_g)
-        _spread(r * r * sums, slope)
+        _spread(sums, slope)
         for p in range(x.shape[1]):
             row, g_row, out = x[n, p], g[n, p], d[n, p]
             for c in range(len(row)):

@@ -42,10 +42,10 @@ def clip(gs, most):
 
 def _each(kernel, lists, *numbers):
     """The kernel for each parameter in turn, given its arrays, flat, and the numbers."""
-    numbers = tuple(np.float32(number) for number in numbers)
+    numbers = tuple(map(np.float32, numbers))
     for arrays in zip(*lists):
         size = arrays[0].size
-        run_if_large(kernel, size, size, *(array.reshape(-1) for array in arrays), *numbers)
+        run_if_large(kernel, size, size, *[array.ravel() for array in arrays], *numbers)
 
 
 @njit_exact
@@ -89,8 +89,8 @@ def _scale(clipped, g, factor, start, stop):
 
 def _sum_of_squares(g):
     sums = np.empty(-(-g.size // BLOCK))
-    run_if_large(_squares, g.size, len(sums), g.reshape(-1), sums)
-    return float(sums.sum())
+    run_if_large(_squares, g.size, len(sums), g.ravel(), sums)
+    return float(np.add.reduce(sums))
 
 
 @partial(njit_cached, fastmath={"reassoc"})
