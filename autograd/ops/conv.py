@@ -34,9 +34,17 @@ def conv2d_weight_grad(x, g, *, kernel_size, stride=1, padding=0, dilation=1, ma
     return kernels.conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, mask)
 
 
+# A b of None is given, since arguments that are left out are looked up by name, which is slow.
 conv2d.rule(
     x=lambda g, w, x_shape, stride, padding, dilation, mask: conv2d_input_grad(
-        g, w, input_size=x_shape[2:], stride=stride, padding=padding, dilation=dilation, mask=mask
+        g,
+        w,
+        None,
+        input_size=x_shape[2:],
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        mask=mask,
     ),
     w=lambda g, x, w_shape, stride, padding, dilation, mask: conv2d_weight_grad(
         x, g, kernel_size=w_shape[2:], stride=stride, padding=padding, dilation=dilation, mask=mask

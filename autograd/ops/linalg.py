@@ -52,6 +52,8 @@ linear.rule(
 
 def _of_rows(product, x, w):
     """x @ w as one product. (NumPy makes a product for each matrix in x.)"""
+    if x.ndim == 2:
+        return product(x, w)
     return product(_rows(x), w).reshape((*x.shape[:-1], w.shape[-1]))
 
 

@@ -43,7 +43,7 @@ def unrolled(
     the "missing gradient term" of their section 2.4. All are on one batch, and plain steps: the
     moments of D's own optimiser play no part here.
     """
-    phi = discriminator.parameters()
+    phi = discriminator.parameters() if steps else {}
     for _ in range(steps):
         with substituted(discriminator, phi):
             slopes = grad(loss(), list(phi.values()), create_graph=True)
