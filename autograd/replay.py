@@ -49,7 +49,8 @@ class Replayed:
     """`function()`: a CUDA graph from its third call on, where its arrays are on a GPU.
 
     It returns None, or an array, which the next call overwrites. `state()` lists the arrays that it
-    changes. Where there can be no graph, `refused` says why, and all calls are made by Python.
+    changes. Where there can be no graph, `refused` says why, and all calls are made by Python, as
+    are those that are watched (`watch`).
     """
 
     def __init__(self, function: Callable[[], Array | None], state: Callable[[], list[Array]]):
@@ -62,7 +63,7 @@ class Replayed:
 
     def __call__(self) -> Array | None:
         xp = self.xp
-        if xp is np or self.refused or not mode().replaying:
+        if xp is np or self.refused or not mode().replaying or mode().watchers:
             return self.function()
         if not self.inputs.packed:
             self.inputs = _Inputs()  # in case that an earlier call was interrupted

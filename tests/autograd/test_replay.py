@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autograd import Replayed, drawn, namespace, nn, no_replay, sent
+from autograd import Replayed, detect_nan, drawn, namespace, nn, no_replay, sent
 from kernels import dispatch
 from tests.autograd import device
 
@@ -56,12 +56,13 @@ def test_it_gives_what_the_function_gives(on_gpu, cupy):
     assert (replayed.graph is not None) == on_gpu
 
 
-def test_without_replay_the_function_is_called(cupy):
+@pytest.mark.parametrize("by_python", [no_replay, detect_nan])
+def test_without_replay_and_watched_the_function_is_called(by_python, cupy):
     function = Sum(cupy)
     replayed = Replayed(function, function.state)
     for _ in range(3):
         replayed()
-    with no_replay():
+    with by_python():
         replayed()
     replayed()
     assert function.calls == 4
