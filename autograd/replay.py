@@ -12,6 +12,7 @@ The first call is made by Python, since it compiles kernels. The second is made 
 as a graph, and only if both leave the same bits are the calls to come made by the graph.
 """
 
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
@@ -49,8 +50,8 @@ class Replayed:
     """`function()`: a CUDA graph from its third call on, where its arrays are on a GPU.
 
     It returns None, or an array, which the next call overwrites. `state()` lists the arrays that it
-    changes. Where there can be no graph, `refused` says why, and all calls are made by Python, as
-    are those that are watched (`watch`).
+    changes. Where there can be no graph, a warning and `refused` say why, and all calls are made by
+    Python, as are those that are watched (`watch`).
     """
 
     def __init__(self, function: Callable[[], Array | None], state: Callable[[], list[Array]]):
@@ -107,6 +108,8 @@ class Replayed:
         except Exception as error:  # of CuPy, of the driver, or of code that may not be captured
             self.refused = f"{type(error).__name__}: {error}"
         _write(after, self.state())
+        text = f"no CUDA graph, so Python starts each kernel: {self.refused}"
+        warnings.warn(text, stacklevel=4)
         return by_python
 
     def _captured(self, stream: Any) -> Any:

@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = options.command
         import numpy as np
 
+        from autograd.modes import switched
         from models.cli.commands import COMMANDS
         from models.cli.compilation import report_compilation
 
@@ -50,8 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with np.errstate(all="ignore"), warnings.catch_warnings(), report_compilation():
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", Caution)
+            warnings.filterwarnings("always", "no CUDA graph")
             warnings.showwarning = _print_warning
-            COMMANDS[command](options)
+            with switched(replaying=getattr(options, "graph", "auto") == "auto"):
+                COMMANDS[command](options)
             sys.stdout.flush()
     except Failure as failure:
         _print_error(str(failure))

@@ -11,7 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from autograd.modes import switched
 from models import labs, pictures
 from models.cli import outputs, scores
 from models.cli.assignments import with_assignments
@@ -41,8 +40,7 @@ def train(options: argparse.Namespace) -> None:
         for run in runs if not options.resume else ():
             run.begin()
         total, done = sum(run.total_steps for run in runs), sum(run.step for run in runs)
-        graph = switched(replaying=options.graph != "off")
-        with graph, bar(" ".join(options.models), total, "step", done) as progress:
+        with bar(" ".join(options.models), total, "step", done) as progress:
             paths = [run.train(progress, options.pictures, options.health) for run in runs]
     finally:
         for run in runs:

@@ -52,7 +52,7 @@ def add_output_commands(commands: Any, whole: Callable, add_shared: Callable) ->
 
     complete = commands.add_parser("complete", help="images of which a part is missing, completed")
     add = complete.add_argument
-    add_shared(complete, "directory", "--images", "-n", "--class")
+    add_shared(complete, "directory", "--images", "-n", "--class", "--graph")
     add("--missing", default="lower", metavar="PART",
         help=f"{', '.join(REGIONS)}, or F.png, white where pixels are missing (default: lower)")
     add("--times", type=whole(1, 100), default=1, metavar="K",

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from autograd.modes import switched
 from models import metrics, pictures
 from models.cli import grids
 from models.cli.runs import given_images, numbered, refuse_unless_new, run_to_sample
@@ -33,8 +32,7 @@ def sample(options: argparse.Namespace) -> None:
     few = run.model.classes if run.model.classes <= CLASSES_SHOWN else 0
     n = options.n or 6 * few or 64
     labels = classes_in_turn(run, n, options.label)
-    graph = switched(replaying=options.graph != "off")
-    with graph, bar(f"{run.config.model}: making samples"):
+    with bar(f"{run.config.model}: making samples"):
         if path.suffix.lower() in FORMATS:
             print(pictures.save(run.report.sample_figure(n, options.label, seed), path))
             return

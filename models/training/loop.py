@@ -22,6 +22,7 @@ from models.training.interrupts import held_back
 from models.training.locks import claim, release
 from models.training.log import HEALTH, METRICS, drop_after, read_metrics
 from models.training.picture_schedule import PictureSchedule
+from models.training.step import Steps
 
 TESTS_PRINTED = 6  # of all epochs
 
@@ -39,6 +40,7 @@ def train(
     finite, or if another process trains the run.
     """
     run.health_interval = health
+    run.steps = Steps(run.model, run.optimizers)  # the arrays may be others than before
     claim(run.lock)
     try:
         own = bar(run.config.model, run.total_steps, "step", run.step)

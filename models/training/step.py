@@ -4,7 +4,6 @@ The numbers of a step stay on the GPU until those of several are read together, 
 seldom waits for the GPU.
 """
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,6 @@ import numpy as np
 
 from autograd import Array, Replayed, Rng, namespace, to_device
 from models.data import Labels
-from models.errors import Caution
 from models.model import Model, Optimizers
 
 MOST_UNREAD = 20  # steps
@@ -53,15 +51,10 @@ class Steps:
         self.unread.append((self.numbers, None if there is None else there.copy()))
 
     def _by_graph(self, graph: Replayed) -> Array | None:
-        """By Python until there is a graph; warns if it is found that there can be none."""
+        """By Python until there is a graph."""
         before, there = graph.refused, graph()
         if graph.refused != before:
             self.model.zero_grad()  # which a graph that was not kept has left behind
-            warnings.warn(
-                f"a step is no CUDA graph, so Python starts each kernel: {graph.refused}",
-                Caution,
-                stacklevel=3,
-            )
         return there
 
     def _update(self) -> Array | None:

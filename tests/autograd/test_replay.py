@@ -1,5 +1,7 @@
 """A function as a CUDA graph, on a stand-in for CuPy that records and repeats what is captured."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 
@@ -135,7 +137,9 @@ def test_what_a_graph_cannot_do_is_done_by_python(way, cupy):
     for call in range(4):
         if call > 1:  # the number of calls is the same from here on
             again.calls = expected.calls
-        np.testing.assert_array_equal(values(replayed()), values(expected()))
+        with pytest.warns(UserWarning, match="no CUDA graph") if call == 1 else nullcontext():
+            found = replayed()
+        np.testing.assert_array_equal(values(found), values(expected()))
         np.testing.assert_array_equal(values(again.x), values(expected.x))
     assert replayed.graph is None
     assert REFUSED[way] in replayed.refused
