@@ -13,7 +13,7 @@ from models.cli import main
 from models.errors import Failure
 from models.families import FAMILIES
 from models.pictures import LayersPanel
-from models.training import run as training
+from models.training import loop
 from models.training.health import RECENT_STEPS, Health, examined
 from models.training.log import HEALTH
 from models.training.run import Run
@@ -215,7 +215,7 @@ def test_it_changes_nothing_costs_nothing_when_off_and_goes_on(tmp_path, monkeyp
     assert "no layer is far from the others" in capsys.readouterr().out
     assert steps(tmp_path / "on") == [1, 3, 5, 7, 9]
     with monkeypatch.context() as off:
-        off.setattr(training, "recording", None)
+        off.setattr(loop, "recording", None)
         assert train(tmp_path / "off", "--epochs", "3") == 0
     assert "no layer is far" not in capsys.readouterr().out
     assert not (tmp_path / "off" / HEALTH).exists()

@@ -30,7 +30,7 @@ def make(data=DATA, seed=0, **changes):
 def in_float64(model):
     for p in model.parameters().values():
         p.data = p.data.astype(np.float64)
-    model.array = lambda values: np.asarray(values, dtype=np.float64)
+    model.sent = lambda make, dtype=np.float64: np.asarray(make(), dtype)
     return model
 
 

@@ -7,7 +7,7 @@ from scipy import integrate, stats
 
 from models.derivations.claim import Formula, Routes, claim
 from models.diffusion.ddpm_settings import Settings
-from models.diffusion.gaussian_diffusion import GaussianDiffusion, linear
+from models.diffusion.gaussian_diffusion import GaussianDiffusion, coefficient, linear
 from models.diffusion.sampler import Sampler
 
 DIFFUSION = GaussianDiffusion(linear(1000))
@@ -17,7 +17,8 @@ X_0 = MEAN + SPREAD * np.array([-1.5, 0.2, 2.0])
 
 def _x_0(x_t: np.ndarray, t: np.ndarray) -> np.ndarray:
     """E[x_0|x_t]."""
-    signal, noise = DIFFUSION.scales(t, x_t)
+    signal = coefficient(lambda: DIFFUSION.alpha_bar[t], x_t)
+    noise = coefficient(lambda: DIFFUSION.noise[t], x_t)
     gain = np.sqrt(signal) * SPREAD**2 / (signal * SPREAD**2 + noise)
     return MEAN + gain * (x_t - np.sqrt(signal) * MEAN)
 
