@@ -20,7 +20,7 @@ class Steps:
     """Makes the steps of a model, each on a batch of its own."""
 
     def __init__(self, model: Model, optimizers: Optimizers):
-        self.model, self.optimizers = model, optimizers
+        self.model, self.optimizers, self.xp = model, optimizers, model.xp
         self.graphs: dict[int, Replayed] = {}  # of each stage
         self.unread: list[tuple[dict[str, Any], Array | None]] = []
         # What a step is given stays in the same objects: a graph has them read again.
@@ -73,7 +73,7 @@ class Steps:
     @property
     def due(self) -> bool:
         """Whether the numbers are to be read: on the CPU after each step."""
-        return len(self.unread) == MOST_UNREAD or self.model.xp is np
+        return len(self.unread) == MOST_UNREAD or self.xp is np
 
     def read(self) -> list[dict[str, float]]:
         """The numbers of the steps since the last reading."""
