@@ -132,14 +132,14 @@ def _logvar_grad(g_z, logvar, g_logvar, g_kl, seed, offset, columns, aligned):
     if row >= len(g_kl):
         return
     first, last = row * columns, (row + 1) * columns
-    weight = g_kl[row]
+    weight, key = g_kl[row], seed[0]
     block = (first >> 2) + cuda.threadIdx.x
     while 4 * block < last:
         i = 4 * block
         whole = aligned and first <= i and i + 4 <= last
         g = _load(g_z, i, first, last, whole)
         v = _load(logvar, i, first, last, whole)
-        eps = _normals(block, seed[0], offset)
+        eps = _normals(block, key, offset)
         gradient = (
             _differentiate(g[0], weight, v[0], eps[0]),
             _differentiate(g[1], weight, v[1], eps[1]),
