@@ -18,8 +18,8 @@ def matrix_product(x, y):
 
 
 matrix_product.rule(
-    x=lambda g, y: matrix_product(g, swap_last_axes(y)),  # dL/dX = G Y^T
-    y=lambda g, x: matrix_product(swap_last_axes(x), g),  # dL/dY = X^T G
+    x=lambda g, y: kernels.matmul(g, swap_last_axes(y)),  # dL/dX = G Y^T
+    y=lambda g, x: kernels.matmul(swap_last_axes(x), g),  # dL/dY = X^T G
 )
 
 
@@ -39,22 +39,22 @@ def linear(x, w, b=None):
     """x W^T + b: x is (..., in), W is (out, in), b is (out,) or None."""
     if x.shape[-1] != w.shape[1]:
         raise ValueError(f"x has {x.shape[-1]} features and W {w.shape} takes {w.shape[1]}")
-    y = _of_rows(kernels.matmul, x, w.T)
+    y = _of_rows(x, w.T)
     return y if b is None else y + b
 
 
 linear.rule(
-    x=lambda g, w: _of_rows(matrix_product, g, w),
-    w=lambda g, x: matrix_product(_rows(g).T, _rows(x)),
+    x=lambda g, w: _of_rows(g, w),
+    w=lambda g, x: kernels.matmul(_rows(g).T, _rows(x)),
     b=lambda g: g,  # the sweep sums over the axes along which b was broadcast
 )
 
 
-def _of_rows(product, x, w):
+def _of_rows(x, w):
     """x @ w as one product. (NumPy makes a product for each matrix in x.)"""
     if x.ndim == 2:
-        return product(x, w)
-    return product(_rows(x), w).reshape((*x.shape[:-1], w.shape[-1]))
+        return kernels.matmul(x, w)
+    return kernels.matmul(_rows(x), w).reshape((*x.shape[:-1], w.shape[-1]))
 
 
 def _rows(x):
