@@ -10,16 +10,18 @@ from autograd.ops.shape import swap_last_axes
 from autograd.primitive import primitive
 from autograd.tensor import Values, array_of
 
+product = kernels.matmul  # of arrays, and in rules of Tensors too
+
 
 @primitive
 def matrix_product(x, y):
     """X Y of matrices in the last two axes, broadcast over the others."""
-    return kernels.matmul(x, y)
+    return product(x, y)
 
 
 matrix_product.rule(
-    x=lambda g, y: kernels.matmul(g, swap_last_axes(y)),  # dL/dX = G Y^T
-    y=lambda g, x: kernels.matmul(swap_last_axes(x), g),  # dL/dY = X^T G
+    x=lambda g, y: product(g, swap_last_axes(y)),  # dL/dX = G Y^T
+    y=lambda g, x: product(swap_last_axes(x), g),  # dL/dY = X^T G
 )
 
 
@@ -45,7 +47,7 @@ def linear(x, w, b=None):
 
 linear.rule(
     x=lambda g, w: _of_rows(g, w),
-    w=lambda g, x: kernels.matmul(_rows(g).T, _rows(x)),
+    w=lambda g, x: product(_rows(g).T, _rows(x)),
     b=lambda g: g,  # the sweep sums over the axes along which b was broadcast
 )
 
@@ -53,8 +55,8 @@ linear.rule(
 def _of_rows(x, w):
     """x @ w as one product. (NumPy makes a product for each matrix in x.)"""
     if x.ndim == 2:
-        return kernels.matmul(x, w)
-    return kernels.matmul(_rows(x), w).reshape((*x.shape[:-1], w.shape[-1]))
+        return product(x, w)
+    return product(_rows(x), w).reshape((*x.shape[:-1], w.shape[-1]))
 
 
 def _rows(x):
