@@ -31,9 +31,9 @@ def matmul(x: Values, y: Values) -> Any:
         return matrix_product(x, y)
     row = x.reshape((1, -1)) if x.ndim == 1 else x
     column = y.reshape((-1, 1)) if y.ndim == 1 else y
-    product = matrix_product(row, column)
-    *batch, rows, columns = product.shape
-    return product.reshape((*batch, *[rows] * (x.ndim > 1), *[columns] * (y.ndim > 1)))
+    ans = matrix_product(row, column)
+    *batch, rows, columns = ans.shape
+    return ans.reshape((*batch, *[rows] * (x.ndim > 1), *[columns] * (y.ndim > 1)))
 
 
 @primitive

@@ -92,7 +92,8 @@ def _cublas(device: int, stream: int) -> tuple[Any, ctypes.c_void_p, Array]:
     try:
         from cuda.pathfinder import load_nvidia_dynamic_lib
 
-        library = ctypes.CDLL(str(load_nvidia_dynamic_lib("cublas").abs_path))  # or None
+        path = load_nvidia_dynamic_lib("cublas").abs_path
+        library = ctypes.CDLL(str(path))  # the text of None is no library: OSError
     except (ImportError, OSError, RuntimeError):
         return None, ctypes.c_void_p(), None
     handle, workspace = ctypes.c_void_p(), cupy.empty(WORKSPACE, np.uint8)

@@ -45,7 +45,7 @@ def sample(model: Any, images: Array, known: Array, u: Array, labels: Any) -> No
             raster.row, raster.columns = row, slice(start, stop)
             if not some[row, start]:
                 model.network.across(raster.piece(), raster.above(), raster)
-            elif by_graph.xp is np:
+            elif by_graph.xp is np:  # by slices, which take less than arrays of places
                 _sample_pixel(model, raster, known, u)
             else:
                 place[:, 0] = row, start

@@ -64,10 +64,10 @@ class Sampler:
         def step() -> None:
             x[...] = self.step(x, t, s, rng)
 
-        on_gpu = Replayed(step, lambda: [x])
+        by_graph = Replayed(step, lambda: [x])
         yield times[0], x.copy()
         for t[...], s[...] in itertools.pairwise(times):
-            (on_gpu if s else step)()  # at s = 0 there is no noise
+            (by_graph if s else step)()  # at s = 0 there is no noise
             yield int(s), x.copy()
 
     def sample(self, n: int, rng: Rng) -> Array:

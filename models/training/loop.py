@@ -40,7 +40,7 @@ def train(
     finite, or if another process trains the run.
     """
     run.health_interval = health
-    run.steps = Steps(run.model, run.optimizers)  # the arrays may be others than before
+    run.steps = Steps(run.model, run.optimizers)
     claim(run.lock)
     try:
         own = bar(run.config.model, run.total_steps, "step", run.step)

@@ -54,6 +54,8 @@ class Run:
     complete = completion.complete
     score, classify = likelihood.score, likelihood.classify
 
+    steps: Steps  # of the training in hand
+
     def __init__(self, config: Config, directory: Path | str):
         self.directory = directory = Path(directory)
         self.data = load(config.data, config.data_dir, config.reading)
@@ -91,7 +93,6 @@ class Run:
         self.step = 0
         self.health_interval = 0
         self.optimizers = self.model.optimizers(self.total_steps)
-        self.steps = Steps(self.model, self.optimizers)
 
     def __repr__(self) -> str:
         model, data, total = self.config.model, self.data.name, self.total_steps

@@ -1,20 +1,7 @@
 """The tests of tests/autograd/test_device.py, on a real GPU instead of a pretended one."""
 
-import importlib
-
-import numpy as np
-import pytest
-
-from autograd import to_device
-
-try:
-    to_device(np.zeros(1), "cuda")
-except RuntimeError as error:
-    pytest.skip(str(error), allow_module_level=True)
-
 from tests.autograd.test_device import *  # noqa: F403
 
-
-@pytest.fixture(scope="module", autouse=True)
-def cupy():
-    return importlib.import_module("cupy")
+# isort: split
+# After them, since this takes the place of their CuPy.
+from tests.gpu.real import cupy  # noqa: F401

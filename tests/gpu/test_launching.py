@@ -1,11 +1,8 @@
 """Kernels that are started by hand, on a real GPU: the bits that Numba's launch gives."""
 
-import importlib
-
 import numpy as np
 import pytest
 
-from autograd import to_device
 from kernels.conv2d import cuda as convolution
 from kernels.cuda import launch
 from kernels.group_norm import cuda as groups
@@ -13,13 +10,8 @@ from kernels.logsumexp import cuda as exponentials
 from kernels.optimizer import cuda as optimizer
 from kernels.pointwise import cuda as pointwise
 from kernels.reparameterize import cuda as sampling
+from tests.gpu.real import module as cupy
 
-try:
-    to_device(np.zeros(1), "cuda")
-except RuntimeError as error:
-    pytest.skip(str(error), allow_module_level=True)
-
-cupy = importlib.import_module("cupy")
 OPTIONS = (1, 1), (1, 1), (1, 1)
 
 

@@ -25,6 +25,7 @@ from models.settings import RENAMED
 from models.training import loop
 from models.training.locks import LOCK, claim, refuse_unless_free, release
 from models.training.run import Run
+from models.training.step import Steps
 
 TINY = ["hidden=8", "latent=3", "batch=500"]
 SAVE = "models.training.checkpoint.write_arrays"
@@ -266,6 +267,7 @@ def test_what_blew_up_is_named_and_the_last_good_checkpoint_stays(whole, tmp_pat
     directory = shutil.copytree(whole / "1", tmp_path / "run")
     before = (directory / "checkpoint.safetensors").read_bytes()
     run = Run.open(directory)
+    run.steps = Steps(run.model, run.optimizers)
     loop.train_step(run, np.arange(500))
     spoil(run, run.model.parameters()["encoder.steps.0.weight"])
     with pytest.raises(Failure, match=rf"{name} at step 4: .* keeps its last checkpoint"):
