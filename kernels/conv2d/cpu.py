@@ -26,7 +26,7 @@ are (N, C, H, W) with the channels last in memory: the layout that the next conv
 without a copy.
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +34,7 @@ import numpy as np
 from kernels.conv2d.reference import output_size
 from kernels.cpu import threads
 from kernels.cpu.compile import njit_cached
+from kernels.cpu.flat import flat
 from kernels.cpu.register_tile import (
     REGISTER_BYTES,
     ROWS,
@@ -43,12 +44,15 @@ from kernels.cpu.register_tile import (
     strip_width,
     whole_vectors,
 )
+from kernels.cpu.symbols import by_symbol
 
 threads.take_cores_from_blas()
 
 PIXELS = 2**9  # of a product: several small images are one, and parts of a large one are several
 MAX_SHARES, SHARE_PIXELS = 16, 2**11  # of a sum over pixels: how many, and the least size of each
 CHUNK = 2**14  # bytes of B that stay in the cache from one tile to the next
+
+_njit = partial(njit_cached, _nrt=False)  # makes no array: there are no references to count
 
 Pair = tuple[int, int]
 
@@ -149,8 +153,9 @@ def _scattered(g, matrices, input_size, geometry):
         pixels, window = _tables(input_size, g.shape[1:3], c, geometry)
         x = np.empty((len(g), *input_size, c), g.dtype)
         wide = whole_vectors(len(window), g.itemsize)
-        where = pixels, window, wide, _chunk(o, wide, g.itemsize), *geometry.padding
-        threads.run(_add_windows, len(g), g, weights, x, *where)
+        numbers, chunk = np.arange(len(pixels)), _chunk(o, wide, g.itemsize)
+        tables = pixels, window, numbers * o, np.arange(o), numbers * wide, wide
+        threads.run(_add_windows, len(g), g, weights, x, *tables, chunk, *geometry.padding)
     else:
         weights = in_strips(matrices.reshape(-1, c))
         x = np.empty((len(g), *input_size, whole_vectors(c, g.itemsize)), g.dtype)
@@ -170,8 +175,9 @@ def _correlated(x, g, geometry):
     # As many on any number of cores, since the rounding of a sum depends on its shares.
     shares = min(MAX_SHARES, 2 ** max(1, (g.size // o // SHARE_PIXELS).bit_length() - 1))
     weights = np.zeros((min(shares, len(g)), len(window), wide), g.dtype)
-    where = pixels, window, _chunk(len(pixels), wide, g.itemsize), *geometry.padding
-    threads.run(_weight_grad, len(weights), x, g, weights, *where)
+    rows, chunk = np.arange(len(window)) * wide, _chunk(len(pixels), wide, g.itemsize)
+    tables = pixels, window, rows
+    threads.run(_weight_grad, len(weights), x, g, weights, *tables, chunk, *geometry.padding)
     return weights.sum(axis=0)[:, :o].reshape(-1, c, o)
 
 
@@ -267,7 +273,7 @@ def _joined(products, images, columns, itemsize):
     return images, in_order, *map(np.concatenate, tables)
 
 
-@njit_cached
+@_njit
 def _multiply(a, b, start_values, c, together, chunks, a_rows, c_rows, a_steps, start, stop):
     """C: in each pixel the start values, plus the products of A with B, some images `together`."""
     a_size = a.shape[1] * a.shape[2] * a.shape[3]
@@ -275,99 +281,116 @@ def _multiply(a, b, start_values, c, together, chunks, a_rows, c_rows, a_steps, 
     _, rows, width = b.shape
     for n in range(start, stop, together):
         count = min(together, stop - n)
-        _fill(c, start_values, n * size, (n + count) * size)
+        _fill(flat(c), start_values, n * size, (n + count) * size)
         for b_row, row, last_row, step, last_step in chunks:
             last_row = row + (last_row - row) * count // together
             product(
-                a.reshape(-1), n * a_size, a_rows[row:last_row], a_steps[step:last_step],
-                b.reshape(-1), b_row * width, rows * width,
-                c.reshape(-1), n * size * columns, c_rows[row:last_row], columns,
+                flat(a), n * a_size, a_rows[row:last_row], a_steps[step:last_step],
+                flat(b), b_row * width, rows * width,
+                flat(c), n * size * columns, c_rows[row:last_row], columns,
             )  # fmt: skip
 
 
 @njit_cached
-def _add_windows(g, weights, x, pixels, window, wide, chunk, top, left, start, stop):
-    size = g.shape[1] * g.shape[2]
+def _add_windows(
+    g, weights, x, pixels, window, g_rows, g_steps, rows, wide, chunk, top, left, start, stop
+):
+    """Of each pixel of g a row of the window's elements, `wide` apart, added where they belong."""
+    size, o = g.shape[1] * g.shape[2], g.shape[3]
     together = len(pixels) // size
     _, height, width, c = x.shape
-    padded = np.empty((together, height + 2 * top, width + 2 * left, c), x.dtype)
-    flat = padded.reshape(-1)
-    windows = np.empty((len(pixels), wide), x.dtype)
-    _, o, strip = weights.shape
-    numbers, outputs = np.arange(len(pixels)), np.arange(o)
+    _, _, strip = weights.shape
+    line, padded_line, space = width * c, (width + 2 * left) * c, (height + 2 * top)
+    padded = np.empty(together * space * padded_line, x.dtype)
+    windows = np.empty(len(pixels) * wide, x.dtype)
     for n in range(start, stop, together):
         count = min(together, stop - n)
-        windows[:] = 0
+        _clear(windows)
         for k in range(0, o, chunk):
             product(
-                g.reshape(-1), n * size * o, numbers[: count * size] * o, outputs[k : k + chunk],
-                weights.reshape(-1), k * strip, o * strip,
-                windows.reshape(-1), 0, numbers * wide, wide,
+                flat(g), n * size * o, g_rows[: count * size], g_steps[k : min(k + chunk, o)],
+                flat(weights), k * strip, o * strip,
+                windows, 0, rows, wide,
             )  # fmt: skip
-        flat[:] = 0
+        _clear(padded)
         for p in range(count * size):
+            values = windows[rows[p] :]
             for k in range(len(window)):
-                flat[pixels[p] + window[k]] += windows[p, k]
-        for k in range(count):  # a loop: an assignment of arrays takes Numba seconds to compile
-            for i in range(height):
-                row, place = padded[k, top + i, left:].reshape(-1), x[n + k, i].reshape(-1)
-                for j in range(len(place)):
-                    place[j] = row[j]
+                padded[pixels[p] + window[k]] += values[k]
+        for k in range(count * height):
+            image, i = k // height, k % height
+            inner = (image * space + top + i) * padded_line + left * c
+            _copy(padded, inner, flat(x), (n * height + k) * line, line)
 
 
 @njit_cached
-def _weight_grad(x, g, weights, pixels, window, chunk, top, left, first_share, last_share):
-    """`weights` holds zeros, a matrix for each share of the images."""
+def _weight_grad(x, g, weights, pixels, window, rows, chunk, top, left, first_share, last_share):
+    """`weights` holds zeros, a matrix for each share of the images; `rows` are its rows' places."""
     _, height, width, c = x.shape
     size, o = g.shape[1] * g.shape[2], g.shape[3]
     together = len(pixels) // size
-    padded = np.zeros((together, height + 2 * top, width + 2 * left, c), x.dtype)
     shares, _, wide = weights.shape
+    line, padded_line, space = width * c, (width + 2 * left) * c, (height + 2 * top)
+    padded = np.empty(together * space * padded_line, x.dtype)
     strip = min(wide, VECTORS * REGISTER_BYTES // g.itemsize)
-    strips = np.zeros((-(-o // strip), len(pixels), strip), g.dtype)
-    rows = np.arange(len(window)) * wide
+    strips = np.empty(-(-o // strip) * len(pixels) * strip, g.dtype)
+    _clear(strips)
+    if top or left:
+        _clear(padded)
     for share in range(first_share, last_share):
         stop = len(x) * (share + 1) // shares
         for n in range(len(x) * share // shares, stop, together):
             count = min(together, stop - n)
-            x_flat, first = x.reshape(-1), n * height * width * c
+            images, first = flat(x), n * height * line
             if top or left:
-                _pad(x, n, count, top, left, padded)
-                x_flat, first = padded.reshape(-1), 0
-            _pack(g.reshape(-1, o)[n * size : (n + count) * size], strips)
+                for k in range(count * height):
+                    image, i = k // height, k % height
+                    inner = (image * space + top + i) * padded_line + left * c
+                    _copy(images, first + k * line, padded, inner, line)
+                images, first = padded, 0
+            _pack(flat(g), n * size, count * size, o, strips, len(pixels), strip)
             for p in range(0, count * size, chunk):
                 product(
-                    x_flat, first, window, pixels[p : min(p + chunk, count * size)],
-                    strips.reshape(-1), p * strip, len(pixels) * strip,
-                    weights[share].reshape(-1), 0, rows, wide,
+                    images, first, window, pixels[p : min(p + chunk, count * size)],
+                    strips, p * strip, len(pixels) * strip,
+                    flat(weights), share * len(rows) * wide, rows, wide,
                 )  # fmt: skip
 
 
-@njit_cached
-def _pad(images, n, count, top, left, padded):
-    """Copy `count` images from the n-th on into zeros."""
-    for k in range(count):
-        for i in range(images.shape[1]):
-            row, place = images[n + k, i].reshape(-1), padded[k, top + i, left:].reshape(-1)
-            for j in range(len(row)):
+# An index into a slice that counts from 0 becomes vector instructions, an index that is a sum none.
+
+
+@by_symbol
+@_njit
+def _pack(b, first, rows, columns, strips, strip_rows, width):
+    """Some rows of B in strips of so many rows, as by `in_strips`."""
+    for p in range(rows):
+        for left in range(0, columns, width):
+            row, place = b[(first + p) * columns + left :], strips[left * strip_rows + p * width :]
+            for j in range(min(width, columns - left)):
                 place[j] = row[j]
 
 
-@njit_cached
-def _pack(b, strips):
-    """`in_strips`, without allocation."""
-    width = strips.shape[2]
-    for p in range(len(b)):
-        for k in range(len(strips)):
-            row, place = b[p, k * width :], strips[k, p]
-            for j in range(min(width, len(row))):
-                place[j] = row[j]
+@by_symbol
+@_njit
+def _copy(source, first, target, place, count):
+    row, copy = source[first:], target[place:]
+    for j in range(count):
+        copy[j] = row[j]
 
 
-@njit_cached
+@by_symbol
+@_njit
+def _clear(array):
+    for j in range(len(array)):
+        array[j] = 0
+
+
+@by_symbol
+@_njit
 def _fill(y, b, start, stop):
     """Fill the pixels start to stop of y, counted over all images, with b (O,)."""
-    pixels = y.reshape(-1, len(b))
     for p in range(start, stop):
+        pixel = y[p * len(b) :]
         for j in range(len(b)):
-            pixels[p, j] = b[j]
+            pixel[j] = b[j]

@@ -11,19 +11,23 @@ from numba.core.caching import NullCache
 from numba.core.serialize import dumps
 
 from kernels import machine
+from kernels.cpu.symbols import define_again, kernels, used
 from kernels.disk import CheckedCache, report_no_folder
 
 
-def njit_cached(function: Callable, prepare: Callable | None = None, **options: Any) -> Callable:
-    """Numba's njit, without the interpreter's lock and with the cache.
+def njit_cached(function: Callable, **options: Any) -> Any:
+    """Numba's njit, without the interpreter's lock, with the cache, and for compiled code to call.
 
-    `prepare` is called with the types of the arguments before code for them is read from the cache.
+    Python calls it by `kernels.cpu.tasks`, or with no_cpython_wrapper=False: else it crashes. The
+    code that reads Python's objects takes as long to compile as a small kernel.
     """
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} | options
     kernel = numba.njit(nogil=True, **options)(function)
     if numba.config.DISABLE_JIT or machine.LEAVE_PROCESS:
         return kernel
+    kernels[function.__module__, function.__qualname__] = kernel
     try:
-        kernel._cache = _Cache(function, prepare)
+        kernel._cache = _Cache(function)
     except RuntimeError:  # Numba's, where no folder can be written
         kernel._cache = _NoFolder()
     return kernel
@@ -34,20 +38,20 @@ njit_exact = partial(njit_cached, error_model="numpy")
 
 
 class _Cache(CheckedCache):
-    def __init__(self, function, prepare=None):
-        super().__init__(function)
-        self._prepare = prepare
-
     def load_overload(self, sig, target_context):
         target_context.refresh()
-        if self._prepare:
-            self._prepare(sig)
-        code = self.read(self._path(sig, target_context.codegen()))
-        return code and self._impl.rebuild(target_context, pickle.loads(code))
+        content = self.read(self._path(sig, target_context.codegen()))
+        if not content:
+            return None
+        callees, code = pickle.loads(content)
+        for callee in callees:
+            define_again(*callee)
+        return self._impl.rebuild(target_context, code)
 
     def save_overload(self, sig, data):
         if self._impl.check_cachable(data):
-            self.write(self._path(sig, data.codegen), dumps(self._impl.reduce(data)))
+            content = list(used(data.library)), self._impl.reduce(data)
+            self.write(self._path(sig, data.codegen), dumps(content))
 
     def _path(self, sig, codegen) -> Path:
         return self.path((sig, codegen.magic_tuple()), "nbc")

@@ -12,11 +12,16 @@ VECTORS loads, as the thread tile of the CUDA ladder does. Numba cannot express 
 `_tile` generates the LLVM code itself; the compiler keeps each vector of the tile in a register.
 """
 
+from functools import partial
+
 import numpy as np
 from llvmlite import binding, ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from kernels.cpu.compile import njit_cached
+from kernels.cpu.symbols import by_symbol
 
 _features = binding.get_host_cpu_features()
 REGISTER_BYTES = 64 if _features.get("avx512f") else 32 if _features.get("avx") else 16
@@ -48,7 +53,8 @@ def in_strips(b: np.ndarray) -> np.ndarray:
     return strips
 
 
-@njit(inline="always")
+@by_symbol
+@partial(njit_cached, _nrt=False)
 def product(a, a_start, a_rows, a_steps, b, b_start, b_strip, c, c_start, c_rows, columns):
     """Add the product to C. a, b and c are flat; B has `columns` columns, in whole vectors.
 
@@ -66,15 +72,16 @@ def product(a, a_start, a_rows, a_steps, b, b_start, b_strip, c, c_start, c_rows
         i = 0
         for tiles in range(-(-rows // ROWS), 0, -1):
             height = -(-(rows - i) // tiles)  # nearly equal: 7 rows are 4 + 3, not 6 + 1
-            _tile(a, a_start, a_rows[i:], a_steps, b, place, width,
-                  c, c_start + v, c_rows[i:], (height, vectors))  # fmt: skip
+            _tile(a, a_start, a_rows, a_steps, b, place, width,
+                  c, c_start + v, c_rows, i, (height, vectors))  # fmt: skip
             i += height
         v += vectors * lanes
 
 
 @intrinsic
-def _tile(typing, a, a_start, a_rows, a_steps, b, b_start, b_pitch, c, c_start, c_rows, shape):
-    """`product` for one tile, with a branch of code for each shape up to (ROWS, VECTORS)."""
+def _tile(typing, a, a_start, a_rows, a_steps, b, b_start, b_pitch, c, c_start, c_rows, row, shape):
+    """`product` for one tile, from `row` on, with a branch of code for each shape up to
+    (ROWS, VECTORS)."""
 
     def generate(context, builder, signature, arguments):
         def array(k):
@@ -83,7 +90,8 @@ def _tile(typing, a, a_start, a_rows, a_steps, b, b_start, b_pitch, c, c_start, 
         a, a_rows, a_steps, b, c, c_rows = (array(k).data for k in (0, 2, 3, 4, 7, 9))
         a_start, b_start, b_pitch, c_start = (arguments[k] for k in (1, 5, 6, 8))
         count = cgutils.unpack_tuple(builder, array(3).shape)[0]
-        rows, vectors = cgutils.unpack_tuple(builder, arguments[10])
+        row = arguments[10]
+        rows, vectors = cgutils.unpack_tuple(builder, arguments[11])
 
         element = a.type.pointee
         itemsize = context.get_abi_sizeof(element)
@@ -110,7 +118,7 @@ def _tile(typing, a, a_start, a_rows, a_steps, b, b_start, b_pitch, c, c_start, 
             return builder.shuffle_vector(lane, undefined, every_lane)
 
         def tile(height, breadth):
-            numbers = [ir.Constant(a_start.type, i) for i in range(height)]
+            numbers = [builder.add(row, ir.Constant(row.type, i)) for i in range(height)]
             a_lines = [builder.add(a_start, load(a_rows, i)) for i in numbers]
             places = [line(c, builder.add(c_start, load(c_rows, i)), breadth) for i in numbers]
             sums = [[cgutils.alloca_once(builder, vector) for _ in range(breadth)] for _ in numbers]
@@ -121,9 +129,9 @@ def _tile(typing, a, a_start, a_rows, a_steps, b, b_start, b_pitch, c, c_start, 
                 b_line = builder.add(b_start, builder.mul(r.index, b_pitch))
                 b_vectors = [builder.load(p, align=itemsize) for p in line(b, b_line, breadth)]
                 step = load(a_steps, r.index)
-                for a_line, row in zip(a_lines, sums):
+                for a_line, cells_of_row in zip(a_lines, sums):
                     scalar = broadcast(load(a, builder.add(a_line, step)))
-                    for b_vector, cell in zip(b_vectors, row):
+                    for b_vector, cell in zip(b_vectors, cells_of_row):
                         total = builder.call(fma, [scalar, b_vector, builder.load(cell)])
                         builder.store(total, cell)
             for place, cell in cells:
@@ -140,5 +148,5 @@ def _tile(typing, a, a_start, a_rows, a_steps, b, b_start, b_pitch, c, c_start, 
 
     index, pair = types.intp, types.UniTuple(types.intp, 2)
     return types.void(
-        a, index, a_rows, a_steps, b, index, index, c, index, c_rows, pair
+        a, index, a_rows, a_steps, b, index, index, c, index, c_rows, index, pair
     ), generate  # fmt: skip

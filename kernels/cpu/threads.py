@@ -1,16 +1,11 @@
 """The cores that the CPU kernels run on."""
 
 import os
-from collections.abc import Callable
-from functools import cache
 from threading import Lock
 from typing import Any
 
-from numba import intp, prange
-
 from kernels import machine
-from kernels.cpu.compile import njit_cached
-from kernels.cpu.symbols import caller, define
+from kernels.cpu.tasks import caller, loop
 
 MAX_CORES = (
     len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -35,10 +30,10 @@ def run(kernel: Any, count: int, *arguments: Any) -> None:
     """
     shares = min(CORES, count)
     if shares == 1:
-        kernel(*arguments, 0, count)
+        caller(kernel)(0, 1, count, *arguments)
     elif shares:
         with _one_at_a_time:
-            _on_cores(kernel)(count, shares, *arguments)
+            caller(kernel)(loop(), shares, count, *arguments)
 
 
 def run_if_large(kernel: Any, size: int, count: int, *arguments: Any) -> None:
@@ -46,7 +41,7 @@ def run_if_large(kernel: Any, size: int, count: int, *arguments: Any) -> None:
     if size >= MIN_SHARED_SIZE:
         run(kernel, count, *arguments)
     elif size:
-        kernel(*arguments, 0, count)
+        caller(kernel)(0, 1, count, *arguments)
 
 
 def take_cores_from_blas() -> None:
@@ -57,27 +52,6 @@ def take_cores_from_blas() -> None:
     global CORES
     if machine.limit_blas():
         CORES = MAX_CORES
-
-
-@cache
-def _on_cores(kernel: Any) -> Callable:
-    """The kernel's loop over the cores, compiled and cached on disk.
-
-    There is a loop for each kernel, which it calls by its symbol (`kernels.cpu.symbols`). The name
-    of the cache file comes from the qualified name, which is the same for all of these loops:
-    without a name of its own, each would overwrite the file of the one before.
-    """
-    call = caller(kernel)
-
-    def loop(count, shares, *arguments):
-        for i in prange(shares):
-            call((*arguments, intp(count * i // shares), intp(count * (i + 1) // shares)))
-
-    def prepare(types):  # of count, shares and the tuple of the arguments
-        define(kernel, (*types[-1], intp, intp))
-
-    loop.__qualname__ = f"{kernel.__module__}.{kernel.__qualname__}"
-    return njit_cached(loop, prepare, parallel=True)
 
 
 def _use_one_core() -> None:

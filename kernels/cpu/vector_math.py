@@ -24,10 +24,12 @@ LN2_OF_17_BITS, LN2_REST = float32(90851 / 2**17), float32(9.058001e-06)
 njit_elementwise = partial(njit_cached, error_model="numpy", fastmath={"contract"})
 """Compiles a kernel that calls these functions."""
 
-njit_inlined = njit(forceinline=True, error_model="numpy", fastmath={"contract"})
+njit_inlined = njit(
+    forceinline=True, no_cfunc_wrapper=True, error_model="numpy", fastmath={"contract"}
+)
 """Compiles a function of one element that such a kernel calls."""
 
-njit_exact_inlined = njit(forceinline=True, error_model="numpy")
+njit_exact_inlined = njit(forceinline=True, no_cfunc_wrapper=True, error_model="numpy")
 """The same, for kernels by `njit_exact`: no product is fused with a sum."""
 
 exp_remainder = njit_inlined(remainder)

@@ -13,6 +13,7 @@ from math import prod
 import numpy as np
 
 from kernels.cpu.compile import njit_cached
+from kernels.cpu.symbols import by_symbol
 from kernels.cpu.threads import run, run_if_large
 from kernels.group_norm import reference
 
@@ -140,6 +141,7 @@ def _line(x):
     return np.zeros(x.shape[2], x.dtype)
 
 
+@by_symbol
 @_njit
 def _moments(rows, groups, eps, block, mean, r):
     """For each channel the mean of its group, along a row, and r = 1 / sqrt(var + eps)."""
@@ -153,6 +155,7 @@ def _moments(rows, groups, eps, block, mean, r):
         r[c] = 1 / np.sqrt(r[c] + eps)
 
 
+@by_symbol
 @_njit
 def _average(sums, groups, count, means):
     """For each channel the mean over its group of `count` elements, from the channels' sums."""
@@ -165,6 +168,7 @@ def _average(sums, groups, count, means):
             means[c] = total / count
 
 
+@by_symbol
 @_njit
 def _spread(values, row):
     """Copy the value of each channel to all of its elements in a row."""
@@ -173,6 +177,7 @@ def _spread(values, row):
             row[first + c] = values[c]
 
 
+@by_symbol
 @_njit
 def _sums(rows, block, sums):
     """For each channel the sum over the positions."""
@@ -186,6 +191,7 @@ def _sums(rows, block, sums):
         _gather(block, sums)
 
 
+@by_symbol
 @_njit
 def _squares(rows, mean, block, sums):
     """For each channel the sum of (x - mean)^2 over the positions."""
@@ -199,6 +205,7 @@ def _squares(rows, mean, block, sums):
         _gather(block, sums)
 
 
+@by_symbol
 @_njit
 def _products(g, rows, mean, g_block, block, g_sums, sums):
     """For each channel the sums of g and of g (x - mean) over the positions."""
@@ -214,6 +221,7 @@ def _products(g, rows, mean, g_block, block, g_sums, sums):
         _gather(block, sums)
 
 
+@by_symbol
 @_njit
 def _gather(block, sums):
     """Add the elements of a row to the sums of their channels."""

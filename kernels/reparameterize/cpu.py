@@ -11,6 +11,7 @@ import math
 import numpy as np
 from numba import float32, njit, uint32, uint64
 
+from kernels.cpu.symbols import by_symbol
 from kernels.cpu.threads import run_if_large
 from kernels.cpu.vector_math import (
     cos_sin,
@@ -43,6 +44,7 @@ def _normal(eps, seed, offset, start, stop):
     _fill(eps[4 * start : 4 * stop], start, seed, offset)
 
 
+@by_symbol
 @njit_elementwise
 def _fill(eps, first_block, seed, offset):
     """Fill `eps`, whose length is a multiple of four, from block `first_block` on."""
@@ -60,6 +62,7 @@ def _sum(x):
     return total
 
 
+@by_symbol
 @njit_elementwise
 def _sample(mu, logvar, eps, z, terms):
     for i in range(len(mu)):
@@ -90,6 +93,7 @@ def _forward(mu, logvar, seed, offset, z, kl, first_row, last_row):
             kl[row] += _sum(terms[start - begin : stop - begin]) / float32(2)
 
 
+@by_symbol
 @njit_elementwise
 def _differentiate(g_z, weights, logvar, eps, g_logvar):
     for i in range(len(g_z)):
@@ -110,7 +114,8 @@ def _logvar_grad(g_z, g_kl, logvar, seed, offset, g_logvar, first_row, last_row)
         _fill(eps, chunk // 4, seed, offset)
         for row in range(begin // columns, -(-end // columns)):
             start, stop = max(begin, row * columns), min(end, (row + 1) * columns)
-            weights[start - begin : stop - begin] = g_kl[row]
+            for i in range(start - begin, stop - begin):
+                weights[i] = g_kl[row]
         _differentiate(
             g_z[begin:end], weights, logvar[begin:end], eps[begin - chunk :], g_logvar[begin:end]
         )
