@@ -33,7 +33,7 @@ import numpy as np
 
 from kernels.conv2d.reference import output_size
 from kernels.cpu import threads
-from kernels.cpu.compile import njit_cached
+from kernels.cpu.compile import njit_kernel
 from kernels.cpu.flat import flat
 from kernels.cpu.register_tile import (
     REGISTER_BYTES,
@@ -52,7 +52,7 @@ PIXELS = 2**9  # of a product: several small images are one, and parts of a larg
 MAX_SHARES, SHARE_PIXELS = 16, 2**11  # of a sum over pixels: how many, and the least size of each
 CHUNK = 2**14  # bytes of B that stay in the cache from one tile to the next
 
-_njit = partial(njit_cached, _nrt=False)  # makes no array: there are no references to count
+_njit = partial(njit_kernel, _nrt=False)  # makes no array: there are no references to count
 
 Pair = tuple[int, int]
 
@@ -291,7 +291,7 @@ def _multiply(a, b, start_values, c, together, chunks, a_rows, c_rows, a_steps, 
             )  # fmt: skip
 
 
-@njit_cached
+@njit_kernel
 def _add_windows(
     g, weights, x, pixels, window, g_rows, g_steps, rows, wide, chunk, top, left, start, stop
 ):
@@ -300,8 +300,8 @@ def _add_windows(
     together = len(pixels) // size
     _, height, width, c = x.shape
     _, _, strip = weights.shape
-    line, padded_line, space = width * c, (width + 2 * left) * c, (height + 2 * top)
-    padded = np.empty(together * space * padded_line, x.dtype)
+    line, padded_line, padded_height = width * c, (width + 2 * left) * c, height + 2 * top
+    padded = np.empty(together * padded_height * padded_line, x.dtype)
     windows = np.empty(len(pixels) * wide, x.dtype)
     for n in range(start, stop, together):
         count = min(together, stop - n)
@@ -319,19 +319,19 @@ def _add_windows(
                 padded[pixels[p] + window[k]] += values[k]
         for k in range(count * height):
             image, i = k // height, k % height
-            inner = (image * space + top + i) * padded_line + left * c
+            inner = (image * padded_height + top + i) * padded_line + left * c
             _copy(padded, inner, flat(x), (n * height + k) * line, line)
 
 
-@njit_cached
+@njit_kernel
 def _weight_grad(x, g, weights, pixels, window, rows, chunk, top, left, first_share, last_share):
     """`weights` holds zeros, a matrix for each share of the images; `rows` are its rows' places."""
     _, height, width, c = x.shape
     size, o = g.shape[1] * g.shape[2], g.shape[3]
     together = len(pixels) // size
     shares, _, wide = weights.shape
-    line, padded_line, space = width * c, (width + 2 * left) * c, (height + 2 * top)
-    padded = np.empty(together * space * padded_line, x.dtype)
+    line, padded_line, padded_height = width * c, (width + 2 * left) * c, height + 2 * top
+    padded = np.empty(together * padded_height * padded_line, x.dtype)
     strip = min(wide, VECTORS * REGISTER_BYTES // g.itemsize)
     strips = np.empty(-(-o // strip) * len(pixels) * strip, g.dtype)
     _clear(strips)
@@ -345,7 +345,7 @@ def _weight_grad(x, g, weights, pixels, window, rows, chunk, top, left, first_sh
             if top or left:
                 for k in range(count * height):
                     image, i = k // height, k % height
-                    inner = (image * space + top + i) * padded_line + left * c
+                    inner = (image * padded_height + top + i) * padded_line + left * c
                     _copy(images, first + k * line, padded, inner, line)
                 images, first = padded, 0
             _pack(flat(g), n * size, count * size, o, strips, len(pixels), strip)

@@ -16,13 +16,8 @@ from kernels.disk import CheckedCache, report_no_folder
 
 
 def njit_cached(function: Callable, **options: Any) -> Any:
-    """Numba's njit, without the interpreter's lock, with the cache, and for compiled code to call.
-
-    Python calls it by `kernels.cpu.tasks`, or with no_cpython_wrapper=False: else it crashes. The
-    code that reads Python's objects takes as long to compile as a small kernel.
-    """
-    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} | options
-    kernel = numba.njit(nogil=True, **options)(function)
+    """Numba's njit, without the interpreter's lock and with the cache."""
+    kernel = numba.njit(nogil=True, no_cfunc_wrapper=True, **options)(function)
     if numba.config.DISABLE_JIT or machine.LEAVE_PROCESS:
         return kernel
     kernels[function.__module__, function.__qualname__] = kernel
@@ -33,7 +28,13 @@ def njit_cached(function: Callable, **options: Any) -> Any:
     return kernel
 
 
-njit_exact = partial(njit_cached, error_model="numpy")
+njit_kernel = partial(njit_cached, no_cpython_wrapper=True)
+"""Compiles what compiled code alone calls, a task or by a symbol: a call from Python would crash.
+
+Code that reads Python's objects takes as long to compile as a small kernel.
+"""
+
+njit_exact = partial(njit_kernel, error_model="numpy")
 """Compiles a kernel whose bits are NumPy's: no product is fused with a sum."""
 
 

@@ -20,7 +20,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from kernels.cpu.compile import njit_cached
+from kernels.cpu.compile import njit_kernel
 from kernels.cpu.symbols import by_symbol
 
 _features = binding.get_host_cpu_features()
@@ -54,7 +54,7 @@ def in_strips(b: np.ndarray) -> np.ndarray:
 
 
 @by_symbol
-@partial(njit_cached, _nrt=False)
+@partial(njit_kernel, _nrt=False)
 def product(a, a_start, a_rows, a_steps, b, b_start, b_strip, c, c_start, c_rows, columns):
     """Add the product to C. a, b and c are flat; B has `columns` columns, in whole vectors.
 

@@ -13,7 +13,7 @@ from numba import intp, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from kernels.cpu.compile import njit_cached
+from kernels.cpu.compile import njit_cached, njit_kernel
 from kernels.cpu.symbols import address, define, generate_call
 
 INDEX, POINTER = ir.IntType(intp.bitwidth), ir.IntType(8).as_pointer()
@@ -66,7 +66,7 @@ def caller(kernel: Any) -> Any:
     scope = {"run": run, "__name__": __name__}
     exec(compile(source, __file__, "exec"), scope)
     scope["call"].__qualname__ = f"{kernel.__module__}.{kernel.__qualname__}"
-    return njit_cached(scope["call"], no_cpython_wrapper=False)
+    return njit_cached(scope["call"])
 
 
 @cache
@@ -76,7 +76,7 @@ def loop() -> int:
     return address(_loop.overloads[LOOP])
 
 
-@partial(njit_cached, parallel=True)
+@partial(njit_kernel, parallel=True)
 def _loop(task, arguments, shares, count):
     for i in prange(shares):
         _call(task, arguments, intp(count * i // shares), intp(count * (i + 1) // shares))

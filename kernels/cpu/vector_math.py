@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from numba import float32, int32, njit, uint32, uint64
 
-from kernels.cpu.compile import njit_cached
+from kernels.cpu.compile import njit_kernel
 from kernels.series import remainder
 
 SQRT_HALF_BITS = np.float32(0.5**0.5).view(np.int32)
@@ -21,7 +21,7 @@ LN2_LOW = float32(np.log(2) - 355 / 512)
 SQRT_2, SQRT_2_LESS_1 = float32(1.414214), float32(0.41421387)
 LN2_OF_17_BITS, LN2_REST = float32(90851 / 2**17), float32(9.058001e-06)
 
-njit_elementwise = partial(njit_cached, error_model="numpy", fastmath={"contract"})
+njit_elementwise = partial(njit_kernel, error_model="numpy", fastmath={"contract"})
 """Compiles a kernel that calls these functions."""
 
 njit_inlined = njit(

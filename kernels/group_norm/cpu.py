@@ -12,14 +12,14 @@ from math import prod
 
 import numpy as np
 
-from kernels.cpu.compile import njit_cached
+from kernels.cpu.compile import njit_kernel
 from kernels.cpu.symbols import by_symbol
 from kernels.cpu.threads import run, run_if_large
 from kernels.group_norm import reference
 
 BLOCK = 64  # rows
 ROW_LENGTH = 128  # elements, about: a loop over fewer is slow
-_njit = partial(njit_cached, error_model="numpy", fastmath={"contract", "reassoc"})
+_njit = partial(njit_kernel, error_model="numpy", fastmath={"contract", "reassoc"})
 
 
 def group_norm(x, w, b, groups, eps):

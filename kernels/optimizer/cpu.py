@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from numba import float64
 
-from kernels.cpu.compile import njit_cached, njit_exact
+from kernels.cpu.compile import njit_exact, njit_kernel
 from kernels.cpu.threads import run_if_large
 
 BLOCK = 4096  # elements whose squares one core adds up, in any order
@@ -93,7 +93,7 @@ def _sum_of_squares(g):
     return float(np.add.reduce(sums))
 
 
-@partial(njit_cached, fastmath={"reassoc"})
+@partial(njit_kernel, fastmath={"reassoc"})
 def _squares(g, sums, first, last):
     """Of blocks first to last, which are the same on every number of cores."""
     for block in range(first, last):

@@ -27,7 +27,7 @@ def call(monkeypatch, tmp_path, capsys):
     def call(function=double):
         disk.report.cache_clear()
         disk._made_by.cache_clear()
-        kernel = njit_cached(function, no_cpython_wrapper=False)
+        kernel = njit_cached(function)
         assert kernel(21) == function(21)
         return sum(kernel.stats.cache_hits.values()) == 1, capsys.readouterr().err
 
