@@ -11,7 +11,7 @@ from numba.core.caching import NullCache
 from numba.core.serialize import dumps
 
 from kernels import machine
-from kernels.cpu.symbols import define_again, kernels, used
+from kernels.cpu.symbols import callees, define_again, kernels
 from kernels.disk import CheckedCache, report_no_folder
 
 
@@ -44,14 +44,14 @@ class _Cache(CheckedCache):
         content = self.read(self._path(sig, target_context.codegen()))
         if not content:
             return None
-        callees, code = pickle.loads(content)
-        for callee in callees:
-            define_again(*callee)
+        called, code = pickle.loads(content)
+        for kernel in called:
+            define_again(*kernel)
         return self._impl.rebuild(target_context, code)
 
     def save_overload(self, sig, data):
         if self._impl.check_cachable(data):
-            content = list(used(data.library)), self._impl.reduce(data)
+            content = list(callees(data.library)), self._impl.reduce(data)
             self.write(self._path(sig, data.codegen), dumps(content))
 
     def _path(self, sig, codegen) -> Path:

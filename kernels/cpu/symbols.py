@@ -51,6 +51,7 @@ def define(kernel: Any, arguments: Arguments) -> tuple[str, Any]:
 
 
 def address(compiled: Any) -> int:
+    """Of the machine code, for as long as the kernel exists."""
     return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
 
 
@@ -63,7 +64,7 @@ def generate_call(context: Any, builder: Any, symbol: tuple[str, Any], values: l
     context.call_conv.call_function(builder, function, result, parameters, values)
 
 
-def used(library: Any) -> Iterator[tuple[str, str, Arguments]]:
+def callees(library: Any) -> Iterator[tuple[str, str, Arguments]]:
     """The kernels that compiled code calls: module, name and types, as for `define_again`."""
     for function in library._final_module.functions:
         if function.is_declaration and function.name in _defined:
