@@ -2,8 +2,8 @@
 
 With the channels of x last in memory and (N, OH, OW) read as one index of pixels, the three
 readings of the trilinear form are products of matrices that need not be built: tables give the
-place of each of their elements (`kernels.cpu.register_tile`). With `pixels[p]` the corner of the
-window of output pixel p, and `window[k]` the place of (tap, channel) k in a window,
+place of each of their elements (`tables.py`, for `kernels.cpu.register_tile`). With `pixels[p]` the
+corner of the window of output pixel p, and `window[k]` the place of (tap, channel) k in a window,
 
     forward        y[p, :]     += sum over k of  x[pixels[p] + window[k]] W[k, :]
     weight grad    W[k, :]     += sum over p of  x[pixels[p] + window[k]] g[p, :]
@@ -26,12 +26,19 @@ are (N, C, H, W) with the channels last in memory: the layout that the next conv
 without a copy.
 """
 
-from functools import lru_cache, partial
-from typing import NamedTuple
+from functools import partial
 
 import numpy as np
 
 from kernels.conv2d.reference import output_size
+from kernels.conv2d.tables import (
+    chunk_of,
+    gather_products,
+    geometry_of,
+    padded_tables,
+    rotated_half_a_turn,
+    scatter_products,
+)
 from kernels.cpu import threads
 from kernels.cpu.compile import njit_kernel
 from kernels.cpu.flat import flat
@@ -41,37 +48,21 @@ from kernels.cpu.register_tile import (
     VECTORS,
     in_strips,
     product,
-    strip_width,
     whole_vectors,
 )
 from kernels.cpu.symbols import by_symbol
 
 threads.take_cores_from_blas()
 
-PIXELS = 2**9  # of a product: several small images are one, and parts of a large one are several
 MAX_SHARES, SHARE_PIXELS = 16, 2**11  # of a sum over pixels: how many, and the least size of each
-CHUNK = 2**14  # bytes of B that stay in the cache from one tile to the next
 
 _njit = partial(njit_kernel, _nrt=False)  # makes no array: there are no references to count
-
-Pair = tuple[int, int]
-
-
-class Geometry(NamedTuple):
-    """Where the windows lie, and their taps."""
-
-    kernel_size: Pair
-    stride: Pair
-    padding: Pair
-    dilation: Pair
-    taps: tuple[int, ...]
-    """The live ones, in the order of their matrices."""
 
 
 def conv2d(x, w, stride, padding, dilation, b=None, taps=None):
     size = output_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
-    geometry = _geometry(w.shape[2:], stride, padding, dilation, taps)
-    matrices, rotated = _live(w, geometry.taps).transpose(2, 1, 0), _rotated(geometry)
+    geometry = geometry_of(w.shape[2:], stride, padding, dilation, taps)
+    matrices, rotated = _live(w, geometry.taps).transpose(2, 1, 0), rotated_half_a_turn(geometry)
     if not rotated or not _is_narrow(matrices) or not _finite(matrices):
         return _gathered(x, matrices, b, size, geometry)
     y = _scattered(x, matrices, size, rotated)
@@ -81,17 +72,17 @@ def conv2d(x, w, stride, padding, dilation, b=None, taps=None):
 
 
 def conv2d_input_grad(g, w, input_size, stride, padding, dilation, taps=None):
-    geometry = _geometry(w.shape[2:], stride, padding, dilation, taps)
-    matrices, rotated = _live(w, geometry.taps).transpose(2, 0, 1), _rotated(geometry)
+    geometry = geometry_of(w.shape[2:], stride, padding, dilation, taps)
+    matrices, rotated = _live(w, geometry.taps).transpose(2, 0, 1), rotated_half_a_turn(geometry)
     if not rotated or _is_narrow(matrices) or not _finite(matrices):
         return _scattered(g, matrices, input_size, geometry)
     return _gathered(g, matrices, None, input_size, rotated)
 
 
 def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, taps=None):
-    geometry = _geometry(kernel_size, stride, padding, dilation, taps)
+    geometry = geometry_of(kernel_size, stride, padding, dilation, taps)
     (c, wide_c), (o, wide_o) = ((n, whole_vectors(n, x.itemsize)) for n in (x.shape[1], g.shape[1]))
-    rotated, matrices = _rotated(geometry), None
+    rotated, matrices = rotated_half_a_turn(geometry), None
     if rotated and o * wide_c < c * wide_o:
         matrices = _correlated(g, x, rotated).transpose(0, 2, 1)
     if matrices is None or not _finite(matrices):
@@ -99,27 +90,6 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, taps=None):
     w = np.zeros((o, c, kernel_size[0] * kernel_size[1]), g.dtype)
     w[:, :, geometry.taps] = matrices.transpose(2, 1, 0)
     return w.reshape(o, c, *kernel_size)
-
-
-def _geometry(kernel_size, stride, padding, dilation, taps):
-    taps = range(kernel_size[0] * kernel_size[1]) if taps is None else taps.tolist()
-    return Geometry(kernel_size, stride, padding, dilation, tuple(taps))
-
-
-@lru_cache
-def _rotated(geometry):
-    """The geometry with which an input gradient is a convolution, and the other way round.
-
-    From y[i] = sum of x[i + a d - p] w[a] over a follows, with a' = K - 1 - a, that
-    dx[h] = sum of g[h + a' d - (d (K - 1) - p)] w[a]: the kernel rotated by half a turn. None if
-    the stride is not 1, or the padding would be negative.
-    """
-    kernel_size, stride, padding, dilation, taps = geometry
-    outside = tuple(d * (k - 1) - p for d, k, p in zip(dilation, kernel_size, padding))
-    if stride != (1, 1) or min(outside) < 0:
-        return None
-    last = kernel_size[0] * kernel_size[1] - 1
-    return Geometry(kernel_size, stride, outside, dilation, tuple(last - tap for tap in taps))
 
 
 def _is_narrow(matrices):
@@ -139,7 +109,7 @@ def _gathered(x, matrices, b, size, geometry):
     y = np.empty((len(x), *size, whole_vectors(o, x.itemsize)), x.dtype)
     start = np.zeros(y.shape[-1], x.dtype)
     start[:o] = 0 if b is None else b
-    products = _gather_products(x.shape[1:], y.shape[1:], x.itemsize, geometry)
+    products = gather_products(x.shape[1:], y.shape[1:], x.itemsize, geometry)
     threads.run(_multiply, len(x), x, weights, start, y, *products)
     return np.ascontiguousarray(y[..., :o]).transpose(0, 3, 1, 2)
 
@@ -150,17 +120,17 @@ def _scattered(g, matrices, input_size, geometry):
     g = _channels_last(g)
     if _is_narrow(matrices):
         weights = in_strips(matrices.transpose(1, 0, 2).reshape(o, -1))
-        pixels, window = _tables(input_size, g.shape[1:3], c, geometry)
+        pixels, window = padded_tables(input_size, g.shape[1:3], c, geometry)
         x = np.empty((len(g), *input_size, c), g.dtype)
         wide = whole_vectors(len(window), g.itemsize)
-        numbers, chunk = np.arange(len(pixels)), _chunk(o, wide, g.itemsize)
+        numbers, chunk = np.arange(len(pixels)), chunk_of(o, wide, g.itemsize)
         tables = pixels, window, numbers * o, np.arange(o), numbers * wide, wide
         threads.run(_add_windows, len(g), g, weights, x, *tables, chunk, *geometry.padding)
     else:
         weights = in_strips(matrices.reshape(-1, c))
         x = np.empty((len(g), *input_size, whole_vectors(c, g.itemsize)), g.dtype)
         start = np.zeros(x.shape[-1], g.dtype)
-        products = _scatter_products(x.shape[1:], g.shape[1:], g.itemsize, geometry)
+        products = scatter_products(x.shape[1:], g.shape[1:], g.itemsize, geometry)
         threads.run(_multiply, len(g), g, weights, start, x, *products)
         x = np.ascontiguousarray(x[..., :c])
     return x.transpose(0, 3, 1, 2)
@@ -169,13 +139,13 @@ def _scattered(g, matrices, input_size, geometry):
 def _correlated(x, g, geometry):
     """By the reading of the weight gradient: (taps, C, O)."""
     c, o = x.shape[1], g.shape[1]
-    pixels, window = _tables(x.shape[2:], g.shape[2:], c, geometry)
+    pixels, window = padded_tables(x.shape[2:], g.shape[2:], c, geometry)
     x, g = _channels_last(x), _channels_last(g)
     wide = whole_vectors(o, g.itemsize)
     # As many on any number of cores, since the rounding of a sum depends on its shares.
     shares = min(MAX_SHARES, 2 ** max(1, (g.size // o // SHARE_PIXELS).bit_length() - 1))
     weights = np.zeros((min(shares, len(g)), len(window), wide), g.dtype)
-    rows, chunk = np.arange(len(window)) * wide, _chunk(len(pixels), wide, g.itemsize)
+    rows, chunk = np.arange(len(window)) * wide, chunk_of(len(pixels), wide, g.itemsize)
     tables = pixels, window, rows
     threads.run(_weight_grad, len(weights), x, g, weights, *tables, chunk, *geometry.padding)
     return weights.sum(axis=0)[:, :o].reshape(-1, c, o)
@@ -193,84 +163,6 @@ def _live(w, taps):
     """(O, C, taps)."""
     flat = w.reshape(*w.shape[:2], -1)
     return flat if len(taps) == flat.shape[2] else flat[:, :, taps]
-
-
-def _chunk(terms, columns, itemsize):
-    """The terms of a sum for one product, in equal parts: those that are CHUNK of a strip of B."""
-    limit = CHUNK // (strip_width(columns, itemsize) * itemsize)
-    return max(1, -(-terms // max(1, -(-terms // limit))))
-
-
-def _windows(input_size, size, channels, geometry):
-    """The windows of an image, or of several small ones, with the channels last in memory.
-
-    The place of the corner of each window, (images OH OW,), and of each tap in a window, (taps,);
-    and whether the tap of that window lies inside of the image, (images OH OW, taps).
-    """
-    kernel_size, stride, padding, dilation, taps = geometry
-    height, width = input_size
-    n, i, j = np.indices((max(1, PIXELS // (size[0] * size[1])), *size)).reshape(3, -1)
-    a, b = np.divmod(taps, kernel_size[1])
-    i, j = i * stride[0] - padding[0], j * stride[1] - padding[1]
-    a, b = a * dilation[0], b * dilation[1]
-    rows, columns = i[:, None] + a, j[:, None] + b
-    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    return ((n * height + i) * width + j) * channels, (a * width + b) * channels, inside
-
-
-@lru_cache(maxsize=256)
-def _tables(input_size, size, channels, geometry):
-    """`pixels` and `window` of padded images, channels last: (images OH OW,), (taps channels,)."""
-    padded = tuple(n + 2 * p for n, p in zip(input_size, geometry.padding))
-    pixels, corners, _ = _windows(padded, size, channels, geometry._replace(padding=(0, 0)))
-    return pixels, (corners[:, None] + np.arange(channels)).reshape(-1)
-
-
-@lru_cache(maxsize=256)
-def _gather_products(image, output, itemsize, geometry):
-    """Of `_gathered`: one for the pixels whose windows have the same taps inside of the image."""
-    (*input_size, c), (*size, wide) = image, output
-    pixels, corners, inside = _windows(input_size, size, c, geometry)
-    blocks = np.arange(len(pixels)) * -(-size[0] * size[1] // PIXELS) // len(pixels)
-    kinds, kind = np.unique(np.column_stack([blocks, inside]), axis=0, return_inverse=True)
-    products = []
-    for k, (block, *live) in enumerate(kinds):
-        rows, taps = np.flatnonzero(kind.reshape(-1) == k), np.flatnonzero(live)
-        for run in np.split(taps, np.flatnonzero(np.diff(taps) > 1) + 1):  # neighbours in B
-            steps = (corners[run, None] + np.arange(c)).reshape(-1)
-            start = run[0] * c if len(run) else 0
-            products.append((block, start, pixels[rows], rows * wide, steps))
-    return _joined(products, len(pixels) // (size[0] * size[1]), wide, itemsize)
-
-
-@lru_cache(maxsize=256)
-def _scatter_products(image, output, itemsize, geometry):
-    """Of `_scattered`: one for each tap, of the pixels whose tap is inside of the image."""
-    (*input_size, wide), (*size, o) = image, output
-    pixels, corners, inside = _windows(input_size, size, wide, geometry)
-    products = []
-    for tap, corner in enumerate(corners):
-        rows = np.flatnonzero(inside[:, tap])
-        products.append((0, tap * o, rows * o, pixels[rows] + corner, np.arange(o)))
-    return _joined(products, len(pixels) // (size[0] * size[1]), wide, itemsize)
-
-
-def _joined(products, images, columns, itemsize):
-    """The tables of all products, and of each chunk of a product the ends of its part of them.
-
-    Chunks of the same rows of B come one after the other, and those of a sum in its order.
-    """
-    blocks, starts, *tables = zip(*products)
-    first_row, first_step = (np.cumsum([0, *map(len, table)]) for table in tables[::2])
-    chunks = []
-    for k, (block, start) in enumerate(zip(blocks, starts)):
-        terms = len(tables[2][k])
-        chunk = _chunk(terms, columns, itemsize)
-        for step in range(0, terms, chunk):
-            steps = first_step[k] + step, first_step[k] + min(step + chunk, terms)
-            chunks.append((block, start + step, first_row[k], first_row[k + 1], *steps))
-    in_order = np.array([ends for _, *ends in sorted(chunks)], np.int64).reshape(-1, 5)
-    return images, in_order, *map(np.concatenate, tables)
 
 
 @_njit
