@@ -82,7 +82,7 @@ def padded_tables(input_size, size, channels, geometry):
 
 @lru_cache(maxsize=256)
 def gather_products(image, output, itemsize, geometry):
-    """Of `cpu._gathered`: one for the pixels whose windows have the same taps inside of an image."""
+    """Of `cpu._gathered`: one for pixels whose windows have the same taps inside of an image."""
     (*input_size, c), (*size, wide) = image, output
     pixels, corners, inside = _windows(input_size, size, c, geometry)
     blocks = np.arange(len(pixels)) * -(-size[0] * size[1] // PIXELS) // len(pixels)

@@ -22,7 +22,7 @@ _defined: dict[str, tuple[str, str, Arguments]] = {}  # by symbol
 def by_symbol(kernel: Any) -> Any:
     """The kernel for other compiled code, which calls it by its symbol.
 
-    A kernel returns nothing. What it raises is not passed on.
+    A kernel returns nothing. What it raises, its caller raises.
     """
 
     @intrinsic
@@ -31,7 +31,10 @@ def by_symbol(kernel: Any) -> Any:
         symbol = define(kernel, arguments)
 
         def generate(context, builder, signature, values):
-            generate_call(context, builder, symbol, cgutils.unpack_tuple(builder, values[0]))
+            unpacked = cgutils.unpack_tuple(builder, values[0])
+            status = generate_call(context, builder, symbol, unpacked)
+            with cgutils.if_unlikely(builder, status.is_error):
+                context.call_conv.return_status_propagate(builder, status)
             return context.get_dummy_value()
 
         return types.void(types.StarArgTuple(arguments)), generate
@@ -55,13 +58,14 @@ def address(compiled: Any) -> int:
     return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
 
 
-def generate_call(context: Any, builder: Any, symbol: tuple[str, Any], values: list) -> None:
-    """Of what `define` has returned, with LLVM's values."""
+def generate_call(context: Any, builder: Any, symbol: tuple[str, Any], values: list) -> Any:
+    """Of what `define` has returned, with LLVM's values; the status says whether it has raised."""
     name, compiled = symbol
     result, parameters = compiled.fndesc.restype, compiled.fndesc.argtypes
     kind = context.call_conv.get_function_type(result, parameters)
     function = cgutils.get_or_insert_function(builder.module, kind, name)
-    context.call_conv.call_function(builder, function, result, parameters, values)
+    status, _ = context.call_conv.call_function(builder, function, result, parameters, values)
+    return status
 
 
 def callees(library: Any) -> Iterator[tuple[str, str, Arguments]]:

@@ -26,7 +26,8 @@ def caller(kernel: Any) -> Any:
     """The kernel for Python: a compiled function of (loop, shares, count, *arguments).
 
     It calls kernel(*arguments, start, stop) for all of range(count), or, if there is more than one
-    share, for each share in the loop of that address.
+    share, for each share in the loop of that address. Whatever a kernel raises is a MemoryError:
+    nothing else in it can fail.
     """
 
     @intrinsic
@@ -35,13 +36,20 @@ def caller(kernel: Any) -> Any:
 
         def generate(context, builder, signature, values):
             loop, shares, count, packed = values
-            place = cgutils.alloca_once_value(builder, packed)
+            failed = cgutils.alloca_once_value(builder, INDEX(0))
+            pair = cgutils.pack_struct(builder, [packed, failed])
+            place = cgutils.alloca_once_value(builder, pair)
             task = ir.Function(builder.module, TASK, "task")
             task.linkage = "internal"
             inside = ir.IRBuilder(task.append_basic_block())
             data, start, stop = task.args
-            unpacked = cgutils.unpack_tuple(inside, inside.load(inside.bitcast(data, place.type)))
-            generate_call(context, inside, symbol, [*unpacked, start, stop])
+            given, flag = cgutils.unpack_tuple(
+                inside, inside.load(inside.bitcast(data, place.type))
+            )
+            unpacked = cgutils.unpack_tuple(inside, given)
+            status = generate_call(context, inside, symbol, [*unpacked, start, stop])
+            with cgutils.if_unlikely(inside, status.is_error):
+                inside.store(INDEX(1), flag)
             inside.ret_void()
 
             data = builder.bitcast(place, POINTER)
@@ -55,6 +63,9 @@ def caller(kernel: Any) -> Any:
                     addresses = [builder.ptrtoint(pointer, INDEX) for pointer in (task, data)]
                     numbers = [*addresses, shares, count]
                     context.call_conv.call_function(builder, function, types.none, LOOP, numbers)
+            with cgutils.if_unlikely(builder, cgutils.is_not_null(builder, builder.load(failed))):
+                message = ("a kernel found no memory for its work",)
+                context.call_conv.return_user_exc(builder, MemoryError, message)
             return context.get_dummy_value()
 
         return types.void(intp, intp, intp, arguments), generate
