@@ -11,9 +11,10 @@ needs_cuda()
 
 from kernels.conv2d import cuda, reference  # noqa: E402
 from kernels.conv2d.cuda import direct, implicit_gemm, ladder  # noqa: E402
+from kernels.conv2d.cuda.tile import TILES, Tile, best_split  # noqa: E402
 from kernels.cuda.launch import launch  # noqa: E402
 
-SMALL = implicit_gemm.Tile(16, 16, 8, 3)
+SMALL = Tile(16, 16, 8, 3)
 """A tile of 4 threads, for the simulator."""
 
 RUNGS = ladder.LADDER | {
@@ -107,7 +108,7 @@ def test_the_shapes_of_the_models(geometry):
     check(on_device(x), on_device(w), on_device(g), options)
 
 
-@pytest.mark.parametrize("tile", implicit_gemm.TILES, ids=str)
+@pytest.mark.parametrize("tile", TILES, ids=str)
 def test_the_tiles_that_are_used(tile, monkeypatch):
     monkeypatch.setattr(implicit_gemm, "TILES", (tile,))
     x, w, g, options = problem((3, 2, 5, 8), 3, (1, 2), (1, 1), (0, 1), (1, 1))
@@ -151,12 +152,12 @@ def test_the_reduction_is_shared_among_blocks(geometry, splits, small_tile, monk
 
 
 def test_small_maps_are_split_and_large_ones_are_not():
-    tile, split = implicit_gemm.TILES[0], implicit_gemm.best_split
+    tile = TILES[0]
     blocks = {7: 49, 14: 196, 28: 784, 56: 3136}  # N = 128, 128 channels, pixels / 128
-    splits = {size: split(n, 9 * 128 // tile.depth, tile) for size, n in blocks.items()}
+    splits = {size: best_split(n, 9 * 128 // tile.depth, tile) for size, n in blocks.items()}
     assert splits[56] == 1
     assert 132 <= blocks[7] * splits[7] <= 2 * 132  # one round of two blocks a multiprocessor
-    assert split(1, 1, tile) == 1
+    assert best_split(1, 1, tile) == 1
 
 
 def test_an_empty_batch():

@@ -10,7 +10,9 @@ from tests.ptx.compiling import ARCHITECTURES, Launch, compiled, launches
 # isort: split
 # After `compiling`, which skips this file where there are no compilers.
 from kernels.conv2d import cuda
-from kernels.conv2d.cuda import implicit_gemm, ladder
+from kernels.conv2d.cuda import ladder
+from kernels.conv2d.cuda.implicit_gemm import implicit_gemm_kernel
+from kernels.conv2d.cuda.tile import TILES
 
 OPTIONS = (1, 1), (1, 1), (1, 1)
 
@@ -79,8 +81,8 @@ def test_tiles_are_chosen_by_the_channels_they_make():
     shapes = {8: 32, 32: 32, 64: 64, 96: 32, 100: 128, 128: 128, 160: 32, 256: 128}
     for channels, expected in shapes.items():
         launch = of_3x3(cuda.conv2d, channels)[1]
-        tile = next(tile for tile in implicit_gemm.TILES if tile.channels == expected)
-        assert launch.kernel is implicit_gemm.implicit_gemm_kernel(tile)
+        tile = next(tile for tile in TILES if tile.channels == expected)
+        assert launch.kernel is implicit_gemm_kernel(tile)
         assert launch.block == (tile.threads,)
 
 

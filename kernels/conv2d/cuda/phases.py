@@ -16,7 +16,8 @@ from functools import cache
 
 import numpy as np
 
-from kernels.conv2d.cuda.implicit_gemm import Phase, Size, Tile, convolve_phases
+from kernels.conv2d.cuda.implicit_gemm import Phase, Size, convolve_phases
+from kernels.conv2d.cuda.tile import Tile
 from kernels.conv2d.reference import output_size
 from kernels.dispatch import Array
 
