@@ -11,21 +11,40 @@ MAX_INSIDE = 800
 """Boxes directly inside one call that a page shows."""
 
 Rows = list[list[int]]
+Line = list[tuple[float, float]]
 
 
 def layers(count: int, edges: Sequence[tuple[int, int]]) -> tuple[Rows, list[list[int]]]:
     """The vertices 0 ... count - 1 by layers, each from left to right, and the route of each edge.
 
-    An edge goes down from a layer to a later one; the order within a layer has few crossings
-    (Sugiyama et al. 1981). A long edge goes through a vertex of its own in each layer between:
-    they are numbered from `count`.
+    An edge goes down from a layer to a later one, unless it closes a cycle; the order within a
+    layer has few crossings (Sugiyama et al. 1981). A long edge goes through a vertex of its own in
+    each layer between: they are numbered from `count`.
     """
     graph = igraph.Graph(count, edges, directed=True)
-    layout = graph.layout_sugiyama(_depths(graph) if graph.is_dag() else None, maxiter=20)
-    places, routes = layout.coords[:count], []
-    for (first, last), bends in zip(edges, layout.edge_routing):
-        routes.append([first, *range(len(places), len(places) + len(bends)), last])
-        places += bends
+    turned = graph.feedback_arc_set(method="eades")  # without these there is no cycle
+    graph.reverse_edges(turned)
+    depths = _depths(graph)
+    graph.vs["number"], graph.es["number"] = range(count), range(len(edges))
+    places: Line = [(0.0, 0.0)] * count
+    bends: list[Line] = [[]] * len(edges)
+    left = 0.0
+    # One connected part at a time: of several, igraph 1.0 reads bends where there are none.
+    for members in graph.connected_components(mode="weak"):
+        part = graph.induced_subgraph(members)
+        layout = part.layout_sugiyama([depths[v] for v in part.vs["number"]], maxiter=20)
+        corners, *lines = [
+            [(left + x, y) for x, y in line] for line in (layout.coords, *layout.edge_routing)
+        ]
+        for vertex, place in zip(part.vs["number"], corners):
+            places[vertex] = place
+        for edge, line in zip(part.es["number"], lines):
+            bends[edge] = line[::-1] if edge in turned else line
+        left = 1 + max(x for line in (corners, *lines) for x, _ in line)
+    routes = []
+    for (first, last), line in zip(edges, bends):
+        routes.append([first, *range(len(places), len(places) + len(line)), last])
+        places += line
     rows: dict[float, list[tuple[float, int]]] = {}
     for vertex, (x, y) in enumerate(places):
         rows.setdefault(y, []).append((x, vertex))

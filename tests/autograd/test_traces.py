@@ -5,6 +5,7 @@ import inspect
 import json
 import math
 import re
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import numpy as np
@@ -26,6 +27,7 @@ from autograd import (
     tracing,
 )
 from autograd.modes import mode
+from autograd.traces.layout import layers
 from autograd.traces.local import MAX_ROWS
 from autograd.traces.marks import marks_of
 from autograd.traces.rules import rule_text
@@ -382,6 +384,25 @@ def test_a_picture_has_a_box_for_each_node_none_over_another_and_folds_what_is_l
             for x2, y2, w2, h2 in places[:i]:
                 assert x + w <= x2 or x2 + w2 <= x or y + h <= y2 or y2 + h2 <= y
         assert re.search("<title>", found._repr_html_())
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 20).flatmap(
+        lambda n: st.tuples(st.just(n), st.sets(st.tuples(*[st.integers(0, n - 1)] * 2)))
+    )
+)
+def test_a_route_leads_from_layer_to_layer(graph):
+    """Also where parts of a graph are not connected, and where calls make a cycle."""
+    count, pairs = graph
+    edges = [(a, b) for a, b in pairs if a != b]
+    rows, routes = layers(count, edges)
+    layer = {vertex: i for i, row in enumerate(rows) for vertex in row}
+    bends = [vertex for route in routes for vertex in route[1:-1]]
+    assert sorted(layer) == sorted([*range(count), *bends]) == list(range(len(layer)))
+    assert [(route[0], route[-1]) for route in routes] == edges
+    for route in routes:
+        assert {layer[b] - layer[a] for a, b in pairwise(route)} in ({1}, {-1})
 
 
 @pytest.mark.parametrize(("count", "show"), [(200, "svg"), (1000, "html")])
