@@ -5,6 +5,9 @@ its rows, over independent elements, so that LLVM turns it into vector instructi
 positions together form one long row. Sums are in the arrays' dtype over BLOCK rows, and in float64
 over the blocks. An example stays in the cache from the first pass over it to the last. The cores
 share the examples; a single one, as in batch normalisation, has one core.
+
+A core keeps its `lines`, as long as a row, and its `totals`, of the channels, at the place of its
+first example in arrays that are made before: a kernel that makes none is compiled sooner.
 """
 
 from functools import lru_cache, partial
@@ -19,35 +22,38 @@ from kernels.group_norm import reference
 
 BLOCK = 64  # rows
 ROW_LENGTH = 128  # elements, about: a loop over fewer is slow
-_njit = partial(njit_kernel, error_model="numpy", fastmath={"contract", "reassoc"})
+_njit = partial(njit_kernel, error_model="numpy", fastmath={"contract", "reassoc"}, _nrt=False)
 
 
 def group_norm(x, w, b, groups, eps):
     rows = _rows(x)
     y = np.empty_like(rows)
-    run(_forward, len(x), rows, w, b, y, groups, eps)
+    lines, totals = _lines(rows, 4), _totals(x, 1)
+    run(_forward, len(x), rows, w, b, y, lines, totals, groups, eps)
     return _images(y, x.shape)
 
 
 def group_norm_input_grad(g, x, w, groups, eps):
     rows = _rows(x)
     d = np.empty_like(rows)
-    run(_input_grad, len(x), _rows(g), rows, w, d, groups, eps)
+    lines, totals = _lines(rows, 4), _totals(x, 4)
+    run(_input_grad, len(x), _rows(g), rows, w, d, lines, totals, groups, eps)
     return _images(d, x.shape)
 
 
 def group_norm_weight_grad(g, x, groups, eps):
-    d = np.empty(x.shape[:2])
-    run(_weight_grad, len(x), _rows(g), _rows(x), d, groups, eps)
+    d, rows = np.empty(x.shape[:2]), _rows(x)
+    lines, totals = _lines(rows, 3), _totals(x, 2)
+    run(_weight_grad, len(x), _rows(g), rows, d, lines, totals, groups, eps)
     return d.sum(axis=0).astype(x.dtype)
 
 
 def sum_by_channel(x):
     if x.ndim == 2:
         return reference.sum_by_channel(x)
-    d = np.empty(x.shape[:2])
+    d, rows = np.empty(x.shape[:2]), _rows(x)
     work = max(1, x.size // 8)  # it reads and does not write
-    run_if_large(_channel_sums, work, len(x), _rows(x), d)
+    run_if_large(_channel_sums, work, len(x), rows, d, _lines(rows, 1))
     return d.sum(axis=0).astype(x.dtype)
 
 
@@ -77,10 +83,18 @@ def _layout(shape):
     return rows, (0, *range(2, ndim), 1), (n, *size, c), (0, ndim - 1, *range(1, ndim - 1))
 
 
+def _lines(rows, count):
+    return np.empty((len(rows), count, rows.shape[2]), rows.dtype)
+
+
+def _totals(x, count):
+    return np.empty((len(x), count, x.shape[1]))
+
+
 @_njit
-def _forward(x, w, b, y, groups, eps, start, stop):
-    mean, scale, shift, block = _line(x), _line(x), _line(x), _line(x)
-    r = np.empty(len(w))
+def _forward(x, w, b, y, lines, totals, groups, eps, start, stop):
+    mean, scale, shift, block = lines[start, 0], lines[start, 1], lines[start, 2], lines[start, 3]
+    r = totals[start, 0]
     _spread(b, shift)
     for n in range(start, stop):
         _moments(x[n], groups, eps, block, mean, r)
@@ -94,9 +108,9 @@ def _forward(x, w, b, y, groups, eps, start, stop):
 
 
 @_njit
-def _input_grad(g, x, w, d, groups, eps, start, stop):
-    mean, mean_g, scale, slope = _line(x), _line(x), _line(x), _line(x)
-    r, wr, g_sums, sums = np.empty(len(w)), np.empty(len(w)), np.empty(len(w)), np.empty(len(w))
+def _input_grad(g, x, w, d, lines, totals, groups, eps, start, stop):
+    mean, mean_g, scale, slope = lines[start, 0], lines[start, 1], lines[start, 2], lines[start, 3]
+    r, wr, g_sums, sums = totals[start, 0], totals[start, 1], totals[start, 2], totals[start, 3]
     count = x[0].size // groups
     for n in range(start, stop):
         _moments(x[n], groups, eps, slope, mean, r)
@@ -119,9 +133,9 @@ def _input_grad(g, x, w, d, groups, eps, start, stop):
 
 
 @_njit
-def _weight_grad(g, x, d, groups, eps, start, stop):
-    mean, g_block, block = _line(x), _line(x), _line(x)
-    r, g_sums = np.empty(d.shape[1]), np.empty(d.shape[1])
+def _weight_grad(g, x, d, lines, totals, groups, eps, start, stop):
+    mean, g_block, block = lines[start, 0], lines[start, 1], lines[start, 2]
+    r, g_sums = totals[start, 0], totals[start, 1]
     for n in range(start, stop):
         _moments(x[n], groups, eps, block, mean, r)
         _products(g[n], x[n], mean, g_block, block, g_sums, d[n])
@@ -130,15 +144,10 @@ def _weight_grad(g, x, d, groups, eps, start, stop):
 
 
 @_njit
-def _channel_sums(x, d, start, stop):
-    block = _line(x)
+def _channel_sums(x, d, lines, start, stop):
+    block = lines[start, 0]
     for n in range(start, stop):
         _sums(x[n], block, d[n])
-
-
-@_njit
-def _line(x):
-    return np.zeros(x.shape[2], x.dtype)
 
 
 @by_symbol
