@@ -22,33 +22,39 @@ def layers(count: int, edges: Sequence[tuple[int, int]]) -> tuple[Rows, list[lis
     each layer between: they are numbered from `count`.
     """
     graph = igraph.Graph(count, edges, directed=True)
-    turned = graph.feedback_arc_set(method="eades")  # without these there is no cycle
-    graph.reverse_edges(turned)
-    depths = _depths(graph)
-    graph.vs["number"], graph.es["number"] = range(count), range(len(edges))
-    places: Line = [(0.0, 0.0)] * count
-    bends: list[Line] = [[]] * len(edges)
-    left = 0.0
-    # One connected part at a time: of several, igraph 1.0 reads bends where there are none.
-    for members in graph.connected_components(mode="weak"):
-        part = graph.induced_subgraph(members)
-        layout = part.layout_sugiyama([depths[v] for v in part.vs["number"]], maxiter=20)
-        corners, *lines = [
-            [(left + x, y) for x, y in line] for line in (layout.coords, *layout.edge_routing)
-        ]
-        for vertex, place in zip(part.vs["number"], corners):
-            places[vertex] = place
-        for edge, line in zip(part.es["number"], lines):
-            bends[edge] = line[::-1] if edge in turned else line
-        left = 1 + max(x for line in (corners, *lines) for x, _ in line)
+    turned = set(graph.feedback_arc_set(method="eades"))  # without these there is no cycle
+    graph.reverse_edges(list(turned))
+    places, bends = _coordinates(graph)
     routes = []
-    for (first, last), line in zip(edges, bends):
+    for number, ((first, last), line) in enumerate(zip(edges, bends)):
         routes.append([first, *range(len(places), len(places) + len(line)), last])
-        places += line
+        places += line[::-1] if number in turned else line
     rows: dict[float, list[tuple[float, int]]] = {}
     for vertex, (x, y) in enumerate(places):
         rows.setdefault(y, []).append((x, vertex))
     return [[vertex for _, vertex in sorted(rows[y])] for y in sorted(rows)], routes
+
+
+def _coordinates(graph: igraph.Graph) -> tuple[Line, list[Line]]:
+    """Of each vertex, and of the bends of each edge, from its upper end down.
+
+    The connected parts stand side by side. Each is laid out alone: of several at once, igraph 1.0
+    reads bends where there are none.
+    """
+    depths = _depths(graph)
+    graph.vs["number"], graph.es["number"] = range(graph.vcount()), range(graph.ecount())
+    places: Line = [(0.0, 0.0)] * graph.vcount()
+    bends: list[Line] = [[]] * graph.ecount()
+    left = 0.0
+    for members in graph.connected_components(mode="weak"):
+        part = graph.induced_subgraph(members)
+        layout = part.layout_sugiyama([depths[v] for v in part.vs["number"]], maxiter=20)
+        for vertex, (x, y) in zip(part.vs["number"], layout.coords):
+            places[vertex] = left + x, y
+        for edge, line in zip(part.es["number"], layout.edge_routing):
+            bends[edge] = [(left + x, y) for x, y in line]
+        left += 1 + max(x for line in (layout.coords, *layout.edge_routing) for x, _ in line)
+    return places, bends
 
 
 def _depths(graph: igraph.Graph) -> list[int]:

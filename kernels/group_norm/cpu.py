@@ -6,8 +6,9 @@ positions together form one long row. Sums are in the arrays' dtype over BLOCK r
 over the blocks. An example stays in the cache from the first pass over it to the last. The cores
 share the examples; a single one, as in batch normalisation, has one core.
 
-A core keeps its `lines`, as long as a row, and its `totals`, of the channels, at the place of its
-first example in arrays that are made before: a kernel that makes none is compiled sooner.
+A core works in `lines`, as long as a row, and in `totals`, which have a number for each channel.
+NumPy makes both for every example, and a core uses those of its first one: a kernel that makes no
+array is compiled sooner.
 """
 
 from functools import lru_cache, partial
