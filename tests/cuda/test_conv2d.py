@@ -10,7 +10,7 @@ from tests.cuda import SIMULATED, needs_cuda, on_device, to_numpy
 needs_cuda()
 
 from kernels.conv2d import cuda, reference  # noqa: E402
-from kernels.conv2d.cuda import direct, implicit_gemm, ladder  # noqa: E402
+from kernels.conv2d.cuda import direct, ladder, phases  # noqa: E402
 from kernels.conv2d.cuda.tile import TILES, Tile, best_split  # noqa: E402
 from kernels.cuda.launch import launch  # noqa: E402
 
@@ -66,7 +66,7 @@ def check(x, w, g, options, taps=None):
 
 @pytest.fixture
 def small_tile(monkeypatch):
-    monkeypatch.setattr(implicit_gemm, "TILES", (SMALL,))
+    monkeypatch.setattr(phases, "TILES", (SMALL,))
     monkeypatch.setattr(direct, "MAX_CHANNELS", 0)  # its own tests are in `test_direct`
 
 
@@ -110,7 +110,7 @@ def test_the_shapes_of_the_models(geometry):
 
 @pytest.mark.parametrize("tile", TILES, ids=str)
 def test_the_tiles_that_are_used(tile, monkeypatch):
-    monkeypatch.setattr(implicit_gemm, "TILES", (tile,))
+    monkeypatch.setattr(phases, "TILES", (tile,))
     x, w, g, options = problem((3, 2, 5, 8), 3, (1, 2), (1, 1), (0, 1), (1, 1))
     check(on_device(x), on_device(w), on_device(g), options)
 
@@ -146,7 +146,7 @@ def test_dead_taps_may_hold_anything(taps, stride, small_tile):
 )
 def test_the_reduction_is_shared_among_blocks(geometry, splits, small_tile, monkeypatch):
     """In the last case there are more blocks than steps."""
-    monkeypatch.setattr(implicit_gemm, "best_split", lambda tiles, steps, tile: splits)
+    monkeypatch.setattr(phases, "best_split", lambda tiles, steps, tile: splits)
     x, w, g, options = problem(*geometry)
     check(on_device(x), on_device(w), on_device(g), options)
 

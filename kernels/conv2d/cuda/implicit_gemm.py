@@ -12,14 +12,11 @@ read those, then `multiply_adds` in `tile.py`, and here the loop `while turn < e
 is the same kernel with another product in the place of `multiply_adds`, that of `tensor_cores.py`.
 """
 
-from collections.abc import Sequence
 from functools import cache
-from typing import NamedTuple
 
-import numpy as np
 from numba import cuda, float32, int32, int64, uint32
 
-from kernels.conv2d.cuda.tile import TILES, Tile, best_split
+from kernels.conv2d.cuda.tile import Tile
 from kernels.cuda.intrinsics import (
     commit_group,
     copy4_async,
@@ -28,104 +25,11 @@ from kernels.cuda.intrinsics import (
     store4,
     wait_group,
 )
-from kernels.cuda.launch import ALIGNED, MAX_SIZE, jit_for, launch, on_device_of
-from kernels.cuda.shared_sum import room_for_parts, shared_sum
-from kernels.dispatch import Array, namespace
-
-Size = tuple[int, int]
-
-
-class Phase(NamedTuple):
-    """The outputs [first_row::step, first_column::step], rows x columns of them.
-
-    Output (i, j) of the phase reads the input at (i in_step + shift, j in_step + shift) for each
-    of its taps (tap, row shift, column shift).
-    """
-
-    first_row: int
-    first_column: int
-    rows: int
-    columns: int
-    taps: tuple[tuple[int, int, int], ...]
-
+from kernels.cuda.launch import ALIGNED, jit_for
+from kernels.cuda.shared_sum import shared_sum
 
 NOWHERE = -(2**30)
 """A row that stays above every image, whatever shift is added to it."""
-
-
-def convolve_phases(
-    x: Array,
-    w: Array,
-    w_strides: Size,
-    y_shape: tuple[int, int, int],
-    phases: tuple[Phase, ...],
-    in_step: Size,
-    out_step: Size,
-    b: Array | None = None,
-    tiles: Sequence[Tile] | None = None,
-) -> Array:
-    """x (N, C, H, W) to (N, *y_shape), phase by phase; together they are all of y.
-
-    w_strides are those of w along the channels of y and of x; b (O,) is added to each channel.
-    Neighbouring outputs of a phase lie `out_step` apart in y, and their windows `in_step` in x.
-    tiles: to choose from, instead of TILES.
-    """
-    xp = namespace(x)
-    channels, produced = x.shape[1], y_shape[0]
-    y = xp.empty((len(x), *y_shape), np.float32)
-    if y.size == 0:
-        return y
-    tile = min(tiles or TILES, key=lambda tile: round_up(produced, tile.channels))
-    taps, shifts, numbers = (on_device_of(x, table) for table in tables(phases))
-    bias = xp.empty(0, np.float32) if b is None else xp.ascontiguousarray(b)
-
-    padded = (round_up(channels, tile.depth), round_up(produced, tile.channels))
-    packed = xp.empty(len(taps) * padded[0] * padded[1], np.float32)
-    flat = xp.ascontiguousarray(w).reshape(-1)
-    shape = channels, produced
-    launch(pack, -(-packed.size // 256), 256, flat, taps, packed, padded, shape, w_strides)
-
-    channel_tiles = padded[1] // tile.channels
-    pixel_tiles = [-(-len(x) * phase.rows * phase.columns // tile.pixels) for phase in phases]
-    steps = max(len(phase.taps) for phase in phases) * padded[0] // tile.depth
-    splits = best_split(channel_tiles * sum(pixel_tiles), steps, tile)
-    blocks = channel_tiles * max(pixel_tiles)
-    size = tile.channels * tile.pixels
-    splits = max(1, min(splits, MAX_SIZE // (blocks * len(phases) * size)))
-    launch(
-        implicit_gemm_kernel(tile),
-        (blocks, 1, len(phases) * splits),
-        tile.threads,
-        *(xp.ascontiguousarray(x).reshape(-1), packed, bias, y.reshape(-1)),
-        *room_for_parts(x, blocks * len(phases), size, splits),
-        *(shifts, numbers, x.shape, y.shape, padded, in_step, out_step, splits),
-    )
-    return y
-
-
-@cache
-def tables(phases: tuple[Phase, ...]) -> tuple[tuple[int, ...], ...]:
-    """The phases as three tables, which the kernel reads.
-
-    The taps in the order of the phases; their shifts; and six numbers for each phase: first row and
-    column, rows, columns, the index of its first tap among all taps, and how many taps it has.
-    """
-    taps = [tap for phase in phases for tap in phase.taps]
-    firsts = np.cumsum([0] + [len(phase.taps) for phase in phases])
-    rows = [(*phase[:4], first, len(phase.taps)) for phase, first in zip(phases, firsts)]
-    return (
-        tuple(tap for tap, _, _ in taps),
-        tuple(shift for _, *shifts in taps for shift in shifts),
-        tuple(int(number) for row in rows for number in row),
-    )
-
-
-def round_up(n: int, multiple: int) -> int:
-    return -(-n // multiple) * multiple
-
-
-# ---------------------------------------------------------------------------------------------
-# The kernels
 
 
 @cache
@@ -134,7 +38,7 @@ def implicit_gemm_kernel(tile: Tile):
 
     The grid is (channel tiles x pixel tiles, 1, phases x splits), with the pixel tiles of the
     largest phase. x and y are flat NCHW, weights are flat (taps, C, O) as `pack` leaves them. bias
-    is (O,), or empty. Shifts and phases are the `tables`.
+    is (O,), or empty. Shifts and phases are the `tables` of `phases.py`.
     """
     channels, pixels, depth, stages = tile.channels, tile.pixels, tile.depth, tile.stages
     threads, thread_channels = tile.threads, tile.thread_channels

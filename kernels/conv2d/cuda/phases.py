@@ -13,13 +13,32 @@ phase for each pair of residues, and one launch does all of them.
 
 from collections.abc import Sequence
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
-from kernels.conv2d.cuda.implicit_gemm import Phase, Size, convolve_phases
-from kernels.conv2d.cuda.tile import Tile
+from kernels.conv2d.cuda.implicit_gemm import implicit_gemm_kernel, pack
+from kernels.conv2d.cuda.tile import TILES, Tile, best_split
 from kernels.conv2d.reference import output_size
-from kernels.dispatch import Array
+from kernels.cuda.launch import MAX_SIZE, launch, on_device_of
+from kernels.cuda.shared_sum import room_for_parts
+from kernels.dispatch import Array, namespace
+
+Size = tuple[int, int]
+
+
+class Phase(NamedTuple):
+    """The outputs [first_row::step, first_column::step], rows x columns of them.
+
+    Output (i, j) of the phase reads the input at (i in_step + shift, j in_step + shift) for each
+    of its taps (tap, row shift, column shift).
+    """
+
+    first_row: int
+    first_column: int
+    rows: int
+    columns: int
+    taps: tuple[tuple[int, int, int], ...]
 
 
 def conv2d(
@@ -89,3 +108,74 @@ def adjoint_phases(
         rows, columns = -(-(size[0] - row) // stride[0]), -(-(size[1] - column) // stride[1])
         phases.append(Phase(row, column, rows, columns, tuple(shifts)))
     return tuple(phases)
+
+
+def convolve_phases(
+    x: Array,
+    w: Array,
+    w_strides: Size,
+    y_shape: tuple[int, int, int],
+    phases: tuple[Phase, ...],
+    in_step: Size,
+    out_step: Size,
+    b: Array | None = None,
+    tiles: Sequence[Tile] | None = None,
+) -> Array:
+    """x (N, C, H, W) to (N, *y_shape), phase by phase; together they are all of y.
+
+    w_strides are those of w along the channels of y and of x; b (O,) is added to each channel.
+    Neighbouring outputs of a phase lie `out_step` apart in y, and their windows `in_step` in x.
+    tiles: to choose from, instead of TILES.
+    """
+    xp = namespace(x)
+    channels, produced = x.shape[1], y_shape[0]
+    y = xp.empty((len(x), *y_shape), np.float32)
+    if y.size == 0:
+        return y
+    tile = min(tiles or TILES, key=lambda tile: round_up(produced, tile.channels))
+    taps, shifts, numbers = (on_device_of(x, table) for table in tables(phases))
+    bias = xp.empty(0, np.float32) if b is None else xp.ascontiguousarray(b)
+
+    padded = (round_up(channels, tile.depth), round_up(produced, tile.channels))
+    packed = xp.empty(len(taps) * padded[0] * padded[1], np.float32)
+    flat = xp.ascontiguousarray(w).reshape(-1)
+    shape = channels, produced
+    launch(pack, -(-packed.size // 256), 256, flat, taps, packed, padded, shape, w_strides)
+
+    channel_tiles = padded[1] // tile.channels
+    pixel_tiles = [-(-len(x) * phase.rows * phase.columns // tile.pixels) for phase in phases]
+    steps = max(len(phase.taps) for phase in phases) * padded[0] // tile.depth
+    splits = best_split(channel_tiles * sum(pixel_tiles), steps, tile)
+    blocks = channel_tiles * max(pixel_tiles)
+    size = tile.channels * tile.pixels
+    splits = max(1, min(splits, MAX_SIZE // (blocks * len(phases) * size)))
+    launch(
+        implicit_gemm_kernel(tile),
+        (blocks, 1, len(phases) * splits),
+        tile.threads,
+        *(xp.ascontiguousarray(x).reshape(-1), packed, bias, y.reshape(-1)),
+        *room_for_parts(x, blocks * len(phases), size, splits),
+        *(shifts, numbers, x.shape, y.shape, padded, in_step, out_step, splits),
+    )
+    return y
+
+
+@cache
+def tables(phases: tuple[Phase, ...]) -> tuple[tuple[int, ...], ...]:
+    """The phases as three tables, which the kernel reads.
+
+    The taps in the order of the phases; their shifts; and six numbers for each phase: first row and
+    column, rows, columns, the index of its first tap among all taps, and how many taps it has.
+    """
+    taps = [tap for phase in phases for tap in phase.taps]
+    firsts = np.cumsum([0] + [len(phase.taps) for phase in phases])
+    rows = [(*phase[:4], first, len(phase.taps)) for phase, first in zip(phases, firsts)]
+    return (
+        tuple(tap for tap, _, _ in taps),
+        tuple(shift for _, *shifts in taps for shift in shifts),
+        tuple(int(number) for row in rows for number in row),
+    )
+
+
+def round_up(n: int, multiple: int) -> int:
+    return -(-n // multiple) * multiple

@@ -25,7 +25,7 @@ from typing import ClassVar
 from numba import cuda, float32, uint32
 
 from kernels.conv2d.cuda import phases
-from kernels.conv2d.cuda.implicit_gemm import Size
+from kernels.conv2d.cuda.phases import Size
 from kernels.conv2d.cuda.tile import Product, Tile
 from kernels.cuda.intrinsics import load4, mma, nearest_tf32
 from kernels.cuda.launch import unrolled
